@@ -1,0 +1,1 @@
+"""The Interlock GitHub App: webhooks in, check runs and one comment out."""

@@ -1,0 +1,86 @@
+"""Everything that can go wrong in the runner, and whose it is.
+
+    RunnerError
+    ├── UserError            the repository's owner can mend it; exit 3, an annotation, a friendly comment
+    │   ├── BadMetadata      a box's block or an entry of interlock.yml says something that is not allowed
+    │   ├── DuplicateNumber  two boxes of one suite share a number
+    │   └── Cycle            boxes wait for each other
+    ├── BadSelection         the selection text cannot be read, or names a box that does not exist; exit 2
+    ├── NothingSelected      the selection is fine and matches no box; exit 4
+    └── SetupFailed          `setup:` did not succeed, so no box was run; exit 1
+
+Anything else that is raised is a bug of the runner itself (exit 6).
+"""
+
+from __future__ import annotations
+
+
+class RunnerError(Exception):
+    """The root of the tree above."""
+
+
+class UserError(RunnerError):
+    """Something in the repository that its owner can mend.
+
+    Args:
+        message: lower case, names the thing, without the place.
+        file: path relative to the repository's root.
+        line: 1-based line in `file`; 0 when the file as a whole is meant.
+        hint: the way out, in a few words; printed in parentheses.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.hint = hint
+        super().__init__(str(self))
+
+    @property
+    def where(self) -> str:
+        """`file:line`, `file`, or an empty string."""
+        return f"{self.file}:{self.line}" if self.file and self.line else self.file
+
+    def __str__(self) -> str:
+        """One line: place, message, way out."""
+        place = f"{self.where}: " if self.where else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}{self.message}{hint}"
+
+
+class BadMetadata(UserError):
+    """A box's block or an entry of interlock.yml is not valid."""
+
+
+class DuplicateNumber(UserError):
+    """Two boxes of one suite have the same number."""
+
+
+class Cycle(UserError):
+    """Boxes wait for each other through `after`."""
+
+
+class BadSelection(RunnerError):
+    """The selection text cannot be read or names an unknown box.
+
+    Args:
+        message: what is wrong, in lower case.
+        text: the whole selection text.
+        at: 0-based offset in `text` where the trouble begins.
+        hint: the nearest valid spelling, or the choices.
+    """
+
+    def __init__(self, message: str, *, text: str = "", at: int = 0, hint: str = "") -> None:
+        self.message = message
+        self.text = text
+        self.at = at
+        self.hint = hint
+        super().__init__(f"{message} ({hint})" if hint else message)
+
+
+class NothingSelected(RunnerError):
+    """The selection is well formed but matches no box."""
+
+
+class SetupFailed(RunnerError):
+    """`setup:` exited non-zero or ran out of time; boxes were not started."""
