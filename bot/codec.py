@@ -1,7 +1,7 @@
-"""JSON for what a flow remembers: plain values, registered frozen dataclasses and enums, and an allow-list of exceptions.
+"""JSON for what a flow remembers: plain values, registered frozen dataclasses and enums, an allow-list of exceptions.
 
-Never pickle: whoever can write the engine's database must not be able to run code. And an exception must come back as the
-type it was, because a replayed flow has to take the branch that it took the first time.
+Never pickle: whoever can write the engine's database must not be able to run code. And an exception must come back as
+the type it was, because a replayed flow has to take the branch that it took the first time.
 """
 
 from __future__ import annotations
@@ -105,6 +105,9 @@ class Codec:
         tag = raw.get(TAG)
         if tag is None:
             return {key: self._decode(item) for key, item in raw.items()}
+        return self._decode_tagged(tag, raw)
+
+    def _decode_tagged(self, tag: str, raw: dict[str, Any]) -> Any:
         match tag:
             case "tuple":
                 return tuple(self._decode(item) for item in raw["items"])

@@ -1,8 +1,8 @@
 """The durable engine: flows whose finished steps are remembered, over DBOS. The only module that knows dbos.
 
-A flow is an async function of a `Flow` and its arguments. Between steps it only decides; every side effect is a step. After
-a crash the flow is run again from its beginning, finished steps answer from memory, and the step that was under way
-is run once more: steps are therefore safe to repeat.
+A flow is an async function of a `Flow` and its arguments. Between steps it only decides; every side effect is a step.
+After a crash the flow is run again from its beginning, finished steps answer from memory, and the step that was under
+way is run once more: steps are therefore safe to repeat.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, SetWorkflowID
-from dbos._serialization import Serializer
+from dbos import DBOS, Serializer, SetWorkflowID
 from sqlalchemy import event
 
 from bot.codec import Codec, StepFailed

@@ -1,6 +1,6 @@
 """Structured logs: one event a line, its name a constant in snake_case, everything else a field.
 
-Ids (delivery, run, repo, pr, sha) are bound once at the door through context variables and follow every line from there.
+Ids (delivery, run, repo, pr, sha) are bound once at the door through context variables and follow every line.
 """
 
 from __future__ import annotations

@@ -38,10 +38,8 @@ class Settings(BaseModel):
     github_private_key: Annotated[SecretStr, Field(description="the App's private key, PEM (or …_FILE)")]
     webhook_secret: Annotated[SecretStr, Field(description="the webhook's secret; comma-separated while rotating")]
     log: Annotated[Literal["pretty", "json"], Field(description="form of the log lines")] = "json"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
-    max_runs: Annotated[int, Field(description="runs at once (default: the number of CPUs)", ge=1)] = (
-        os.cpu_count() or 1
-    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level")] = "info"
+    max_runs: Annotated[int, Field(description="runs at once; the default is one per CPU", ge=1)] = os.cpu_count() or 1
     drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
 
     @field_validator("webhook_secret")

@@ -30,7 +30,7 @@ class InboxUnavailable(Exception):
 
 
 class Inbox:
-    """Inserts deliveries with one commit for all that wait at the moment, and hands out those without a finished flow."""
+    """Inserts deliveries with one commit for all that wait, and hands out those without a finished flow."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
