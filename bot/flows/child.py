@@ -30,9 +30,9 @@ POLL = 0.05
 TERM_GRACE = 5.0
 """Seconds that a child has to end its boxes after SIGTERM."""
 
-_RUNNER_HOME = str(Path(runner.__file__).resolve().parent.parent)
+RUNNER_HOME = str(Path(runner.__file__).resolve().parent.parent)
 # Isolated mode: neither the working directory nor PYTHON* variables decide which `runner` this is.
-_LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from runner.cli import main; sys.exit(main())"
+LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from runner.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
-    argv = [sys.executable, "-I", "-c", _LAUNCH, _RUNNER_HOME, "-C", str(files.tree), "run", plan.selection]
+    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "run", plan.selection]
     argv += ["--jsonl", str(record), "--base", str(files.base), "--logs", str(files.logs)]
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
     argv += ["--sandbox", "off", "--clean-env", "--flaky", "fail", "--format", "plain"]

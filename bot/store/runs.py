@@ -104,6 +104,11 @@ class RunStore:
         """The newest runs, newest first."""
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
 
+    async def newest_of(self, repo_id: int, pr: int) -> Run | None:
+        """The newest run of a pull request."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        return await self._first(query.order_by(runs.c.number.desc()))
+
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
         """Runs of a pull request that have not ended, oldest first."""
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
