@@ -1,1 +1,1 @@
-"""Tests of Interlock."""
+"""Tests of Interlock; a package all the way down."""
