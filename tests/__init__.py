@@ -1,0 +1,1 @@
+"""The tests of Interlock, mirroring its packages."""
