@@ -156,7 +156,7 @@ class Live:
         if rows:
             self._console.print()
         for row in rows:
-            self._console.print(row, crop=True)
+            self._console.print(row, no_wrap=True, overflow="ellipsis")
         self._console.print()
         red = [event for event in self._boxes if is_red(event)]
         sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=self._symbols)
