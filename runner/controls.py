@@ -33,26 +33,52 @@ _CHUNK = 1 << 24
 
 
 class Stale(Exception):
-    """The control does not fit the tree any more, so a green box would prove nothing. The message says why."""
+    """The control does not fit the tree any more, so a green box would prove nothing."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file}: {why}")
 
 
 class NotInThisVersion(Exception):
     """The control's kind is valid, and this version cannot apply it."""
 
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"not in this version: {kind} controls")
 
-class Applied(Value):
-    """A control that was applied to a copy.
 
-    `env` is added to the box's environment. `edited` are the changed files, relative to the copy. `command` must still
-    be run in the copy before the box ("" when there is none); when it does not succeed, the control is stale.
+class Step(Value):
+    """A command that finishes the sabotage; when it does not succeed, the control is stale.
+
+    `cwd` is relative to the copy, `env` is added to what the box would get.
     """
 
-    __slots__ = ("command", "edited", "env")
+    __slots__ = ("command", "cwd", "env")
 
-    def __init__(self, *, env: Mapping[str, str] | None = None, edited: Sequence[str] = (), command: str = "") -> None:
-        self.env = dict(env or {})
-        self.edited = tuple(edited)
+    def __init__(self, command: str, *, cwd: str, env: Mapping[str, str] | None = None) -> None:
         self.command = command
+        self.cwd = cwd
+        self.env = dict(env or {})
+
+
+class Applied(Value):
+    """A control that was applied to a copy, as far as that can be done without starting a process.
+
+    `env` is added to the box's environment. `edited` maps the files that are changed, relative to the copy, to what was
+    in them; a file that must still change keeps its old content here until `step` was run.
+    """
+
+    __slots__ = ("edited", "env", "step")
+
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        edited: Mapping[str, bytes | None] | None = None,
+        step: Step | None = None,
+    ) -> None:
+        self.env = dict(env or {})
+        self.edited = dict(edited or {})
+        self.step = step
 
 
 def copy_tree(source: str, target: str) -> tuple[str, ...]:
@@ -88,39 +114,63 @@ def copy_tree(source: str, target: str) -> tuple[str, ...]:
     return tuple(linked)
 
 
-def apply(control: Control, tree: str) -> Applied:
-    """Do a box's sabotage to the copy at `tree`, apart from a `run` command, which the caller starts.
+def apply(control: Control, tree: str, cwd: str = ".") -> Applied:
+    """Do a box's sabotage to the copy at `tree`.
+
+    Args:
+        control: its paths are relative to the suite's directory; the paths inside a patch to the repository's.
+        tree: the copy, absolute.
+        cwd: the suite's directory in it.
 
     Raises:
-        Stale: it does not fit; the copy may be half changed and must be thrown away.
+        Stale: it does not fit; the copy must be thrown away.
         NotInThisVersion: a kind that this version cannot apply; the copy is unchanged.
     """
     match control.kind:
         case "edit":
-            return Applied(edited=[_edit(tree, **_strings(control.spec, "file", "find", "replace"))])
+            spec = control.spec
+            return _edit(tree, os.path.join(cwd, spec["file"]), spec["find"].encode(), spec["replace"].encode())
         case "patch":
-            return Applied(edited=_patch(tree, control.spec["file"]))
+            return _patch(tree, os.path.join(cwd, control.spec["file"]))
         case "env":
             return Applied(env=control.spec)
         case "run":
-            return Applied(command=control.spec["command"])
+            return Applied(step=Step(control.spec["command"], cwd=cwd))
         case other:
-            raise NotInThisVersion(f"{other} controls are not in this version")
+            raise NotInThisVersion(other)
 
 
-def import_path(tree: str, suite_root: str, edited: Sequence[str], inherited: str = "", original: str = "") -> str:
+def check_changed(applied: Applied, tree: str) -> None:
+    """After the step: at least one of the files that it names is not what it was.
+
+    Raises:
+        Stale: nothing changed, which a tool may call a success.
+    """
+    if applied.edited and all(_content(os.path.join(tree, file)) == was for file, was in applied.edited.items()):
+        raise Stale(next(iter(applied.edited)), "the control changed nothing")
+
+
+def import_path(tree: str, cwd: str, *, edited: Sequence[str], anything: bool, inherited: str, original: str) -> str:
     """The value of PYTHONPATH under which Python finds the copy's modules first.
 
-    The copy's roots come first: where each edited package begins, then the suite's and the repository's `src` and
-    themselves. What was on the path already follows, with paths into the original tree turned into the copy's.
+    Only what the sabotage needs goes on it, since a directory on it shadows the standard library.
+
+    Args:
+        tree: the copy.
+        cwd: the suite's directory in it; relative entries of `inherited` are relative to that.
+        edited: the changed files, relative to the copy.
+        anything: a command may have changed any file, so every usual root goes on the path.
+        inherited: the PYTHONPATH that the box would have had; paths into the original tree become the copy's.
+        original: the tree that was copied.
     """
-    roots = [_package_root(tree, path) for path in edited if path.endswith(".py")]
-    for base in (os.path.normpath(os.path.join(tree, suite_root)), tree):
-        roots += [os.path.join(base, "src"), base]
+    bases = [os.path.join(tree, cwd), tree]
+    usual = [root for base in bases for root in (os.path.join(base, "src"), base)]
+    roots = [root for file in edited for root in _import_roots(tree, file, usual)]
+    roots += usual if anything else ()
     for entry in filter(None, inherited.split(os.pathsep)):
-        inside = original and _contains(original, entry)
-        roots.append(os.path.join(tree, os.path.relpath(entry, original)) if inside else entry)
-    return os.pathsep.join(dict.fromkeys(root for root in map(os.path.normpath, roots) if os.path.isdir(root)))
+        path = os.path.normpath(os.path.join(original, cwd, entry))
+        roots.append(os.path.join(tree, os.path.relpath(path, original)) if _contains(original, path) else path)
+    return os.pathsep.join(dict.fromkeys(map(os.path.normpath, roots)))
 
 
 def imported_from(cache: str, tree: str, file: str) -> bool:
@@ -142,33 +192,25 @@ def sabotages_itself(box: Box) -> bool:
     control = box.control
     if control is None or control.kind != "edit" or not box.file:
         return False
-    return os.path.normpath(control.spec["file"]) == os.path.normpath(box.source)
+    return os.path.normpath(control.spec["file"]) == os.path.normpath(box.file)
 
 
-def _strings(spec: Mapping[str, str], *names: str) -> dict[str, str]:
-    return {name: spec[name] for name in names}
-
-
-def _edit(tree: str, *, file: str, find: str, replace: str) -> str:
+def _edit(tree: str, file: str, find: bytes, replace: bytes) -> Applied:
     path = _inside(tree, file)
-    try:
-        with open(path, "rb") as stream:
-            before = stream.read()
-    except OSError as problem:
-        raise Stale(f"{file}: {(problem.strerror or 'cannot be read').lower()}") from problem
-    wanted = find.encode()
-    found = _occurrences(before, wanted)
+    before = _content(path)
+    if before is None:
+        raise Stale(file, "there is no such file")
+    found = _occurrences(before, find)
     if found != 1:
-        hint = ""
-        if found == 0 and b"\r\n" in before and _occurrences(before, wanted.replace(b"\n", b"\r\n")):
-            hint = "; its lines end in CR LF"
-        raise Stale(f"{file}: the text to find is there {found} times, not once{hint}")
-    after = before.replace(wanted, replace.encode())
-    if after == before:
-        raise Stale(f"{file}: the replacement changes nothing")
+        in_crlf = not found and _occurrences(before, find.replace(b"\n", b"\r\n"))
+        raise Stale(
+            file, f"the text to find is there {found} times, not once{'; its lines end in CR LF' * bool(in_crlf)}"
+        )
+    if find == replace:
+        raise Stale(file, "the replacement changes nothing")
     with open(path, "wb") as stream:
-        stream.write(after)
-    return os.path.normpath(file)
+        stream.write(before.replace(find, replace))
+    return Applied(edited={os.path.normpath(file): before})
 
 
 def _occurrences(text: bytes, part: bytes) -> int:
@@ -184,55 +226,46 @@ def _occurrences(text: bytes, part: bytes) -> int:
 def _inside(tree: str, file: str) -> str:
     """The file in the copy, wherever links in the copy lead, as long as that is in the copy."""
     path = os.path.realpath(os.path.join(tree, file))
-    if os.path.isabs(file) or not _contains(os.path.realpath(tree), path):
-        raise Stale(f"{file}: not a file of this tree")
+    if not _contains(os.path.realpath(tree), path):
+        raise Stale(file, "that is not a file of this tree")
     return path
 
 
-def _patch(tree: str, file: str) -> list[str]:
+# Without a repository: inside one, `git apply` passes over paths that are not that repository's, and calls it a success.
+_GIT_APPLY = """\
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
+command -v git >/dev/null || { echo 'git is not installed'; exit 1; }
+exec git apply --whitespace=nowarn -- "$CONTROL_PATCH\""""
+
+
+def _patch(tree: str, file: str) -> Applied:
     path = _inside(tree, file)
-    if not os.path.isfile(path):
-        raise Stale(f"{file}: no such patch")
-    changed = _git_apply(tree, path, "--numstat", "-z").decode(errors="surrogateescape")
-    # Each entry is `added TAB removed TAB path NUL`.
-    edited = [entry.split("\t", 2)[2] for entry in changed.split("\0") if entry.count("\t") >= 2]
-    if not edited:
-        raise Stale(f"{file}: the patch changes no file")
-    before = {name: _state(os.path.join(tree, name)) for name in edited}
-    _git_apply(tree, path)
-    if all(_state(os.path.join(tree, name)) == before[name] for name in edited):
-        raise Stale(f"{file}: the patch changed nothing")
-    return edited
-
-
-def _git_apply(tree: str, patch: str, *options: str) -> bytes:
-    """`git apply` as if there were no repository: inside one it silently skips paths that are not that repository's."""
-    import subprocess  # noqa: PLC0415 - not on the run path.
-
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {
+    patch = _content(path)
+    if patch is None:
+        raise Stale(file, "there is no such patch")
+    # A header names `a/path` or `b/path`, and may have a time after a tab.
+    headers = [
+        line[4:].split("\t")[0].strip() for line in patch.decode(errors="replace").splitlines() if _is_header(line)
+    ]
+    named = [header.partition("/")[2] for header in headers if header != "/dev/null"]
+    if not named:
+        raise Stale(file, "it names no file")
+    edited = {name: _content(_inside(tree, name)) for name in named}
+    env = {
+        "CONTROL_PATCH": path,
         "GIT_CEILING_DIRECTORIES": os.path.dirname(os.path.realpath(tree)),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "LC_ALL": "C",
     }
-    try:
-        done = subprocess.run(  # noqa: S603 - the arguments are ours, and the patch is data.
-            ["git", "apply", *options, "--", patch],  # noqa: S607 - the git that the user has.
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError as missing:
-        raise NotInThisVersion("patch controls need git, which is not installed") from missing
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise Stale(f"{os.path.relpath(patch, os.path.realpath(tree))}: {said[0] if said else 'does not apply'}")
-    return done.stdout
+    return Applied(edited=edited, step=Step(_GIT_APPLY, cwd=".", env=env))
 
 
-def _state(path: str) -> bytes | None:
+def _is_header(line: str) -> bool:
+    return line.startswith(("--- ", "+++ "))
+
+
+def _content(path: str) -> bytes | None:
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -284,9 +317,19 @@ def _contains(directory: str, path: str) -> bool:
     return path == directory or path.startswith(directory.rstrip(os.sep) + os.sep)
 
 
-def _package_root(tree: str, file: str) -> str:
-    """The directory that must be on the import path for `file`: the first one upwards that is no package."""
-    here = os.path.dirname(os.path.join(tree, file))
-    while _contains(tree, os.path.dirname(here)) and os.path.exists(os.path.join(here, "__init__.py")):
-        here = os.path.dirname(here)
-    return here
+def _import_roots(tree: str, file: str, usual: Sequence[str]) -> list[str]:
+    """Where an import of the edited file, or of the package that it is data of, begins.
+
+    A Python file in no package may be a top-level module or part of a namespace package: both roots count.
+    """
+    directory = os.path.dirname(os.path.join(tree, file))
+    package = directory
+    while _contains(tree, package) and not os.path.exists(os.path.join(package, "__init__.py")):
+        package = os.path.dirname(package)
+    if _contains(tree, package):
+        while os.path.exists(os.path.join(package, "__init__.py")) and package != tree:
+            package = os.path.dirname(package)
+        return [package]
+    if not file.endswith(".py"):
+        return []
+    return [directory, *(root for root in usual if _contains(root, directory))]

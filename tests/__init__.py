@@ -1,1 +1,1 @@
-"""The tests of Interlock, mirroring its packages."""
+"""Tests of Interlock; a package all the way down."""
