@@ -15,6 +15,7 @@ kept, so that tools which rebuild by time see the sabotaged file as the newer on
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import stat
@@ -129,9 +130,9 @@ def apply(control: Control, tree: str, cwd: str = ".") -> Applied:
     match control.kind:
         case "edit":
             spec = control.spec
-            return _edit(tree, os.path.join(cwd, spec["file"]), spec["find"].encode(), spec["replace"].encode())
+            return _edit(tree, _under(cwd, spec["file"]), spec["find"].encode(), spec["replace"].encode())
         case "patch":
-            return _patch(tree, os.path.join(cwd, control.spec["file"]))
+            return _patch(tree, _under(cwd, control.spec["file"]))
         case "env":
             return Applied(env=control.spec)
         case "run":
@@ -195,6 +196,10 @@ def sabotages_itself(box: Box) -> bool:
     return os.path.normpath(control.spec["file"]) == os.path.normpath(box.file)
 
 
+def _under(cwd: str, file: str) -> str:
+    return os.path.normpath(os.path.join(cwd, file))
+
+
 def _edit(tree: str, file: str, find: bytes, replace: bytes) -> Applied:
     path = _inside(tree, file)
     before = _content(path)
@@ -210,7 +215,7 @@ def _edit(tree: str, file: str, find: bytes, replace: bytes) -> Applied:
         raise Stale(file, "the replacement changes nothing")
     with open(path, "wb") as stream:
         stream.write(before.replace(find, replace))
-    return Applied(edited={os.path.normpath(file): before})
+    return Applied(edited={file: before})
 
 
 def _occurrences(text: bytes, part: bytes) -> int:
@@ -231,7 +236,7 @@ def _inside(tree: str, file: str) -> str:
     return path
 
 
-# Without a repository: inside one, `git apply` passes over paths that are not that repository's, and calls it a success.
+# As if there were no repository: in one, `git apply` passes over paths that are not that repository's, and exits 0.
 _GIT_APPLY = """\
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
 command -v git >/dev/null || { echo 'git is not installed'; exit 1; }
@@ -243,11 +248,7 @@ def _patch(tree: str, file: str) -> Applied:
     patch = _content(path)
     if patch is None:
         raise Stale(file, "there is no such patch")
-    # A header names `a/path` or `b/path`, and may have a time after a tab.
-    headers = [
-        line[4:].split("\t")[0].strip() for line in patch.decode(errors="replace").splitlines() if _is_header(line)
-    ]
-    named = [header.partition("/")[2] for header in headers if header != "/dev/null"]
+    named = _named_in(patch.decode(errors="replace").splitlines())
     if not named:
         raise Stale(file, "it names no file")
     edited = {name: _content(_inside(tree, name)) for name in named}
@@ -261,8 +262,15 @@ def _patch(tree: str, file: str) -> Applied:
     return Applied(edited=edited, step=Step(_GIT_APPLY, cwd=".", env=env))
 
 
-def _is_header(line: str) -> bool:
-    return line.startswith(("--- ", "+++ "))
+def _named_in(patch: Sequence[str]) -> list[str]:
+    """The files of a unified diff. Two headers stand together; one alone is a removed or added line of a hunk."""
+    named: list[str] = []
+    for old, new in itertools.pairwise(patch):
+        if old.startswith("--- ") and new.startswith("+++ "):
+            # A header is `a/path` or `b/path`, and may have a time after a tab.
+            paths = [header[4:].split("\t")[0].strip() for header in (old, new)]
+            named += [path.partition("/")[2] for path in paths if path != os.devnull]
+    return named
 
 
 def _content(path: str) -> bytes | None:

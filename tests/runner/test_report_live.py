@@ -79,7 +79,46 @@ def screen(stream: str) -> str:
 
 
 def test_what_stays_on_the_screen() -> None:
-    assert settled(80) == snapshot()
+    assert settled(80) == snapshot("""\
+sandbox: off · 4 boxes · 2 at a time
+tier 1
+✓ 1 Lint  0.04s
+✗ 7 Locks after five failures  failed  3.10s slow
+    2 of 3 assertions did not hold
+    tests/login.py:12  locked-after-5: got 200
+    unlocks-again: never
+    │ (3 earlier lines)
+    │ line 21
+    │ line 22
+    │ line 23
+    │ line 24
+    │ line 25
+    │ line 26
+    │ line 27
+    │ line 28
+    │ line 29
+    │ line 30
+    │ line 31
+    │ line 32
+    │ line 33
+    │ line 34
+    │ line 35
+    │ line 36
+    │ line 37
+    │ line 38
+    │ line 39
+    │ HTTP 200
+    left running, now ended: sleep 1000
+≈ 8 Retries  flaky, passed on attempt 2  0.31s
+tier 1 is red
+! no history yet
+
+✗ 7 Locks after five failures  failed  3.10s slow  tests/login.py:12  locked-af…
+○ 20 Login page  blocked by 7
+
+4 boxes: 1 passed, 1 flaky, 1 failed, 1 blocked by 7 · 3.2 s
+runner run 7
+""")
 
 
 def test_the_drawn_part_names_running_boxes_with_their_time() -> None:
