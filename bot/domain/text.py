@@ -48,7 +48,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def tail(text: str, *, lines: int, limit: int) -> str:
-    """The last `lines` lines of `text` in at most `limit` bytes, whole lines where possible, without trailing blanks."""
+    """The last `lines` lines of `text` in at most `limit` bytes, whole lines if possible, without trailing blanks."""
     kept = text.rstrip().split("\n")[-lines:]
     while len(kept) > 1 and size("\n".join(kept)) > limit:
         del kept[0]
