@@ -16,8 +16,8 @@ from markdown_it.token import Token
 from bot.domain.spelling import nearest
 from bot.domain.text import code, one_line
 from bot.domain.trust import WRITERS
-from runner import select
 from runner.errors import BadSelection
+from runner.select import parse as parse_selection
 
 MAX_COMMANDS = 5
 """Commands that one comment may hold."""
@@ -132,7 +132,7 @@ def _run(argument: str, line: str) -> Parsed:
     if not argument:
         return Mistake(line, "it does not say which boxes", "try `/boxes run all` or `/boxes run failed`")
     try:
-        select.parse(argument)
+        parse_selection(argument)
     except BadSelection as bad:
         return Mistake(line, bad.message, bad.hint or "see `/help run`")
     return Run(argument)
