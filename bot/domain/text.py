@@ -92,20 +92,19 @@ def within(head: str, sections: Iterable[str], *, limit: int, left_out: str) -> 
         limit: bytes.
         left_out: a format with `{n}`, the number of sections that did not fit; it takes their place.
     """
-    pieces = [cut(head, limit)]
-    used = size(pieces[0])
-    waiting = list(sections)
-    reserve = size(left_out) + 12
-    for at, section in enumerate(waiting):
-        room = limit if at == len(waiting) - 1 else limit - reserve
-        if used + 2 + size(section) > room:
-            note = left_out.format(n=len(waiting) - at)
-            if used + 2 + size(note) <= limit:
-                pieces.append(note)
+    blocks = [block for block in (cut(head, limit), *sections) if block]
+    if size("\n\n".join(blocks)) <= limit:
+        return "\n\n".join(blocks)
+    room = limit - size(left_out) - 8  # digits of the number, and the blank line.
+    fitting = 0
+    used = -2
+    for block in blocks:
+        used += 2 + size(block)
+        if used > room:
             break
-        pieces.append(section)
-        used += 2 + size(section)
-    return "\n\n".join(piece for piece in pieces if piece)
+        fitting += 1
+    said = "\n\n".join([*blocks[:fitting], left_out.format(n=len(blocks) - fitting)])
+    return said if size(said) <= limit else cut(blocks[0], limit)
 
 
 def _unforged(text: str) -> str:
