@@ -1,0 +1,1 @@
+"""The only speaker of GitHub: its REST API, its payloads, and git."""

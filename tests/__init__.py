@@ -1,0 +1,1 @@
+"""The tests of Interlock; every name is a claim."""
