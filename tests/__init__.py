@@ -1,1 +1,1 @@
-"""The tests of Interlock; every name is a claim."""
+"""The tests. A package all the way down, so that no test directory shadows a product package."""

@@ -1,1 +1,1 @@
-"""The only speaker of GitHub: its REST API, its payloads, and git."""
+"""The only speaker of GitHub: calls, payloads and git."""

@@ -1,1 +1,1 @@
-"""Tests of everything that speaks to GitHub."""
+"""Tests of the speaker of GitHub."""
