@@ -31,7 +31,7 @@ from bot.store.database import DatabaseUnusable, open_database
 from bot.store.deliveries import Inbox
 from bot.store.runs import RunStore
 from bot.web.health import Health
-from bot.web.links import RunLinks, load_key
+from bot.ops.links import RunLinks, load_key
 from bot.web.pages import Pages
 from bot.web.webhooks import Webhooks
 

@@ -14,7 +14,7 @@ from bot.github.git import Mirror
 from bot.ops.clock import Clock
 from bot.store.deliveries import Inbox
 from bot.store.runs import Run, RunStore
-from bot.web.links import RunLinks
+from bot.ops.links import RunLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""Tests, laid out as the packages that they test."""
+"""Tests of the stand-in for GitHub."""
