@@ -26,12 +26,12 @@ from bot.github import errors
 from bot.github.app import GitHubApp
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
+from bot.ops.links import RunLinks, load_key
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.database import DatabaseUnusable, open_database
 from bot.store.deliveries import Inbox
 from bot.store.runs import RunStore
 from bot.web.health import Health
-from bot.ops.links import RunLinks, load_key
 from bot.web.pages import Pages
 from bot.web.webhooks import Webhooks
 
@@ -99,7 +99,8 @@ class Bot:
         )
         health = Health({"database": self._database, "flows": self._flows}, draining)
         pages = Pages(self.ctx)
-        return Starlette(routes=[Route("/webhooks", webhooks, methods=["POST"]), *health.routes(), *pages.routes()])
+        door = Route("/webhooks", webhooks.receive, methods=["POST"])
+        return Starlette(routes=[door, *health.routes(), *pages.routes()])
 
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}

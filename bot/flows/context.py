@@ -12,9 +12,9 @@ from bot.flows.child import RunFiles
 from bot.github.app import GitHubApp, Installation
 from bot.github.git import Mirror
 from bot.ops.clock import Clock
+from bot.ops.links import RunLinks
 from bot.store.deliveries import Inbox
 from bot.store.runs import Run, RunStore
-from bot.ops.links import RunLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

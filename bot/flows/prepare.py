@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from runner.select import parse, select
 
 from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
@@ -25,6 +24,7 @@ from bot.github.pulls import PullFacts, get_pull
 from bot.store.runs import Run
 from runner.errors import BadSelection, NothingSelected, UserError
 from runner.model import Box, BoxId
+from runner.select import parse, select
 
 log = structlog.get_logger()
 
