@@ -1,1 +1,1 @@
-"""Stories, one file per user goal."""
+"""Stories that a user would tell."""
