@@ -69,7 +69,7 @@ def main() -> int:
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [os.getcwd(), *(entry for entry in sys.path if os.path.abspath(entry or ".") != here)]
     try:
-        import pytest  # noqa: PLC0415 - after the import path is the box's own.
+        import pytest
     except ImportError:
         _say(state, "no pytest")
         return HARD_ERROR

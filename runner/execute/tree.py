@@ -350,14 +350,14 @@ def _become_subreaper() -> tuple[bool, bool]:
 
 
 def _get_subreaper() -> bool:
-    import ctypes  # noqa: PLC0415 - 2 ms that a run without processes does not pay.
+    import ctypes
 
     value = ctypes.c_int(0)
     return _prctl(_GET_CHILD_SUBREAPER, ctypes.addressof(value)) == 0 and bool(value.value)
 
 
 def _prctl(option: int, argument: int) -> int:
-    import ctypes  # noqa: PLC0415 - as above.
+    import ctypes
 
     prctl: Callable[..., int] = ctypes.CDLL(None).prctl
     return prctl(ctypes.c_int(option), ctypes.c_ulong(argument), 0, 0, 0)
