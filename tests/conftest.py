@@ -1,4 +1,4 @@
-"""What holds for every test. A skip for a missing component is a failure where CI=true: there, nothing may be missing."""
+"""What holds for every test. Where CI=true a skip for a missing component fails: there, nothing may be missing."""
 
 import os
 from collections.abc import Generator
