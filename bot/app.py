@@ -24,6 +24,7 @@ from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.app import GitHubApp
+from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.links import RunLinks, load_key
@@ -161,6 +162,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             runs=RunStore(database),
             engine=engine,
             clock=clock,
+            workspaces=Workspaces(settings.data_dir / "mirrors", github),
             links=RunLinks(load_key(settings.data_dir / "links.key"), settings.public_url or public_url),
             data_dir=settings.data_dir,
             seats=asyncio.Semaphore(settings.max_runs),
