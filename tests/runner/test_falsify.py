@@ -458,8 +458,8 @@ def test_the_report_puts_the_worst_first(repo: Path) -> None:
     stayed green under its own sabotage
     boxes/tier-1/21_adds.sh:5
 
-blind         3 Blind
-stale         2 Stale
+blind            3 Blind
+stale            2 Stale
 
 3 boxes, 1 proved able to fail: 1 blind, 1 stale · TIME
 """)
