@@ -1,8 +1,6 @@
 """`runner falsify`: runs each box healthy and under its own sabotage, and says which ones proved that they can fail.
 
-Each box is one conversation with the executor (`_Case.steps`): it asks for a run, gets the attempt, and decides what to
-ask next. The healthy runs share one copy of the tree, as the boxes of a run share the tree; each sabotage has a fresh
-copy of its own.
+What is asked of one box is in `runner.case`, what its runs show in `runner.proof`; this keeps several going at once.
 """
 
 from __future__ import annotations
@@ -15,36 +13,22 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from runner.controls import (
-    NotInThisVersion,
-    Stale,
-    apply,
-    check_changed,
-    copy_tree,
-    import_path,
-    imported_from,
-    sabotages_itself,
-)
-from runner.execute.files import remove_tree
+from runner.case import Case, Ground
+from runner.controls import sabotages_itself
 from runner.execute.process import ProcessExecutor
-from runner.executor import Finished, Job
-from runner.model import Box, Verdict
-from runner.proof import Answer, Proof, judge, refused
+from runner.executor import Finished
+from runner.proof import Answer, Proof
 from runner.report.proofs import Proofs, document, write_document
 from runner.verdict import EXIT_INTERRUPTED, EXIT_RED, falsify_exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import FrameType
     from typing import TextIO
 
-    from runner.controls import Applied
     from runner.executor import Executor
-    from runner.model import Attempt, Suite
-
-    Steps = Generator[Job, Attempt, Proof]
+    from runner.model import Attempt, Box, BoxId, Suite
 
 _WHILE_COPYING = 0.02  # seconds between looks at a copy that is not ready, while other boxes run.
 
@@ -82,55 +66,36 @@ def main(
     out = out or (sys.stderr if json_path == "-" else sys.stdout)
     report = Proofs(out, total=len(boxes))
     began = monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="runner-falsify-", ignore_cleanup_errors=True) as scratch,
-        _Signals() as stop,
-    ):
-        environment = os.environ if base_env is None else base_env
+    with _Signals() as stop, tempfile.TemporaryDirectory(prefix="falsify-", ignore_cleanup_errors=True) as scratch:
         os.mkdir(f"{scratch}/boxes")
+        environment = os.environ if base_env is None else base_env
         executor = ProcessExecutor(
             run_id=run_id, scratch=f"{scratch}/boxes", base_env=environment, isolate_env=clean_env
         )
-        try:
-            inherited = "" if clean_env else environment.get("PYTHONPATH", "")
-            ground = Ground(suite, scratch=scratch, env=setup_env or {}, python_path=inherited)
-            proofs = falsify(
-                boxes, ground, executor=executor, jobs=jobs, report=report, interrupted=lambda: stop.received
-            )
-        finally:
-            executor.close()
+        # One thread copies and removes trees. It starts no process and changes no directory.
+        with ThreadPoolExecutor(1, thread_name_prefix="copies") as pool:
+            try:
+                inherited = "" if clean_env else environment.get("PYTHONPATH", "")
+                ground = Ground(suite, scratch=scratch, pool=pool, env=setup_env, python_path=inherited)
+                proofs = falsify(
+                    boxes, ground, executor=executor, jobs=jobs, report=report, interrupted=lambda: stop.received
+                )
+            finally:
+                executor.close()
+                pool.shutdown(cancel_futures=True)
     seconds = monotonic() - began
-    report.end(proofs, seconds=seconds)
-    code = falsify_exit_code([proof.answer for proof in proofs], strict=strict, interrupted=stop.received)
-    if code != EXIT_INTERRUPTED and not any(proof.answer is Answer.PROVEN for proof in proofs):
-        code = EXIT_RED  # What was not tried is never green.
+    code = exit_code(proofs, strict=strict, interrupted=stop.received)
+    report.end(proofs, seconds=seconds, total=len(boxes))
     if json_path:
         write_document(json_path, sys.stdout, document(proofs, seconds=seconds, exit_code=code))
     return code
 
 
-class Ground:
-    """Where boxes are falsified: the tree, the directory for its copies, and what every run gets."""
-
-    def __init__(self, suite: Suite, *, scratch: str, env: Mapping[str, str], python_path: str = "") -> None:
-        self.suite = suite
-        self.original = os.path.realpath(suite.root)
-        self.name = os.path.basename(self.original) or "tree"
-        self.env = dict(env)
-        self.python_path = python_path
-        self._scratch = os.path.realpath(scratch)
-        self._copies = 0
-
-    def place(self) -> str:
-        """A path for the next copy: not there yet, named like the original, in a directory of its own."""
-        self._copies += 1
-        parent = os.path.join(self._scratch, f"copy-{self._copies}")
-        os.mkdir(parent)
-        return os.path.join(parent, self.name)
-
-    def cwd(self, box: Box) -> str:
-        """The suite's directory, relative to the tree."""
-        return os.path.normpath(self.suite.roots.get(box.id.suite, "."))
+def exit_code(proofs: Sequence[Proof], *, strict: bool, interrupted: bool = False) -> int:
+    """What `runner falsify` exits with. Never 0 when nothing at all was proven: what was not tried is not green."""
+    code = falsify_exit_code([proof.answer for proof in proofs], strict=strict, interrupted=interrupted)
+    proven = any(proof.answer is Answer.PROVEN for proof in proofs)
+    return code if proven or code == EXIT_INTERRUPTED else EXIT_RED
 
 
 def falsify(
@@ -142,27 +107,13 @@ def falsify(
     report: Proofs,
     interrupted: Callable[[], bool] = bool,
 ) -> list[Proof]:
-    """The answer for each box, in the order given; boxes that were not reached before an interruption are missing."""
-    answered: dict[object, Proof] = {}
-
-    def answer(proof: Proof) -> None:
-        answered[proof.box.id] = proof
-        report.add(proof)
-
-    waiting: deque[Box] = deque()
+    """The answer for each box, in the order given; boxes that an interruption left unanswered are missing."""
+    loop = _Loop(ground, executor, report)
     for box in boxes:
         if early := _without_a_run(box):
-            answer(early)
-        else:
-            waiting.append(box)
-    if waiting:
-        # One thread copies and removes trees; it starts no process and changes no directory.
-        with ThreadPoolExecutor(1, thread_name_prefix="copies") as copier:
-            healthy = ground.place()
-            _Loop(waiting, ground, copier.submit(copy_tree, ground.original, healthy), healthy, copier, executor).run(
-                jobs, answer, report.running, interrupted
-            )
-    return [answered[box.id] for box in boxes if box.id in answered]
+            loop.answer(early)
+    loop.run([box for box in boxes if box.id not in loop.answered], jobs=jobs, interrupted=interrupted)
+    return [loop.answered[box.id] for box in boxes if box.id in loop.answered]
 
 
 def _without_a_run(box: Box) -> Proof | None:
@@ -177,48 +128,34 @@ def _without_a_run(box: Box) -> Proof | None:
 
 
 class _Loop:
-    """Keeps `jobs` conversations going, and copies ready for the next ones."""
+    """Keeps as many cases going as there are jobs, and as many copied ahead."""
 
-    def __init__(
-        self,
-        waiting: deque[Box],
-        ground: Ground,
-        baseline: Future[tuple[str, ...]],
-        healthy: str,
-        copier: ThreadPoolExecutor,
-        executor: Executor,
-    ) -> None:
-        self._waiting = waiting
+    def __init__(self, ground: Ground, executor: Executor, report: Proofs) -> None:
+        self.answered: dict[BoxId, Proof] = {}
         self._ground = ground
-        self._baseline = baseline
-        self._healthy = healthy
-        self._copier = copier
         self._executor = executor
-        self._copying: deque[_Case] = deque()
-        self._active: list[_Case] = []
+        self._report = report
+        self._copying: deque[Case] = deque()
+        self._active: list[Case] = []
 
-    def run(
-        self,
-        jobs: int,
-        answer: Callable[[Proof], None],
-        running: Callable[[Sequence[str]], None],
-        interrupted: Callable[[], bool],
-    ) -> None:
+    def answer(self, proof: Proof) -> None:
+        """A box has its answer."""
+        self.answered[proof.box.id] = proof
+        self._report.add(proof)
+
+    def run(self, boxes: Iterable[Box], *, jobs: int, interrupted: Callable[[], bool]) -> None:
         """Until every box is answered, or the user has had enough."""
-        self._answer = answer
-        while (self._waiting or self._copying or self._active) and not interrupted():
-            self._copy_ahead(jobs)
+        waiting = deque(boxes)
+        while (waiting or self._copying or self._active) and not interrupted():
+            while waiting and len(self._copying) < jobs:
+                self._copying.append(Case(waiting.popleft(), self._ground))
             self._begin(jobs)
-            running([str(case.box.id) for case in self._active])
+            self._report.running([str(case.box.id) for case in self._active])
             if self._active:
-                self._listen(_WHILE_COPYING if self._copying and len(self._active) < jobs else None)
+                copying = len(self._active) < jobs and not all(case.is_copied() for case in self._copying)
+                self._listen(_WHILE_COPYING if copying else None)
             elif self._copying:
                 self._copying[0].wait()
-
-    def _copy_ahead(self, jobs: int) -> None:
-        while self._waiting and len(self._copying) < jobs:
-            box = self._waiting.popleft()
-            self._copying.append(_Case(box, self._ground, self._baseline, self._healthy, self._copier))
 
     def _begin(self, jobs: int) -> None:
         """Start every case that is copied, for which a slot is free, and whose locks nobody holds."""
@@ -231,147 +168,18 @@ class _Loop:
 
     def _listen(self, timeout: float | None) -> None:
         for event in self._executor.wait(timeout):
-            if isinstance(event, Finished) and isinstance(event.job.key, _Case):
+            if isinstance(event, Finished) and isinstance(event.job.key, Case):
                 self._go_on(event.job.key, event.attempt)
 
-    def _go_on(self, case: _Case, attempt: Attempt | None) -> None:
+    def _go_on(self, case: Case, attempt: Attempt | None) -> None:
         try:
             job = next(case.steps) if attempt is None else case.steps.send(attempt)
         except StopIteration as end:
             self._active.remove(case)
-            case.discard(self._copier)
-            self._answer(end.value)
+            case.discard()
+            self.answer(end.value)
         else:
             self._executor.start(job)
-
-
-class _Case:
-    """One box on its way to an answer."""
-
-    def __init__(
-        self, box: Box, ground: Ground, baseline: Future[tuple[str, ...]], healthy: str, copier: ThreadPoolExecutor
-    ) -> None:
-        assert box.control is not None
-        self.box = box
-        self._control = box.control
-        self._ground = ground
-        self._baseline = baseline
-        self._healthy = healthy
-        self._tree = ground.place()
-        self._cwd = ground.cwd(box)
-        self._copied = copier.submit(copy_tree, ground.original, self._tree)
-        self.steps = self._falsify()
-
-    def is_copied(self) -> bool:
-        """Both trees are there, or cannot be made."""
-        return self._copied.done() and self._baseline.done()
-
-    def wait(self) -> None:
-        """Wait for the trees."""
-        self._baseline.exception()
-        self._copied.exception()
-
-    def discard(self, copier: ThreadPoolExecutor) -> None:
-        """Remove the copy in the background."""
-        copier.submit(remove_tree, os.path.dirname(self._tree))
-
-    def _falsify(self) -> Steps:
-        try:
-            self._baseline.result()
-            linked = self._copied.result()
-            applied = apply(self._control, self._tree, self._cwd)
-            if applied.step:
-                yield from self._finish_sabotage(applied)
-        except Stale as why:
-            return Proof(self.box, Answer.STALE, str(why))
-        except NotInThisVersion as why:
-            return Proof(self.box, Answer.UNPROVEN, str(why))
-        except OSError as why:
-            return Proof(self.box, Answer.UNPROVEN, f"the tree could not be copied: {why}")
-        # Both runs get the same path, but for where the tree is: what differs is the sabotage alone.
-        baseline = yield self._job(self._healthy, self._environment(self._healthy, applied))
-        if problem := refused(baseline):
-            hint = self._why_the_copy_differs(linked)
-            return Proof(self.box, Answer.UNPROVEN, problem + hint, baseline=baseline, seconds=baseline.seconds)
-        environment = {**self._environment(self._tree, applied), **applied.env}
-        sabotaged = yield self._job(self._tree, environment)
-        proof = judge(self.box, baseline, sabotaged)
-        if proof.answer is Answer.BLIND:
-            return (yield from self._second_look(proof, baseline, sabotaged, environment, applied, linked))
-        return proof
-
-    def _finish_sabotage(self, applied: Applied) -> Generator[Job, Attempt, None]:
-        step = applied.step
-        assert step is not None
-        box = Box(
-            id=self.box.id,
-            tier=self.box.tier,
-            title=f"control of {self.box.title}",
-            kind="command",
-            source=self._control.where,
-            run=step.command,
-            timeout=self.box.timeout,
-            slow=self.box.timeout,
-            env=self.box.env,
-        )
-        attempt = yield Job(box=box, root=self._tree, cwd=step.cwd, env={**self._ground.env, **step.env}, key=self)
-        if attempt.outcome is not Verdict.PASSED:
-            said = attempt.output.strip().splitlines()
-            raise Stale(self._control.where, f"its command did not succeed: {said[-1] if said else attempt.reason}")
-        check_changed(applied, self._tree)
-
-    def _second_look(
-        self,
-        proof: Proof,
-        baseline: Attempt,
-        sabotaged: Attempt,
-        environment: Mapping[str, str],
-        applied: Applied,
-        linked: Sequence[str],
-    ) -> Steps:
-        """It stayed green. Did it look at the copy at all? An installed package may have led it to the original.
-
-        Bytecode is written to a directory of its own, which shows where each module was imported from. A third run, and
-        only for a blind box: without bytecode of the standard library it is a slow one.
-        """
-        seconds = proof.seconds
-        modules = [file for file in applied.edited if file.endswith(".py")]
-        if modules:
-            cache = os.path.join(os.path.dirname(self._tree), "bytecode")
-            recording = {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
-            attempt = yield self._job(self._tree, {**environment, **recording})
-            seconds += attempt.seconds
-            for file in modules:
-                if imported_from(cache, self._ground.original, file):
-                    reason = f"{file} was imported from the original tree and not from the sabotaged copy"
-                    return _with(proof, Answer.UNPROVEN, reason, baseline, sabotaged, seconds)
-        reason = proof.reason
-        if linked and self._control.kind != "env":
-            reason += f" (shared with the original tree: {', '.join(linked)})"
-        return _with(proof, Answer.BLIND, reason, baseline, sabotaged, seconds)
-
-    def _why_the_copy_differs(self, linked: Sequence[str]) -> str:
-        if os.path.exists(os.path.join(self._ground.original, ".git")):
-            return " (in a copy of the tree, which has no .git)"
-        return " (in a copy of the tree)" if linked else ""
-
-    def _environment(self, tree: str, applied: Applied) -> dict[str, str]:
-        path = import_path(
-            tree,
-            self._cwd,
-            edited=list(applied.edited),
-            anything=self._control.kind == "run",
-            inherited=self.box.env.get("PYTHONPATH", self._ground.python_path),
-            original=self._ground.original,
-        )
-        return {**self._ground.env, **({"PYTHONPATH": path} if path else {})}
-
-    def _job(self, tree: str, env: Mapping[str, str]) -> Job:
-        return Job(box=self.box, root=tree, cwd=self._cwd, env=env, key=self)
-
-
-def _with(proof: Proof, answer: Answer, reason: str, baseline: Attempt, sabotaged: Attempt, seconds: float) -> Proof:
-    return Proof(proof.box, answer, reason, baseline=baseline, sabotaged=sabotaged, seconds=seconds)
 
 
 class _Signals:
@@ -379,7 +187,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.received = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> _Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -391,7 +199,7 @@ class _Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.received = True

@@ -33,9 +33,9 @@ class Answer(StrEnum):
 class Proof(Value):
     """The answer for one box, and why.
 
-    `expect` is what the control must turn red, as written; `went_red` the assertions that did; `suggestion` the line to
-    add to the control when it has no `expect`. `baseline` and `sabotaged` are the two verdicts, "" when that run was not
-    made. `seconds` is the time its runs took together, copies not counted.
+    `expect` is what the control must turn red; `went_red` the assertions that did; `suggestion` the line to add to a
+    control without `expect`. `baseline` and `sabotaged` are the two verdicts, "" for a run that was not made; `output`
+    is the later one's. `seconds` is the time that the runs took together, copies not counted.
     """
 
     __slots__ = (
@@ -64,6 +64,12 @@ class Proof(Value):
         self.sabotaged = sabotaged.outcome.value if sabotaged else ""
         self.seconds = seconds
         self.output = sabotaged.output if sabotaged else baseline.output if baseline else ""
+
+    def but(self, answer: Answer, reason: str, *, seconds: float) -> Proof:
+        """The same runs, understood otherwise after a closer look that took `seconds` more."""
+        other = Proof(self.box, answer, reason, went_red=self.went_red, seconds=self.seconds + seconds)
+        other.baseline, other.sabotaged, other.output = self.baseline, self.sabotaged, self.output
+        return other
 
 
 def refused(baseline: Attempt) -> str:
@@ -117,18 +123,16 @@ def _by_assertion(wanted_id: str, sabotaged: Attempt) -> tuple[Answer, str]:
     red = red_ids(sabotaged)
     if wanted_id in red:
         return Answer.PROVEN, f"{wanted_id} went red"
-    instead = (
-        f"{_listed(red)} went red instead" if red else f"no assertion did ({sabotaged.reason or 'no reason given'})"
-    )
+    instead = f"{_listed(red)} went red instead" if red else f"no assertion did: {sabotaged.reason}"
     return Answer.WRONG_REASON, f"{wanted_id} should go red; {instead}"
 
 
 def _by_output(pattern: str, baseline: Attempt, sabotaged: Attempt) -> tuple[Answer, str]:
     if not re.search(pattern, sabotaged.output, re.MULTILINE):
-        return Answer.WRONG_REASON, f"its output should match {pattern!r} and does not"
+        return Answer.WRONG_REASON, f"its output should match /{pattern}/ and does not"
     if re.search(pattern, baseline.output, re.MULTILINE):
-        return Answer.UNPROVEN, f"its output matches {pattern!r} without the control, too"
-    return Answer.PROVEN, f"its output matches {pattern!r}"
+        return Answer.UNPROVEN, f"its output matches /{pattern}/ without the control, too"
+    return Answer.PROVEN, f"its output matches /{pattern}/"
 
 
 def red_ids(attempt: Attempt) -> tuple[str, ...]:

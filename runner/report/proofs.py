@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = "runner.falsify/1"
 INDENT = "    "
 OUTPUT_LINES = 10
-_WORDS = {Answer.WRONG_REASON: "wrong reason", Answer.NO_CONTROL: "no control"}
+_WORDS = {Answer.WRONG_REASON: "wrong reason", Answer.NO_CONTROL: "without control"}
 # Red under sabotage is the good news, so the colours of a run would mislead here: one mark for a proof, one for none.
 _WORST_FIRST = (Answer.BLIND, Answer.WRONG_REASON, Answer.STALE, Answer.UNPROVEN, Answer.NO_CONTROL)
 
@@ -58,15 +58,17 @@ class Proofs:
         for line in last_lines(proof.output, OUTPUT_LINES)[1]:
             self._write(f"{INDENT}{self._symbols.bar} {line}".rstrip())
 
-    def end(self, proofs: Sequence[Proof], *, seconds: float) -> None:
+    def end(self, proofs: Sequence[Proof], *, seconds: float, total: int) -> None:
         """The sum, after every box that was not proven, worst first."""
         if len(proofs) > 1:
             short = [proof for answer in _WORST_FIRST for proof in proofs if proof.answer is answer]
             if short:
                 self._write("")
             for proof in short:
-                self._write(f"{spelled(proof.answer):<12}  {proof.box.id} {one_line(proof.box.title)}")
+                self._write(f"{spelled(proof.answer):<15}  {proof.box.id} {one_line(proof.box.title)}")
         self._write("")
+        if len(proofs) < total:
+            self._write(f"interrupted: {count_boxes(total - len(proofs))} without an answer")
         self._write(f"{sentence(proofs)} {self._symbols.dot} {seconds:.1f} s")
 
     def _write(self, line: str) -> None:
