@@ -132,6 +132,7 @@ def test_our_environment_does_not_reach_git() -> None:
     assert env["PATH"] == "/bin"
     assert env["HTTPS_PROXY"] == "http://p"
     assert env["HOME"] == os.devnull
+    assert env["GIT_CONFIG_GLOBAL"] == env["GIT_CONFIG_SYSTEM"] == os.devnull
     assert env["GIT_INDEX_FILE"] == "i"
     assert not {"GIT_DIR", "GIT_TRACE_CURL", "SECRET"} & set(env)
     count = int(env["GIT_CONFIG_COUNT"])

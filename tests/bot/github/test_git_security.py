@@ -160,7 +160,7 @@ async def test_attributes_of_a_repository_run_no_filter_and_change_no_byte(
 
 
 async def test_hooks_and_settings_left_in_the_mirror_do_not_run(
-    origin: Repository, mirror: Mirror, tripwire: Path, tmp_path: Path
+    origin: Repository, server: GitServer, mirror: Mirror, tripwire: Path, tmp_path: Path
 ) -> None:
     first = origin.commit({"a": "1\n"})
     await mirror.fetch([first], token=TOKEN)
@@ -174,6 +174,9 @@ async def test_hooks_and_settings_left_in_the_mirror_do_not_run(
     await mirror.fetch([head], token=TOKEN)
     await mirror.merge(first, head)
     await mirror.export(head, tmp_path / "out")
+    server.token = "another"
+    with pytest.raises(BadCredentials):  # this is where git would ask a helper.
+        await mirror.fetch(["f" * 40], token=TOKEN)
     assert not (tmp_path / "tripped").exists()
 
 
