@@ -1,1 +1,1 @@
-"""The pages and endpoints that people and GitHub reach over HTTP."""
+"""HTTP in: webhooks, health, pages."""
