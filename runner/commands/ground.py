@@ -51,7 +51,8 @@ class Ground:
         """Add verdicts to the history; a place that cannot be written forgets them."""
         for event in finished:
             self.history.record(event)
-        self.history.save()
+        if self._history_file:
+            self.history.save()
 
 
 def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[Box, ...]:
