@@ -12,9 +12,9 @@ import signal
 from math import ceil
 from time import monotonic, time
 
+from runner.execute.attempt import attempt_of
 from runner.execute.command import CANNOT_EXECUTE, NOT_FOUND, Unstartable, command_of
 from runner.execute.environment import Places, environment_of, inherited, isolated
-from runner.execute.evidence import attempt_of
 from runner.execute.files import remove_tree
 from runner.execute.output import EXCERPT, HEAD, TAIL, Output
 from runner.execute.signals import Wakeup
