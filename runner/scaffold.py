@@ -129,7 +129,7 @@ def write(root: str, wish: Wish) -> tuple[str, list[str]]:
         The box as it is selected, and the files relative to `root`.
 
     Raises:
-        Refused: there is no such suite or subject.
+        Refused: there is no such suite or subject, or a file of that name is there already.
         UserError: the repository's boxes cannot be read.
     """
     suite = discover(root)
@@ -156,7 +156,7 @@ def write(root: str, wish: Wish) -> tuple[str, list[str]]:
 
 def slug(title: str) -> str:
     """A title as a part of a file name: lower-case ASCII words."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
     return "_".join(re.findall(r"[a-z0-9]+", plain))[:60].strip("_")
 
 
@@ -284,6 +284,9 @@ def _tier_directory(directory: str, tier: int) -> str:
 
 def _create(path: str, text: str, mode: int) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), mode)
+    try:
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+    except FileExistsError as there:
+        raise Refused("already there:", os.path.basename(path)) from there
