@@ -1,1 +1,1 @@
-"""A GitHub on loopback for the demo, tests and boxes. Shares no line with the rest of the bot."""
+"""A GitHub on loopback: for the demo, for tests and for boxes. It shares no line with the bot."""
