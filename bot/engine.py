@@ -8,7 +8,6 @@ way is run once more: steps are therefore safe to repeat.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -78,7 +77,7 @@ class Engine:
     def __init__(self, *, url: str, codec: Codec) -> None:
         self._codec = codec
         self._flows: dict[str, Callable[..., Any]] = {}
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Task[Any] | None] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -107,13 +106,13 @@ class Engine:
 
         async def flow(args: Any) -> Any:
             flow_id = str(DBOS.workflow_id)
-            self._running.add(flow_id)
+            self._running[flow_id] = asyncio.current_task()
             self._idle.clear()
             try:
                 with structlog.contextvars.bound_contextvars(flow=flow_id):
                     return await body(Flow(flow_id, self._codec), args)
             finally:
-                self._running.discard(flow_id)
+                self._running.pop(flow_id, None)
                 if not self._running:
                     self._idle.set()
 
@@ -147,15 +146,18 @@ class Engine:
         """Wait until no flow runs in this process."""
         await self._idle.wait()
 
-    def close(self) -> None:
-        """Stop taking up work. Flows under way stay recorded and are taken up at the next launch."""
-        if not self._closed:
-            self._closed = True
-            Engine._instance = None
-            # dbos joins its threads; from the loop's own thread that would wait for tasks that only this loop can end.
-            thread = threading.Thread(target=lambda: DBOS.destroy(destroy_registry=True), daemon=True)
-            thread.start()
-            thread.join(timeout=15)
+    async def close(self) -> None:
+        """Stop taking up work. Flows under way are cut off, stay recorded, and are taken up at the next launch."""
+        if self._closed:
+            return
+        self._closed = True
+        Engine._instance = None
+        tasks = [task for task in self._running.values() if task is not None]
+        for task in tasks:
+            task.cancel()  # dbos records nothing for a cancelled task, so the flow stays pending
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # dbos joins its threads, and some of them wait for this loop.
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
 
 
 def _sqlite(url: str) -> sa.Engine:

@@ -172,7 +172,8 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
     argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "run", plan.selection]
-    argv += ["--jsonl", str(record), "--base", str(files.base), "--logs", str(files.logs)]
+    argv += ["--jsonl", str(record), "--logs", str(files.logs)]
+    argv += ["--base", str(files.base)] if files.base.is_dir() else []
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
     argv += ["--sandbox", "off", "--clean-env", "--flaky", "fail", "--format", "plain"]
     for path in done:

@@ -14,10 +14,11 @@ from bot.domain.report import RunState as Shown
 from bot.domain.text import plain
 from bot.flows import record
 from bot.flows.context import Context
-from bot.flows.execute import Outcome, RunnerBroken, Stopped
+from bot.flows.execute import NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
 from bot.store.runs import Run, RunState
+from runner.events import RunFinished
 
 log = structlog.get_logger()
 
@@ -44,6 +45,9 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
         return await _conclude_stopped(ctx, run, state)
     if isinstance(outcome, RunnerBroken):
         return await _conclude_broken(ctx, run, outcome)
+    if isinstance(outcome, NothingToRun):
+        now = ctx.clock.now().timestamp()
+        state = state.fold([RunFinished(exit_code=0, green=True, seconds=0.0, counts={}, at=now)])
     record.save_verdicts(ctx.files(run), state)
     shown = _checks(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, shown)

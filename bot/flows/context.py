@@ -10,11 +10,11 @@ from pathlib import Path
 from bot.engine import Engine
 from bot.flows.child import RunFiles
 from bot.github.app import GitHubApp, Installation
-from bot.github.git import Mirror
+from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
+from bot.ops.links import RunLinks
 from bot.store.deliveries import Inbox
 from bot.store.runs import Run, RunStore
-from bot.web.links import RunLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Context:
     engine: Engine
     clock: Clock
     links: RunLinks
+    workspaces: Workspaces
     data_dir: Path
     seats: asyncio.Semaphore
     stops: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
-    mirrors: dict[int, Mirror] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""
@@ -44,13 +44,6 @@ class Context:
     def files(self, run: Run) -> RunFiles:
         """Where a run lives on disk."""
         return RunFiles(directory=self.data_dir / "runs" / str(run.number))
-
-    def mirror(self, run: Run) -> Mirror:
-        """The bare copy of a run's repository, one for each repository id."""
-        if run.repo_id not in self.mirrors:
-            path = self.data_dir / "mirrors" / f"{run.repo_id}.git"
-            self.mirrors[run.repo_id] = Mirror(path, self.github.git_url(run.repo))
-        return self.mirrors[run.repo_id]
 
     async def stop(self, run_id: str, because: str) -> None:
         """Make a run stop: durably, and at once if it executes here."""

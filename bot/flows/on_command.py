@@ -17,7 +17,7 @@ from bot.flows import on_commit
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
-from bot.github.comments import react, reply
+from bot.github.comments import Reaction, react, reply
 from bot.github.permissions import permission
 from bot.github.pulls import get_pull
 
@@ -32,7 +32,7 @@ class Answered:
 
     runs: tuple[str, ...]
     reply: str
-    reaction: str
+    reaction: Reaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _mended(author: str, mistakes: Sequence[Mistake]) -> str:
     return "\n".join(lines)
 
 
-async def _react(ctx: Context, comment: ReadCommands, content: str) -> None:
+async def _react(ctx: Context, comment: ReadCommands, content: Reaction) -> None:
     await react(ctx.github.installation(comment.installation_id), comment.repo, comment.comment_id, content)
 
 

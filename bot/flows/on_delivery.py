@@ -57,7 +57,7 @@ def actions_of(delivery: Delivery, *, own_app_id: int) -> tuple[Action, ...]:
 
 
 def _react(payload: Payload, delivery: Delivery, own_app_id: int) -> tuple[Action, ...]:
-    return react(delivery.event, payload.action, payload.facts(), own_app_id=own_app_id)
+    return react(delivery.event, payload.action, payload.facts, own_app_id=own_app_id)
 
 
 async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:

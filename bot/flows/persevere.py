@@ -1,4 +1,4 @@
-"""Steps that talk to GitHub, kept up while GitHub is away. The waits are durable: no worker sleeps, and a restart resumes."""
+"""Steps that talk to GitHub, kept up while GitHub is away. Waits are durable: no worker sleeps, a restart resumes."""
 
 from __future__ import annotations
 

@@ -7,24 +7,25 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from runner.select import parse, select
 
 from bot.domain.checks import Check, config_error, conflict, refused, unable
+from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.flows import record
 from bot.flows.child import LAUNCH, RUNNER_HOME
 from bot.flows.context import Context
-from bot.github.errors import CommitNotFound, NotFound
+from bot.github.errors import NotFound
 from bot.github.git import Conflict
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, get_pull
 from bot.store.runs import Run
 from runner.errors import BadSelection, NothingSelected, UserError
 from runner.model import Box, BoxId
+from runner.select import parse, select
 
 log = structlog.get_logger()
 
@@ -86,11 +87,11 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
-    await _fetch(ctx, run, run.head_sha)
-    if not await _has_boxes(ctx, run, run.head_sha):
+    of_head = replace(record.subject(run), base_sha=run.head_sha)
+    if not await _has_boxes(ctx, of_head, run.head_sha):
         return Pass("there are no boxes")
     await ctx.runs.update(run.id, base_sha=run.head_sha, trust="T0", title=f"push to {run.base_ref}")
-    return await _lay_out(ctx, run, base_sha=run.head_sha, tree=run.head_sha)
+    return await _lay_out(ctx, run, of_head)
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
@@ -99,30 +100,27 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
     await ctx.runs.update(
-        run.id, title=pull.title[:300], author=pull.author, base_ref=pull.base_ref, base_sha=pull.base_sha
+        run.id, title=pull.title[:300], author=pull.author_login, base_ref=pull.base_ref, base_sha=pull.base_sha
     )
     await _supersede(ctx, run)
-    await _fetch(ctx, run, pull.base_sha)
-    if not await _has_boxes(ctx, run, pull.base_sha):
+    subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=pull.base_sha)
+    # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
+    if not await _has_boxes(ctx, replace(subject, head_sha=pull.base_sha), pull.base_sha):
         return Pass("the base has no boxes")
     trust = decide_trust(
         TrustFacts(
             event="pull_request",
-            author=pull.author,
-            author_permission=str(await permission(ctx.installation(run), run.repo, pull.author)),
-            author_is_bot=pull.author_is_bot,
-            is_fork=pull.is_fork,
+            author=pull.author_login,
+            author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
+            author_is_bot=pull.author_type == "Bot",
+            is_fork=pull.head_is_fork,
         )
     )
     if isinstance(trust, Untrusted):
-        log.warning("run_refused", reason="untrusted", author=pull.author, fork=pull.is_fork)
+        log.warning("run_refused", reason="untrusted", author=pull.author_login, fork=pull.head_is_fork)
         return Refuse(refused(trust), trust.because)
     await ctx.runs.update(run.id, trust=str(trust.level))
-    await _fetch(ctx, run, run.head_sha)
-    merged = await ctx.mirror(run).merge(pull.base_sha, run.head_sha)
-    if isinstance(merged, Conflict):
-        return Refuse(conflict(merged.paths, base_ref=pull.base_ref), f"it does not merge into {pull.base_ref}")
-    return await _lay_out(ctx, run, base_sha=pull.base_sha, tree=merged.tree)
+    return await _lay_out(ctx, run, subject)
 
 
 async def _supersede(ctx: Context, run: Run) -> None:
@@ -133,28 +131,21 @@ async def _supersede(ctx: Context, run: Run) -> None:
             await ctx.stop(other.id, f"superseded:{run.head_sha}")
 
 
-async def _fetch(ctx: Context, run: Run, sha: str) -> None:
-    token = await ctx.github.token(run.installation_id, repository_id=run.repo_id, permissions={"contents": "read"})
-    await ctx.mirror(run).fetch([sha], token=token)
-
-
-async def _has_boxes(ctx: Context, run: Run, sha: str) -> bool:
-    mirror = ctx.mirror(run)
+async def _has_boxes(ctx: Context, subject: Subject, sha: str) -> bool:
+    mirror = await ctx.workspaces.fetch(subject)
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
 
 
-async def _lay_out(ctx: Context, run: Run, *, base_sha: str, tree: str) -> Answer:
+async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     """Write the tree under test and the base's, and read the plan of all boxes in a process of its own."""
     files = ctx.files(run)
     if files.directory.exists():
         await asyncio.to_thread(shutil.rmtree, files.directory)
     files.directory.mkdir(parents=True)
-    mirror = ctx.mirror(run)
-    try:
-        await mirror.export(tree, files.tree)
-        await mirror.export(base_sha, files.base)
-    except CommitNotFound as gone:
-        return Pass(str(gone))
+    workspace = await ctx.workspaces.prepare(subject, files.directory)
+    if isinstance(workspace, Conflict):
+        shown = conflict(workspace.paths, base_ref=subject.base_ref)
+        return Refuse(shown, f"it does not merge into {subject.base_ref}")
     listed = await _list(ctx, run)
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
@@ -171,7 +162,7 @@ async def _list(ctx: Context, run: Run) -> dict[str, Any]:
     """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
     files = ctx.files(run)
     argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "list", "--json"]
-    argv += ["--base", str(files.base)]
+    argv += ["--base", str(files.base)] if files.base.is_dir() else []
     cache = ctx.data_dir / "cache" / str(run.repo_id)
     process = await asyncio.create_subprocess_exec(
         *argv,

@@ -22,14 +22,22 @@ async def publish_checks(ctx: Context, run: Run, checks: Iterable[Check]) -> Non
     """Bring the run's check runs to what `checks` says; those that show it already cost no call."""
     known = await ctx.runs.checks_of(run.id)
     github = ctx.installation(run)
-    for check in checks:
+    for wanted in checks:
+        # GitHub appends annotations and never takes one back, so they are sent when no more can come.
+        check = wanted if wanted.status == "completed" else replace(wanted, annotations=())
         digest = hashlib.sha256(repr(check).encode()).hexdigest()
         stored = known.get(check.name)
         if stored is not None and stored.digest == digest:
             continue
         if stored is None:
             check_run_id = await ensure_check(
-                github, run.repo, name=check.name, head_sha=run.head_sha, external_id=run.id, check=check
+                github,
+                run.repo,
+                name=check.name,
+                head_sha=run.head_sha,
+                external_id=run.id,
+                check=check,
+                details_url=ctx.links.url(run.number),
             )
             stored = StoredCheck(name=check.name, check_run_id=check_run_id, sent_annotations=0, digest="")
             # Saved before it is filled: after a crash here the same check run is filled, and no second one is made.

@@ -55,7 +55,7 @@ def problem(response: httpx.Response, now: datetime) -> GitHubProblem | None:
 def transport_problem(error: Exception, method: str, path: str) -> GitHubUnavailable:
     """No answer came. A write may have been carried out unless the connection was never made."""
     maybe_done = method not in _SAFE and not isinstance(error, _NOT_SENT)
-    return GitHubUnavailable(f"no answer from GitHub to {method} {path}: {type(error).__name__}", maybe_done)
+    return GitHubUnavailable(f"no answer from GitHub to {method} {path}: {_said(error)}", maybe_done)
 
 
 def may_repeat(trouble: GitHubProblem, *, attempt: int, idempotent: bool) -> bool:
@@ -103,6 +103,10 @@ def _reset(text: str, now: datetime) -> datetime:
     if not text.strip().isdecimal():
         return now + _WITHOUT_ADVICE
     return max(datetime.fromtimestamp(min(int(text), 2**40), UTC), now)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {_one_line(error)}" if str(error) else type(error).__name__
 
 
 def _explanation(response: httpx.Response) -> tuple[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,7 +16,7 @@ from bot.github.answers import pause
 from bot.github.calls import Calls, Response
 from bot.github.errors import RateLimited
 from bot.github.line import Line
-from bot.github.tokens import Scope, SecretToken, TokenCache, app_assertion
+from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
 
@@ -41,6 +41,9 @@ class GitHubApp:
         timeout: of each request.
         sleep: waits for so many seconds.
         random: spreads repeats.
+
+    Raises:
+        BadCredentials: the private key cannot be read.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class GitHubApp:
         self.web_url = addresses.web_url(self.api_url, web_url)
         self.app_id = int(app_id)
         self.now = clock.now
-        self._key = SecretToken(private_key, datetime.max.replace(tzinfo=UTC))
+        self._key = AppKey(private_key)
         self._sleep = sleep
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
         self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
@@ -104,7 +107,7 @@ class GitHubApp:
 
     def assertion(self) -> SecretToken:
         """The App's own statement of who it is, made for one call."""
-        return app_assertion(self.app_id, self._key.reveal(), self.now())
+        return self._key.assertion(self.app_id, self.now())
 
     async def slug(self) -> str:
         """The App's short name, asked once; its comments are written by `<slug>[bot]`."""

@@ -73,7 +73,9 @@ class Line:
         Raises:
             GitHubProblem: the answer was not good, or there was none.
         """
-        headers = {"Accept": accept, "Authorization": f"Bearer {token.reveal()}", "X-GitHub-Api-Version": API_VERSION}
+        # httpx.Headers, not a dict: a traceback that shows local variables shows [secure] for the token.
+        headers = httpx.Headers({"Accept": accept, "X-GitHub-Api-Version": API_VERSION})
+        headers["Authorization"] = f"Bearer {token.reveal()}"
         for _ in range(_MAX_REDIRECTS + 1):
             answer = await self._send(method, path, params, json, headers)
             if answer.status_code not in _REDIRECTS:
@@ -105,7 +107,7 @@ class Line:
         return path[len(prefix) - 1 :]
 
     async def _send(
-        self, method: str, path: str, params: Mapping[str, str | int] | None, json: object, headers: dict[str, str]
+        self, method: str, path: str, params: Mapping[str, str | int] | None, json: object, headers: httpx.Headers
     ) -> httpx.Response:
         query = dict(params) if params else None
         try:
@@ -113,7 +115,8 @@ class Line:
         except RequestError as error:
             if isinstance(error.exc, GitHubProblem):
                 raise error.exc from None
-            raise transport_problem(error.exc, method, path) from error.exc
+            # Without its cause: the frames of the HTTP library hold the request as it went out, with the token.
+            raise transport_problem(error.exc, method, path) from None
         return answer.raw_response
 
     async def _judge(self, response: httpx.Response) -> None:

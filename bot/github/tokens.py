@@ -13,6 +13,11 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from bot.github.errors import BadCredentials
 
 REFRESH = timedelta(minutes=5)
 """How long before its end a token is no longer handed out."""
@@ -112,13 +117,33 @@ class TokenCache:
         self._tokens = {scope: token for scope, token in self._tokens.items() if token.expires_at > now}
 
 
-def app_assertion(app_id: int | str, private_key: str, now: datetime) -> SecretToken:
-    """The App's own signed statement, good for nine minutes.
+class AppKey:
+    """The App's private key, parsed once.
 
-    It is dated a minute back, as GitHub advises, because its clock and ours may differ.
-
-    Source: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
+    Raises:
+        BadCredentials: the text is not an RSA key in PEM.
     """
-    expires_at = now + timedelta(minutes=9)
-    claims = {"iss": str(app_id), "iat": now - timedelta(seconds=60), "exp": expires_at}
-    return SecretToken(jwt.encode(claims, private_key, algorithm="RS256"), expires_at)
+
+    __slots__ = ("_key",)
+
+    def __init__(self, pem: str) -> None:
+        try:
+            key = load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            message = "the App's private key is not a PEM that can be read"
+            raise BadCredentials(message) from None  # the cause's frames hold the text.
+        if not isinstance(key, RSAPrivateKey):
+            message = "the App's private key is not an RSA key"
+            raise BadCredentials(message)
+        self._key = key
+
+    def assertion(self, app_id: int, now: datetime) -> SecretToken:
+        """The App's own signed statement of who it is, good for nine minutes.
+
+        It is dated a minute back, as GitHub advises, because its clock and ours may differ.
+
+        Source: GitHub docs, "Generating a JSON Web Token (JWT) for a GitHub App".
+        """
+        expires_at = now + timedelta(minutes=9)
+        claims = {"iss": str(app_id), "iat": now - timedelta(seconds=60), "exp": expires_at}
+        return SecretToken(jwt.encode(claims, self._key, algorithm="RS256"), expires_at)

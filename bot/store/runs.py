@@ -120,6 +120,10 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
         return await self._all(query.order_by(runs.c.number.desc()))
 
+    async def all_open(self) -> list[Run]:
+        """Every run that has not ended, oldest first."""
+        return await self._all(sa.select(runs).where(runs.c.state.in_(OPEN)).order_by(runs.c.number))
+
     async def count_open(self) -> int:
         """How many runs have not ended."""
         query = sa.select(sa.func.count()).select_from(runs).where(runs.c.state.in_(OPEN))

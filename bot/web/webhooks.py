@@ -54,7 +54,7 @@ class Webhooks:
         self._accepted = accepted
         self._draining = draining
 
-    async def __call__(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         """Answer one delivery: 202 durable, 401 unsigned, 400 malformed, 413 too large, 503 not durable."""
         if self._draining():
             return _refuse(503, "interlock is stopping; redeliver this later")
@@ -71,15 +71,17 @@ class Webhooks:
         event = request.headers.get("x-github-event", "")
         if not _ID.fullmatch(delivery_id) or not _EVENT.fullmatch(event):
             return _refuse(400, "X-GitHub-Delivery or X-GitHub-Event is missing or malformed")
-        delivery = Delivery(delivery_id, event, body, self._clock.now())
+        return await self._store(Delivery(delivery_id, event, body, self._clock.now()))
+
+    async def _store(self, delivery: Delivery) -> Response:
         try:
             new = await self._inbox.add(delivery)
         except InboxUnavailable as error:
-            log.error("delivery_not_durable", delivery=delivery_id, reason=str(error))  # noqa: TRY400 - no stack needed.
+            log.error("delivery_not_durable", delivery=delivery.id, reason=str(error))  # noqa: TRY400 - no stack needed.
             return _refuse(503, "the delivery could not be stored; redeliver it later")
         if new:
             self._accepted(delivery)
-        return JSONResponse({"delivery": delivery_id, "duplicate": not new}, status_code=202)
+        return JSONResponse({"delivery": delivery.id, "duplicate": not new}, status_code=202)
 
 
 def signed(body: bytes, header: str, secrets: Sequence[bytes]) -> bool:

@@ -1,1 +1,1 @@
-"""Tests of the bot."""
+"""Tests, laid out as the packages that they test."""

@@ -1,0 +1,122 @@
+"""Collects what a box left in $BOX_ARTIFACTS. The box may be hostile: its directory is a claim, not a fact.
+
+Links are not followed, at any depth: every step is opened relative to its parent's descriptor with O_NOFOLLOW. Only
+regular files with one name are taken (a hard link may be somebody else's file), of bounded number and size, under names
+that print.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from runner.model import Value
+
+MAX_FILES = 200
+MAX_BYTES = 64 * 1024 * 1024
+MAX_DEPTH = 16
+_BLOCK = 1 << 20
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Collected(Value):
+    """`names` are the copied files, relative to the target, sorted; `refused` says of each other entry why not."""
+
+    __slots__ = ("names", "refused")
+
+    names: tuple[str, ...]
+    refused: tuple[str, ...]
+
+    def __init__(self, names: tuple[str, ...], refused: tuple[str, ...]) -> None:
+        self.names = names
+        self.refused = refused
+
+
+def collect(source: str, target: str, *, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> Collected:
+    """Copy the regular files below `source` into `target`, which is created when there is something to copy.
+
+    Args:
+        source: the box's directory; it may be missing.
+        target: a directory that is ours; existing files in it are replaced.
+        max_files: files that are copied at most.
+        max_bytes: their bytes altogether.
+    """
+    collector = _Collector(target, max_files, max_bytes)
+    try:
+        root = os.open(source, _OPEN | os.O_DIRECTORY)
+    except OSError:
+        return Collected((), ())
+    try:
+        collector.walk(root, "", 0)
+    finally:
+        os.close(root)
+    return Collected(tuple(sorted(collector.names)), tuple(collector.refused))
+
+
+class _Collector:
+    def __init__(self, target: str, max_files: int, max_bytes: int) -> None:
+        self.names: list[str] = []
+        self.refused: list[str] = []
+        self._target = target
+        self._files = max_files
+        self._bytes = max_bytes
+
+    def walk(self, directory: int, prefix: str, depth: int) -> None:
+        for name in sorted(os.listdir(directory)):
+            path = prefix + name
+            if not _prints(name):
+                self._refuse(path, "its name does not print")
+                continue
+            try:
+                fd = os.open(name, _OPEN, dir_fd=directory)
+            except OSError as error:
+                self._refuse(path, error.strerror or "cannot be opened")
+                continue
+            try:
+                self._take(fd, path, depth)
+            finally:
+                os.close(fd)
+            if len(self.refused) >= MAX_FILES:
+                return
+
+    def _take(self, fd: int, path: str, depth: int) -> None:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            if depth >= MAX_DEPTH:
+                self._refuse(path, "nested too deep")
+            else:
+                self.walk(fd, f"{path}/", depth + 1)
+        elif not stat.S_ISREG(status.st_mode):
+            self._refuse(path, "not a regular file")
+        elif status.st_nlink != 1:
+            self._refuse(path, "has a second name")
+        elif len(self.names) >= self._files:
+            self._refuse(path, "too many files")
+        elif status.st_size > self._bytes:
+            self._refuse(path, "too large")
+        else:
+            self._copy(fd, path, status.st_size)
+
+    def _copy(self, fd: int, path: str, size: int) -> None:
+        goal = os.path.join(self._target, path)
+        os.makedirs(os.path.dirname(goal), exist_ok=True)
+        out = os.open(goal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            left = size
+            while left > 0 and (data := os.read(fd, min(_BLOCK, left))):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(out, view) :]
+                left -= len(data)
+        finally:
+            os.close(out)
+        self._bytes -= size - left
+        self.names.append(path)
+
+    def _refuse(self, path: str, why: str) -> None:
+        shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in path)
+        self.refused.append(f"{shown}: {why}")
+
+
+def _prints(name: str) -> bool:
+    return name.isprintable() and not any("\ud800" <= char <= "\udfff" for char in name)

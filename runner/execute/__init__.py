@@ -1,0 +1,1 @@
+"""How boxes are run: processes, their environment, their output, and their end."""

@@ -1,0 +1,76 @@
+"""The environment of a box: what is passed on, what is added. Normative list: docs/reference/box-protocol.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.executor import Job
+
+LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SETUP_DIR = "SETUP_DIR"
+
+
+class Places:
+    """Where one attempt's files are: a fresh directory per attempt, with the box's own temporary directory inside."""
+
+    __slots__ = ("artifacts", "home", "junit", "report", "state", "tmp")
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.tmp = os.path.join(home, "tmp")
+        self.artifacts = f"{home}/artifacts"
+        self.report = f"{home}/report.jsonl"
+        self.junit = f"{home}/junit.xml"
+        self.state = f"{home}/pytest.state"
+
+    def make(self) -> None:
+        """Create the directories. The files are the box's to create."""
+        os.mkdir(self.home, 0o700)
+        os.mkdir(self.tmp, 0o700)
+        os.mkdir(self.artifacts, 0o700)
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment, without what belongs to a box that the caller may itself be."""
+    return {name: value for name, value in environ.items() if not name.startswith("BOX_") and name != SETUP_DIR}
+
+
+def isolated() -> dict[str, str]:
+    """An environment that tells nothing of the caller's; HOME and TMPDIR come with the attempt."""
+    return {"PATH": f"{os.path.dirname(sys.executable)}:{SYSTEM_PATH}", "LANG": "C.UTF-8"}
+
+
+def environment_of(job: Job, places: Places, base: Mapping[str, str], *, run_id: str, own_home: bool) -> dict[str, str]:
+    """Everything that one attempt gets. The job's `env` wins over the box's, which wins over `base`.
+
+    Args:
+        job: the attempt.
+        places: its files.
+        base: `inherited(…)` or `isolated()`, with SETUP_DIR when there was a setup.
+        run_id: names the run.
+        own_home: HOME and TMPDIR are the attempt's own temporary directory.
+    """
+    env = dict(base)
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
+    if own_home:
+        env["HOME"] = env["TMPDIR"] = places.tmp
+    env.update(job.box.env)
+    env.update(job.env)
+    env["INTERLOCK"] = "1"
+    env["BOX_ID"] = str(job.box.id)
+    env["BOX_TIER"] = str(job.box.tier)
+    env["BOX_ATTEMPT"] = str(job.attempt)
+    env["BOX_RUN_ID"] = run_id
+    env["BOX_TMP"] = places.tmp
+    env["BOX_REPORT"] = places.report
+    env["BOX_JUNIT"] = places.junit
+    env["BOX_ARTIFACTS"] = places.artifacts
+    env["BOX_LIB"] = f"{LIBRARY}/box.sh"
+    env["BOX_LIB_PY"] = f"{LIBRARY}/box.py"
+    return env

@@ -1,0 +1,85 @@
+"""Files that a box wrote: read with suspicion, removed without following them."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+class NotPlain(Exception):
+    """A file is not what it should be: a link, a device, a pipe, or too large. The message says which."""
+
+
+def read_plain(path: str, limit: int) -> bytes | None:
+    """The content of a regular file that may not exist (None).
+
+    Raises:
+        NotPlain: it is not a regular file with one name, or holds more than `limit` bytes; nothing was read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotPlain("cannot be read, or is a link") from error
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise NotPlain("is not a plain file")
+        if status.st_size > limit:
+            raise NotPlain("is too large")
+        with open(fd, "rb", closefd=False) as stream:
+            return stream.read(limit)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all in it, never following a link; what cannot be removed stays.
+
+    A box may have taken permissions away from its own directories: they are given back on the way down. Not recursive,
+    since a box may nest directories deeper than Python nests calls.
+    """
+    directories = [path]
+    for directory in directories:
+        directories.extend(_remove_files(directory))
+    for directory in reversed(directories):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            continue
+
+
+def _remove_files(directory: str) -> list[str]:
+    """Remove the files of one directory; returns its subdirectories."""
+    below = []
+    try:
+        entries = os.scandir(directory)
+    except PermissionError:
+        try:
+            os.chmod(directory, 0o700)
+            entries = os.scandir(directory)
+        except OSError:
+            return []
+    except OSError:
+        return []
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+            else:
+                _unlink(entry.path)
+    return below
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except PermissionError:
+        try:
+            os.chmod(os.path.dirname(path), 0o700)
+            os.unlink(path)
+        except OSError:
+            return
+    except OSError:
+        return

@@ -1,0 +1,335 @@
+"""Runs boxes as processes: one thread, one poll, at most as many at once as the caller starts.
+
+A box has ended when its main process has, never when its pipes close: what it left running is ended then, named, and
+the pipes are emptied of what was written before. After this process has signalled a box, the box cannot pass.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from math import ceil
+from time import monotonic, time
+
+from runner.execute.attempt import attempt_of
+from runner.execute.command import CANNOT_EXECUTE, NOT_FOUND, Unstartable, command_of
+from runner.execute.environment import Places, environment_of, inherited, isolated
+from runner.execute.files import remove_tree
+from runner.execute.output import EXCERPT, HEAD, TAIL, Output
+from runner.execute.signals import Wakeup
+from runner.execute.tree import Probes, Trees, probe
+from runner.executor import Finished, Slow
+from runner.model import Attempt
+from runner.protocol import TapReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.executor import Job
+
+GRACE = 2.0
+_READ = 65536
+# A pipe holds at most this much that was written before the main process ended (fs.pipe-max-size).
+_PIPE = 1 << 20
+_NO_PIDFD_SLICE = 0.02
+_DEFAULT_SIGNALS = [
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+]
+
+
+class Limits:
+    """Bytes of a box's output that are kept: in the log's head, its tail, and the excerpt for people."""
+
+    __slots__ = ("excerpt", "head", "tail")
+
+    def __init__(self, *, head: int = HEAD, tail: int = TAIL, excerpt: int = EXCERPT) -> None:
+        self.head = head
+        self.tail = tail
+        self.excerpt = excerpt
+
+
+class _Live:
+    """A started job."""
+
+    __slots__ = (
+        *("began", "fds", "job", "kill_at", "output", "pid", "pidfd", "places", "signalled"),
+        *("slow_at", "started", "tap", "timeout_at"),
+    )
+
+    def __init__(self, job: Job, places: Places, limits: Limits) -> None:
+        self.job = job
+        self.places = places
+        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt)
+        self.tap = TapReader()
+        self.fds: dict[int, bool] = {}  # pipe -> whether it is standard output
+        self.pid = self.pidfd = -1
+        self.signalled = ""
+        self.began = monotonic()
+        self.started = time()
+        self.slow_at = self.began + job.box.slow if job.box.slow < job.box.timeout else float("inf")
+        self.timeout_at = self.began + job.box.timeout
+        self.kill_at = float("inf")
+
+
+class ProcessExecutor:
+    """The executor of real boxes. While it lives, nothing else in this process may start children.
+
+    Args:
+        run_id: names the run, for the boxes and for what is left of them.
+        scratch: an existing directory, this run's alone, for the boxes' temporary files.
+        base_env: what boxes inherit; not used when `isolate_env`.
+        isolate_env: boxes get an environment that tells nothing of the caller's.
+        limits: of their output.
+        grace: seconds between the polite and the final signal after a timeout.
+        probes: what of the machine to use; None looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        scratch: str,
+        base_env: Mapping[str, str],
+        isolate_env: bool = False,
+        limits: Limits | None = None,
+        grace: float = GRACE,
+        probes: Probes | None = None,
+    ) -> None:
+        self._run_id = run_id
+        self._scratch = os.path.abspath(scratch)
+        self._base = isolated() if isolate_env else inherited(base_env)
+        self._own_home = isolate_env
+        self._limits = limits or Limits()
+        self._grace = grace
+        self._probes = probes or probe()
+        self._trees = Trees(self._probes)
+        self._live: dict[int, _Live] = {}  # by file descriptor: its pipes and its pidfd
+        self._running: list[_Live] = []
+        self._ready: list[Finished | Slow] = []
+        self._count = 0
+        self._poll = select.poll()
+        self._inherited = _inheritable()
+        self._home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        self._wakeup = Wakeup(children=not self._probes.pidfd)
+        if self._wakeup.fd >= 0:
+            self._poll.register(self._wakeup.fd, select.POLLIN)
+
+    def start(self, job: Job) -> None:
+        """Start a job; one that cannot be started is finished at once."""
+        self._trees.prepare()
+        self._count += 1
+        places = Places(f"{self._scratch}/{self._count}")
+        places.make()
+        live = _Live(job, places, self._limits)
+        directory = os.path.normpath(os.path.join(job.root, job.cwd))
+        env = environment_of(job, places, self._base, run_id=self._run_id, own_home=self._own_home)
+        try:
+            self._spawn(live, command_of(job.box, directory, env, state_file=places.state), directory, env)
+        except Unstartable as why:
+            self._refuse(live, why)
+
+    def wait(self, timeout: float | None) -> list[Finished | Slow]:
+        """What happened; see `runner.executor.Executor`."""
+        until = float("inf") if timeout is None else monotonic() + timeout
+        while self._running and not self._ready:
+            interrupted = self._listen(until)
+            self._keep_time()
+            if interrupted or monotonic() >= until:
+                break
+        ready, self._ready = self._ready, []
+        return ready
+
+    def cancel(self, job: Job | None = None) -> None:
+        """End a job's tree, or all; they finish as cancelled."""
+        for live in self._running:
+            if (job is None or live.job is job) and not live.signalled:
+                self._kill(live, "cancel")
+
+    def close(self) -> None:
+        """End what runs, close what is open, remove what was scratch."""
+        for live in list(self._running):
+            self._kill(live, "cancel")
+            self._finish(live)
+        self._ready.clear()
+        self._wakeup.close()
+        self._trees.release()
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    def _spawn(self, live: _Live, argv: tuple[str, ...], directory: str, env: Mapping[str, str]) -> None:
+        out, err = os.pipe(), os.pipe()
+        actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, out[1], 1),
+            (os.POSIX_SPAWN_DUP2, err[1], 2),
+            *((os.POSIX_SPAWN_CLOSE, fd) for fd in self._inherited),
+        ]
+        # A spawn has no working directory of its own: it starts where we are.
+        try:
+            os.chdir(directory)
+            live.pid = os.posix_spawn(
+                argv[0], argv, env, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_DEFAULT_SIGNALS
+            )
+        except OSError as error:
+            os.close(out[0])
+            os.close(err[0])
+            raise Unstartable(
+                reason=f"{os.path.basename(argv[0])} could not be started: {error.strerror}",
+                exit_code=NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_EXECUTE,
+            ) from error
+        finally:
+            os.fchdir(self._home)
+            os.close(out[1])
+            os.close(err[1])
+        self._trees.add(live.pid, f"BOX_TMP={live.places.tmp}")
+        self._running.append(live)
+        for fd, is_stdout in ((out[0], True), (err[0], False)):
+            os.set_blocking(fd, False)
+            live.fds[fd] = is_stdout
+            self._register(fd, live)
+        if self._probes.pidfd:
+            live.pidfd = os.pidfd_open(live.pid)
+            self._register(live.pidfd, live)
+
+    def _register(self, fd: int, live: _Live) -> None:
+        self._live[fd] = live
+        self._poll.register(fd, select.POLLIN)
+
+    def _drop(self, fd: int, live: _Live) -> None:
+        self._poll.unregister(fd)
+        os.close(fd)
+        del self._live[fd]
+        live.fds.pop(fd, None)
+
+    def _listen(self, until: float) -> bool:
+        """One poll: take in output and ends. Returns whether a signal arrived that was not a child's end."""
+        ends: list[_Live] = []
+        interrupted = False
+        for fd, _ in self._poll.poll(self._patience(until)):
+            live = self._live.get(fd)
+            if live is None:
+                interrupted = self._wakeup.drain()
+            elif fd == live.pidfd:
+                ends.append(live)
+            else:
+                self._read(fd, live)
+        if not self._probes.pidfd:
+            ends = [live for live in self._running if _is_over(live.pid)]
+        for live in ends:
+            self._finish(live)
+        return interrupted
+
+    def _patience(self, until: float) -> int | None:
+        """Milliseconds until something is due; None when nothing is."""
+        for live in self._running:
+            until = min(until, live.kill_at if live.signalled else live.timeout_at, live.slow_at)
+        if not self._probes.pidfd and self._wakeup.fd < 0:
+            until = min(until, monotonic() + _NO_PIDFD_SLICE)
+        return None if until == float("inf") else max(0, ceil((until - monotonic()) * 1000))
+
+    def _read(self, fd: int, live: _Live) -> bool:
+        """Take in what a pipe holds, one buffer of it. Returns False when there is nothing more to come now."""
+        try:
+            data = os.read(fd, _READ)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._drop(fd, live)
+            return False
+        live.output.write(data)
+        if live.fds[fd]:
+            live.tap.feed(data)
+        return True
+
+    def _keep_time(self) -> None:
+        now = monotonic()
+        for live in self._running:
+            if now >= live.slow_at:
+                live.slow_at = float("inf")
+                self._ready.append(Slow(live.job, now - live.began))
+            if now >= live.timeout_at and not live.signalled:
+                self._time_out(live, now)
+            elif now >= live.kill_at:
+                live.kill_at = float("inf")
+                self._trees.end(live.pid)
+
+    def _time_out(self, live: _Live, now: float) -> None:
+        dump = self._trees.dump(live.pid)
+        live.output.write(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}\n".encode())
+        live.signalled = "timeout"
+        live.kill_at = now + self._grace
+        live.slow_at = float("inf")
+        # Continued as well: a stopped process takes no other signal.
+        self._trees.signal(live.pid, signal.SIGTERM, signal.SIGCONT)
+
+    def _kill(self, live: _Live, why: str) -> None:
+        live.signalled = live.signalled or why
+        live.slow_at = live.kill_at = float("inf")
+        self._trees.end(live.pid)
+
+    def _finish(self, live: _Live) -> None:
+        """The main process has ended: collect it, end its tree, empty its pipes, judge."""
+        _, status, usage = os.wait4(live.pid, 0)
+        seconds = monotonic() - live.began
+        leaked = self._trees.end_leftovers(live.pid)
+        for fd in list(live.fds):
+            taken = 0
+            while taken < _PIPE and self._read(fd, live):
+                taken += _READ
+            if fd in live.fds:
+                self._drop(fd, live)
+        if live.pidfd >= 0:
+            self._drop(live.pidfd, live)
+        self._trees.forget(live.pid)
+        self._running.remove(live)
+        live.output.close()
+        attempt = attempt_of(
+            live.job,
+            live.places,
+            exit_code=os.waitstatus_to_exitcode(status),
+            signalled=live.signalled,
+            tap=live.tap.close(),
+            output=live.output,
+            seconds=seconds,
+            cpu=usage.ru_utime + usage.ru_stime,
+            rss_kb=usage.ru_maxrss,
+            leaked=[] if live.signalled else leaked,
+        )
+        remove_tree(live.places.home)
+        self._ready.append(Finished(live.job, attempt, live.started))
+
+    def _refuse(self, live: _Live, why: Unstartable) -> None:
+        live.output.write(f"{why.reason}\n".encode())
+        live.output.close()
+        remove_tree(live.places.home)
+        attempt = Attempt(
+            outcome=why.outcome,
+            reason=why.reason,
+            exit_code=why.exit_code,
+            output=live.output.text(),
+            output_bytes=live.output.total,
+            log=live.output.log,
+        )
+        self._ready.append(Finished(live.job, attempt, live.started))
+
+
+def _is_over(pid: int) -> bool:
+    """Whether our child has ended; it stays to be reaped."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _inheritable() -> tuple[int, ...]:
+    """File descriptors that this process was given and would pass on: a make's job server, a bats' fd 3."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        fd = int(name)
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                found.append(fd)
+        except OSError:
+            continue  # The listing's own descriptor.
+    return tuple(found)

@@ -1,0 +1,363 @@
+"""A box's process tree: finding all of it, naming it, ending it.
+
+A process leaves its parent's group with setsid and its parent's line with a double fork. Neither hides it here: this
+process is the reaper of its descendants' orphans (PR_SET_CHILD_SUBREAPER), so an orphan becomes our child, and what is
+in its environment tells whose it was. Where the kernel offers less, so does this module: see `Probes`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from time import monotonic
+
+from runner.execute.output import clean
+from runner.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+_SET_CHILD_SUBREAPER = 36
+_GET_CHILD_SUBREAPER = 37
+_ENDING_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 0.1
+_STOP_ROUNDS = 20
+_NAME_LENGTH = 200
+
+
+class Probes(Value):
+    """What this machine offers. Turned off one by one, each leaves a slower or a blinder way.
+
+    `pidfd`: exits are read from a file descriptor; otherwise from SIGCHLD. `proc`: the tree is read from /proc;
+    otherwise it is the process group and no more. `subreaper`: orphans come to us; otherwise they are looked for in all
+    of /proc.
+    """
+
+    __slots__ = ("pidfd", "proc", "subreaper")
+
+    def __init__(self, *, pidfd: bool, proc: bool, subreaper: bool) -> None:
+        self.pidfd = pidfd
+        self.proc = proc
+        self.subreaper = subreaper
+
+
+def probe() -> Probes:
+    """Look at this machine."""
+    linux = sys.platform == "linux"
+    proc = linux and os.path.exists("/proc/self/stat")
+    return Probes(pidfd=_has_pidfd(), proc=proc, subreaper=linux and proc)
+
+
+def _has_pidfd() -> bool:
+    if not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
+
+
+class Process(Value):
+    """One line of the process table."""
+
+    __slots__ = ("group", "parent", "pid", "session", "state")
+
+    def __init__(self, pid: int, parent: int, group: int, session: int, state: str) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.group = group
+        self.session = session
+        self.state = state
+
+    @property
+    def alive(self) -> bool:
+        """False for one that has ended and waits to be reaped."""
+        return self.state not in "ZX"
+
+
+class Trees:
+    """Knows which processes belong to which main process.
+
+    One per executor. It takes every child of this process that was not there before it, and that is not one of the
+    executor's main processes, for an orphan of a box: nothing else may start children while boxes run.
+
+    Args:
+        probes: what may be used.
+    """
+
+    def __init__(self, probes: Probes) -> None:
+        self._proc = probes.proc
+        self._wants_subreaper = probes.subreaper
+        self._subreaper = False
+        self._restore_subreaper = False
+        self._foreign: frozenset[int] = frozenset(_children() if probes.proc else ())
+        self._mains: dict[int, bytes] = {}
+
+    def prepare(self) -> None:
+        """Become the reaper of orphans; before the first process is started. Costs 2 ms, once."""
+        if self._wants_subreaper and not self._subreaper:
+            self._subreaper, self._restore_subreaper = _become_subreaper()
+            self._wants_subreaper = self._subreaper
+
+    def add(self, pid: int, mark: str) -> None:
+        """A main process was started in its own session; `mark` is the NAME=value that only its environment has."""
+        self._mains[pid] = os.fsencode(mark)
+
+    def forget(self, pid: int) -> None:
+        """A main process has been reaped and its tree ended."""
+        del self._mains[pid]
+
+    def release(self) -> None:
+        """Stop being the reaper, if nobody was before."""
+        if self._restore_subreaper:
+            _prctl(_SET_CHILD_SUBREAPER, 0)
+            self._restore_subreaper = self._subreaper = False
+            self._wants_subreaper = True
+
+    def members(self, main: int) -> list[int]:
+        """The living processes of a tree, the main one included while it lives. Needs /proc."""
+        table = _table()
+        roots = {main} if main in table else set()
+        roots.update(pid for pid, process in table.items() if main in {process.group, process.session})
+        roots.update(self._strays(main, table))
+        return [pid for pid in _with_descendants(roots, table) if table[pid].alive]
+
+    def leftovers(self, main: int) -> bool:
+        """Whether something may be left of a tree whose main process has been reaped. Cheap."""
+        if _group_exists(main):
+            return True
+        if not self._proc:
+            return False
+        if not self._subreaper:
+            return bool(self.members(main))
+        return any(pid not in self._foreign and pid not in self._mains for pid in _children())
+
+    def signal(self, main: int, *numbers: int) -> None:
+        """Send signals to a whole tree, as it is now."""
+        for number in numbers:
+            for pid in self.members(main) if self._proc else [-main]:
+                _send(pid, number)
+
+    def end_leftovers(self, main: int) -> list[str]:
+        """End what a main process that has been reaped left behind.
+
+        What is about to end by itself is let: the `tee` of a `>(tee log)` outlives its shell by a moment.
+
+        Returns:
+            What had to be ended, by name.
+        """
+        if not self.leftovers(main):
+            return []
+        if not self._proc:
+            return self._end_group(main)
+        _await_ends(self.members(main), monotonic() + _LAST_WORDS_SECONDS)
+        return self.end(main)
+
+    def end(self, main: int) -> list[str]:
+        """End a tree: stop everything, then kill it, again until nothing of it is found.
+
+        Stopped first, because what is stopped cannot fork a successor while its siblings are being killed.
+
+        Returns:
+            What was alive, by name, the main process not among it.
+        """
+        if not self._proc:
+            return self._end_group(main)
+        names: dict[int, str] = {}
+        until = monotonic() + _ENDING_SECONDS
+        while monotonic() < until:
+            alive = self._stop(main, names)
+            self._reap(main)
+            if not alive:
+                break
+            for pid in alive:
+                _send(pid, signal.SIGKILL)
+            _await_ends(alive, until)
+            self._reap(main)
+        names.pop(main, None)
+        return [f"{name} (pid {pid})" for pid, name in names.items()]
+
+    def dump(self, main: int) -> str:
+        """What a tree was doing: each process with its state and where it waits, as far as one may look."""
+        lines = [_describe_wait(pid) for pid in self.members(main)] if self._proc else []
+        return "\n".join(lines)
+
+    def _stop(self, main: int, names: dict[int, str]) -> list[int]:
+        stopped: set[int] = set()
+        alive: list[int] = []
+        for _ in range(_STOP_ROUNDS):
+            alive = self.members(main)
+            new = [pid for pid in alive if pid not in stopped]
+            if not new:
+                break
+            for pid in new:
+                _send(pid, signal.SIGSTOP)
+                names.setdefault(pid, _name(pid))
+            stopped.update(new)
+        return alive
+
+    def _end_group(self, main: int) -> list[str]:
+        if not _group_exists(main):
+            return []
+        until = monotonic() + _ENDING_SECONDS
+        while _group_exists(main) and monotonic() < until:
+            _send(-main, signal.SIGKILL)
+            select.poll().poll(5)  # Not our children: nothing tells of their end.
+            if main in self._mains and _has_ended(main):
+                break
+        return [f"a process of its group (group {main})"]
+
+    def _strays(self, main: int, table: dict[int, Process]) -> Iterable[int]:
+        """Orphans of the tree that have left its session, by the mark in their environment."""
+        mark = self._mains.get(main, b"")
+        others = [pid for pid in self._mains if pid != main]
+        known = self._foreign.union(self._mains)
+        me = os.getpid()
+        for pid, process in table.items():
+            if pid in known or (self._subreaper and process.parent != me) or not process.alive:
+                continue
+            # An orphan that has cleared its environment is the only running box's, if there is only one.
+            if (self._subreaper and not others) or mark in _environ(pid):
+                yield pid
+
+    def _reap(self, main: int) -> None:
+        """Collect the orphans that have ended; main processes are their executor's to collect."""
+        if not self._subreaper:
+            return
+        for pid in _children():
+            if pid not in self._foreign and pid not in self._mains and pid != main:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    continue
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # It has ended by itself, or belongs to another user by now.
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether our child has ended; it stays to be reaped."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
+def _with_descendants(roots: set[int], table: dict[int, Process]) -> list[int]:
+    below: dict[int, list[int]] = {}
+    for process in table.values():
+        below.setdefault(process.parent, []).append(process.pid)
+    found: dict[int, None] = {}
+    queue = sorted(roots)
+    while queue:
+        pid = queue.pop()
+        if pid not in found:
+            found[pid] = None
+            queue.extend(below.get(pid, ()))
+    return list(found)
+
+
+def _table() -> dict[int, Process]:
+    table: dict[int, Process] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            # The command's name stands in parentheses and may hold anything: the fields follow the last one.
+            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
+            if len(fields) > 3:
+                pid = int(name)
+                table[pid] = Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[0].decode())
+    return table
+
+
+def _children() -> list[int]:
+    """This process's children, orphans that came to it included."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/children", "rb", 0) as stream:
+                found.extend(map(int, stream.read().split()))
+    except FileNotFoundError:  # A kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended.
+        me = os.getpid()
+        return [process.pid for process in _table().values() if process.parent == me]
+    return found
+
+
+def _environ(pid: int) -> frozenset[bytes]:
+    return frozenset(_read(f"/proc/{pid}/environ").split(b"\0"))
+
+
+def _name(pid: int) -> str:
+    words = clean(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")).strip().replace("\n", " ")
+    return words[:_NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
+
+
+def _describe_wait(pid: int) -> str:
+    status = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    where = _read(f"/proc/{pid}/stack") or _read(f"/proc/{pid}/wchan")
+    lines = [f"pid {pid} ({clean(status[0]) if status else '?'}): {_name(pid)}"]
+    lines += [f"    {line}" for line in clean(where).splitlines() if line.strip("0 ")]
+    return "\n".join(lines)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", 0) as stream:
+            return stream.read(1 << 20) or b""
+    except OSError:
+        return b""
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _await_ends(pids: Collection[int], until: float) -> None:
+    """Wait until each has ended; for a moment only where its end cannot be waited for."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except (AttributeError, OSError):
+            select.poll().poll(5)
+            continue
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll(max(0.0, until - monotonic()) * 1000)
+        finally:
+            os.close(fd)
+
+
+def _become_subreaper() -> tuple[bool, bool]:
+    """Returns: whether we are the reaper now, and whether to undo it in the end."""
+    if _get_subreaper():
+        return True, False
+    done = _prctl(_SET_CHILD_SUBREAPER, 1) == 0
+    return done, done
+
+
+def _get_subreaper() -> bool:
+    import ctypes
+
+    value = ctypes.c_int(0)
+    return _prctl(_GET_CHILD_SUBREAPER, ctypes.addressof(value)) == 0 and bool(value.value)
+
+
+def _prctl(option: int, argument: int) -> int:
+    import ctypes
+
+    prctl: Callable[..., int] = ctypes.CDLL(None).prctl
+    return prctl(ctypes.c_int(option), ctypes.c_ulong(argument), 0, 0, 0)

@@ -1,0 +1,191 @@
+"""The report inside a GitHub Actions step: groups, annotations, and the step summary.
+
+Two grammars of workflow commands are live in every line of a step's log: `::name …::data` at a line's start (white
+space before it is skipped) and the older `##[name …]data` anywhere. So foreign text never starts a line, `##[` is
+broken up, and a box's output stands inside `::stop-commands::` with a token that it cannot guess.
+Source: actions/runner, src/Runner.Common/ActionCommand.cs.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runner.events import (
+    BoxFinished,
+    BoxSlow,
+    RunFinished,
+    RunStarted,
+    SetupFinished,
+    SetupStarted,
+    TierFinished,
+    Warned,
+)
+from runner.report.step_summary import step_summary
+from runner.report.text import (
+    UNICODE,
+    Tally,
+    box_line,
+    clean,
+    count_boxes,
+    duration,
+    encodable,
+    failure_line,
+    is_red,
+    last_lines,
+    needs_explaining,
+    one_line,
+    repro_lines,
+    summary,
+    word,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from runner.events import Event
+
+GROUP_LINES = 400
+"""Lines of a red box's output in its group: the end of it; the whole is in the run's log directory."""
+
+
+class Github:
+    """Writes the step's log to `out`, and at the end the summary to `summary_path`.
+
+    Args:
+        out: the step's standard output.
+        summary_path: the file that $GITHUB_STEP_SUMMARY names; "" writes no summary.
+    """
+
+    def __init__(self, out: TextIO, *, summary_path: str = "") -> None:
+        self._out = out
+        self._summary_path = summary_path
+        self._tally = Tally()
+        self._boxes: list[BoxFinished] = []
+        self._planned = 0
+        self._done = 0
+        self._began = 0.0
+        self._last = 0.0
+        self._open = False
+
+    def __call__(self, event: Event) -> None:
+        """Take the next event."""
+        self._last = getattr(event, "at", self._last)
+        if isinstance(event, RunStarted):
+            self._open = True
+            self._began = event.at
+            self._planned = len(event.boxes)
+            self._done = sum(planned.done for planned in event.boxes)
+            self._say(f"sandbox: {event.sandbox} · {count_boxes(self._planned)} · {event.jobs} at a time")
+        elif isinstance(event, BoxFinished):
+            self._box_finished(event)
+        elif isinstance(event, BoxSlow):
+            self._say(f"· {event.box}  still running after {duration(event.seconds)}")
+        elif isinstance(event, TierFinished):
+            self._say(f"tier {event.tier} is {'green' if event.green else 'red'}  {duration(event.seconds)}")
+        elif isinstance(event, SetupStarted):
+            self._say(f"setup: {event.run}")
+        elif isinstance(event, SetupFinished):
+            self._setup_finished(event)
+        elif isinstance(event, Warned):
+            self._command("warning", {"title": "Interlock"}, event.message)
+        elif isinstance(event, RunFinished):
+            self._end(event.seconds)
+        self._out.flush()
+
+    def close(self) -> None:
+        """A run that broke off gets its sum and its summary all the same."""
+        if self._open:
+            self._command("error", {"title": "Interlock"}, "the run did not finish")
+            self._end(max(0.0, self._last - self._began))
+            self._out.flush()
+
+    def _box_finished(self, event: BoxFinished) -> None:
+        self._tally.add(event)
+        # Without its output: the summary shows the end of it, and a run's outputs together may be large.
+        self._boxes.append(event if event.output and needs_explaining(event) else _without_output(event))
+        line = box_line(event, UNICODE)
+        if not event.output and not needs_explaining(event):
+            self._say(line)
+            return
+        self._group(line, event.output, [failure_line(f) for f in event.failures], event.reason)
+        if needs_explaining(event):
+            for place, message in _annotations(event):
+                name = "error" if is_red(event) else "warning"
+                self._command(name, {**place, "title": f"{event.box} {event.title}"}, message)
+
+    def _setup_finished(self, event: SetupFinished) -> None:
+        self._group(
+            f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, [], event.reason
+        )
+        if not event.ok:
+            self._command("error", {"title": "setup"}, event.reason or "it did not succeed")
+
+    def _group(self, title: str, output: str, failures: list[str], reason: str) -> None:
+        self._command("group", {}, title)
+        for said in filter(None, (reason, *failures)):
+            self._say(f"  {said}")
+        left_out, lines = last_lines(output, GROUP_LINES)
+        if left_out:
+            self._say(f"({left_out} earlier lines left out)")
+        if lines:
+            token = os.urandom(16).hex()
+            self._write(f"::stop-commands::{token}")
+            for line in lines:
+                self._write(line)
+            self._write(f"::{token}::")
+        self._write("::endgroup::")
+
+    def _end(self, seconds: float) -> None:
+        self._open = False
+        self._say(summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE))
+        for command in repro_lines([event for event in self._boxes if is_red(event) and needs_explaining(event)]):
+            self._say(command)
+        if self._summary_path:
+            sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
+            missing = self._planned - self._done - len(self._tally.finished)
+            with open(self._summary_path, "a", encoding="utf-8") as file:
+                file.write(step_summary(self._boxes, sentence, finished=not missing))
+
+    def _command(self, name: str, properties: dict[str, str], data: str) -> None:
+        pairs = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items() if value)
+        self._write(f"::{name}{' ' + pairs if pairs else ''}::{escape_data(data)}")
+
+    def _say(self, text: str) -> None:
+        """A line of ours that quotes foreign text: one line, and no command in either grammar."""
+        line = " ".join(clean(text).split("\n"))[:1000].replace("##[", "#\u200b#[")
+        self._write(f"\u200b{line}" if line.lstrip().startswith("::") else line)
+
+    def _write(self, line: str) -> None:
+        self._out.write(encodable(line, self._out.encoding) + "\n")
+
+
+def escape_data(text: str) -> str:
+    """A command's data. `##[` is broken up as well: the older grammar looks for it anywhere in a line."""
+    text = text.replace("##[", "#\u200b#[")
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A command's property: data in which `:` and `,` end nothing."""
+    return escape_data(one_line(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+def _annotations(event: BoxFinished) -> Iterator[tuple[dict[str, str], str]]:
+    """Each failing assertion at its line; one at the box itself when none has a place."""
+    placed = [failure for failure in event.failures if failure.file]
+    for failure in placed:
+        line = {"line": str(failure.line)} if failure.line else {}
+        said = ": ".join(filter(None, (one_line(failure.id), one_line(failure.message, 2000))))
+        yield {"file": failure.file, **line}, said or event.reason or word(event.verdict)
+    if not placed:
+        said = one_line(event.reason, 2000) or word(event.verdict)
+        said += "".join("\n" + failure_line(failure) for failure in event.failures)
+        line = {"line": str(event.line)} if event.source and event.line else {}
+        yield {"file": event.source, **line}, said
+
+
+def _without_output(event: BoxFinished) -> BoxFinished:
+    kept = {name: getattr(event, name) for name in event.__slots__ if name != "output"}
+    return BoxFinished(**kept)

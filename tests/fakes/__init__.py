@@ -1,0 +1,1 @@
+"""The fakes: second implementations of a role, good enough to ship."""

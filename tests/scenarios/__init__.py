@@ -1,0 +1,1 @@
+"""Stories that a user would tell."""
