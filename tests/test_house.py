@@ -126,7 +126,7 @@ def test_set_up_without_root_prints_the_one_line_that_helps(bare: Path) -> None:
     assert "apt-get was run" not in answer.stderr
 
 
-def test_set_up_is_instant_when_nothing_changed_and_not_when_the_lock_did(bare: Path) -> None:
+def test_set_up_does_again_only_what_a_change_asks_for(bare: Path) -> None:
     log = bare / "log"
     script(
         bare / "bin" / "python3",
@@ -140,17 +140,18 @@ esac""",
     for name in ("mkdir", "cp"):
         (bare / "bin" / name).symlink_to(str(shutil.which(name)))
     assert set_up(bare).returncode == 0
-    once = log.read_text()
-    assert once.splitlines() == [
-        "venv",
-        "-m pip install -qq --no-deps --require-hashes -r requirements.lock",
-        "-m pip install -qq --no-deps --no-build-isolation -e .",
-    ]
+    once = log.read_text().splitlines()
+    project = "-m pip install -qq --no-deps --no-build-isolation -e ."
+    assert once == ["venv", "-m pip install -qq --no-deps --require-hashes -r requirements.lock", project]
     assert set_up(bare).returncode == 0
-    assert log.read_text() == once
+    assert log.read_text().splitlines() == once
+    with (bare / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    assert set_up(bare).returncode == 0
+    assert log.read_text().splitlines() == [*once, project]
     (bare / "requirements.lock").write_text("# changed\n")
     assert set_up(bare).returncode == 0
-    assert log.read_text() == once * 2
+    assert log.read_text().splitlines() == [*once, project, *once]
 
 
 SKIPPING = """
