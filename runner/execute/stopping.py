@@ -20,7 +20,7 @@ class Stopping:
         self._before: dict[int, object] = {}
 
     def asked(self) -> str:
-        """ "" to go on, "drain" to start nothing more, "kill" to end what runs too."""
+        """Nothing to go on, "drain" to start nothing more, "kill" to end what runs too."""
         return self._asked
 
     def __enter__(self) -> Stopping:
