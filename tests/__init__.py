@@ -1,1 +1,1 @@
-"""The tests. A package all the way down, so that no test directory shadows a product package."""
+"""Tests of Interlock; a package all the way down."""

@@ -72,8 +72,8 @@ def note(subject: Subject, *, merged: bool = True) -> str:
     """
     head = code(subject.short)
     if subject.pr is None or not merged:
-        return f"Tested: {head} on {code(subject.base_ref)}"
-    return f"Tested: {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+        return f"For {head} on {code(subject.base_ref)}"
+    return f"For {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
 
 
 def checks(progress: Progress, *, subject_note: str, run_url: str, state: RunState) -> tuple[Check, ...]:
@@ -109,7 +109,9 @@ def config_error(errors: Sequence[UserError], *, subject_note: str = "") -> tupl
     lines = [
         f"- {code(e.where)} {plain(e.message, 500)}" + (f" ({plain(e.hint, 300)})" if e.hint else "") for e in errors
     ]
-    summary = within("Nothing ran: the configuration cannot be read.", lines, limit=BUDGET // 2, left_out=_MORE)
+    summary = within(
+        "Nothing ran: the configuration cannot be read.", lines, limit=BUDGET // 2, left_out=_MORE, joint="\n"
+    )
     check = _concluded("action_required", title, summary, subject_note)
     return (replace(check, annotations=tuple(_config_annotations(errors))[:ANNOTATIONS]),)
 
@@ -118,7 +120,7 @@ def conflict(paths: Sequence[str], *, base_ref: str, subject_note: str = "") -> 
     """The head does not merge into its base, so there is nothing to test."""
     lines = [f"- {code(path)}" for path in paths]
     head = f"Nothing ran: the head does not merge into {code(base_ref)}. In conflict:"
-    summary = within(head, lines, limit=BUDGET // 2, left_out=_MORE)
+    summary = within(head, lines, limit=BUDGET // 2, left_out=_MORE, joint="\n")
     said = f"{summary}\n\nWhat helps: merge or rebase onto {code(base_ref)}, and push."
     return (_concluded("failure", f"conflicts with {base_ref} in {count(len(paths), 'file')}", said, subject_note),)
 
@@ -167,6 +169,8 @@ def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
     status, conclusion = _status(state, begun=tier.begun, over=tier.complete, green=tier.green)
     red = [box for box in tier.boxes if box.red]
     title = tier_line(tier).partition(": ")[2]
+    if tier.did_not_run:
+        title = f"did not run: {title}"
     summary = within(
         red_table(red) or f"{title[:1].upper()}{title[1:]}.",
         [_held_back(tier), _link(run_url)],

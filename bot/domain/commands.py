@@ -168,7 +168,7 @@ REGISTRY = (
             ("/boxes run failed", "the boxes that were not green last time"),
             ("/boxes run 21", "one box"),
             ("/boxes run 21-41, tier:4", "a range and a tier"),
-            ("/boxes run tag:smoke not 30", "smoke boxes, without box 30"),
+            ("/boxes run tag:smoke and not 30", "smoke boxes, without box 30"),
         ),
         who="write, maintain or admin",
         read=_run,
@@ -215,7 +215,7 @@ def _command(line: _Line) -> Parsed | None:
     first, rest = first.lower(), rest.strip()
     shown = one_line(line.text, 100)
     if first not in _FIRST_WORDS:
-        meant = nearest(first, _FIRST_WORDS)
+        meant = nearest(first, _FIRST_WORDS) if first.isalpha() else None
         return (
             Mistake(shown, f"there is no command {code(f'/{first}')}", f"did you mean `/{meant}`?") if meant else None
         )

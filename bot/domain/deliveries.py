@@ -120,17 +120,21 @@ def react(event: str, action: str, facts: Facts, *, own_app_id: int) -> tuple[Ac
         return (Ignore("GitHub only says that the webhook works"),)
     if not facts.repo_id or not facts.installation_id:
         return (Ignore("it is about no repository of an installation"),)
+    return (_react(event, action, facts, own_app_id),)
+
+
+def _react(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
     match event:
         case "pull_request":
-            return (_pull_request(action, facts),)
+            return _pull_request(action, facts)
         case "push":
-            return (_push(facts),)
+            return _push(facts)
         case "issue_comment":
-            return (_comment(action, facts),)
+            return _comment(action, facts)
         case "check_run" | "check_suite":
-            return (_check(event, action, facts, own_app_id),)
+            return _check(event, action, facts, own_app_id)
         case _:
-            return (Ignore(f"nothing reacts to {event}"),)
+            return Ignore(f"nothing reacts to {event}")
 
 
 def _pull_request(action: str, facts: Facts) -> Action:

@@ -83,29 +83,29 @@ def fenced(text: str, *, info: str = "text") -> str:
     return f"{fence}{info}\n{body}\n{fence}"
 
 
-def within(head: str, sections: Iterable[str], *, limit: int, left_out: str) -> str:
-    """`head` and as many whole sections as fit into `limit` bytes, in order, with blank lines between.
+def within(head: str, sections: Iterable[str], *, limit: int, left_out: str, joint: str = "\n\n") -> str:
+    """`head` and as many whole sections as fit into `limit` bytes, in order.
 
     Args:
         head: always there; cut if it alone is too long.
         sections: Markdown blocks, the most important first.
         limit: bytes.
         left_out: a format with `{n}`, the number of sections that did not fit; it takes their place.
+        joint: what stands between two blocks; a blank line, or a line end for the items of a list.
     """
-    pieces = [cut(head, limit)]
-    used = size(pieces[0])
-    waiting = list(sections)
-    reserve = size(left_out) + 12
-    for at, section in enumerate(waiting):
-        room = limit if at == len(waiting) - 1 else limit - reserve
-        if used + 2 + size(section) > room:
-            note = left_out.format(n=len(waiting) - at)
-            if used + 2 + size(note) <= limit:
-                pieces.append(note)
+    blocks = [block for block in (cut(head, limit), *sections) if block]
+    if size(joint.join(blocks)) <= limit:
+        return joint.join(blocks)
+    room = limit - size(left_out) - size(joint) - 6  # the number may have as many digits.
+    fitting = 0
+    used = -size(joint)
+    for block in blocks:
+        used += size(joint) + size(block)
+        if used > room:
             break
-        pieces.append(section)
-        used += 2 + size(section)
-    return "\n\n".join(piece for piece in pieces if piece)
+        fitting += 1
+    said = joint.join([*blocks[:fitting], left_out.format(n=len(blocks) - fitting)])
+    return said if size(said) <= limit else cut(blocks[0], limit)
 
 
 def _unforged(text: str) -> str:
