@@ -271,20 +271,37 @@ async def test_what_a_killed_git_left_behind_does_not_block_a_commit(origin: Rep
     assert not any(path.exists() for path in left)
 
 
+def orphan_with_lock(mirror: Path) -> subprocess.Popen[bytes]:
+    """A process that inherited the lock from a bot that is gone."""
+    holder = os.open(mirror / "interlock.flock", os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        return subprocess.Popen(["sleep", "1000"], pass_fds=[holder])
+    finally:
+        os.close(holder)
+
+
+async def test_a_mirror_whose_creation_was_cut_short_is_finished(origin: Repository, mirror: Mirror) -> None:
+    sha = origin.commit({"a": "1"})
+    mirror.path.mkdir()
+    (mirror.path / "HEAD").write_text("ref: refs/heads/main\n")
+    (mirror.path / "config.lock").touch()
+    await mirror.fetch([sha])
+    assert await mirror.read(sha, "a") == b"1"
+
+
 async def test_a_git_that_outlived_its_bot_is_waited_for(
     origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = origin.commit({"a": "1"})
     await mirror.fetch([first])
     second = origin.commit({"a": "2"})
-    holder = os.open(mirror.path / "interlock.flock", os.O_RDWR)
-    fcntl.flock(holder, fcntl.LOCK_EX)
-    with subprocess.Popen(["sleep", "1000"], pass_fds=[holder]) as orphan:
-        os.close(holder)  # the bot is gone; what it started is not.
-        monkeypatch.setattr(git, "FETCH_SECONDS", 0.2)
-        with pytest.raises(GitFailed, match="another git has been at work in mirror"):
-            await Mirror(mirror.path, origin.url).fetch([second])
-        orphan.kill()
+    orphan = orphan_with_lock(mirror.path)
+    monkeypatch.setattr(git, "FETCH_SECONDS", 0.2)
+    with pytest.raises(GitFailed, match="another git has been at work in mirror"):
+        await Mirror(mirror.path, origin.url).fetch([second])
+    orphan.kill()
+    orphan.wait()
     monkeypatch.undo()
     await Mirror(mirror.path, origin.url).fetch([second])
 
