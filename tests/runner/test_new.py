@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
@@ -178,6 +178,7 @@ def test_no_command_line_breaks_it(args: list[str]) -> None:
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="\x7f"), min_size=1)
 
 
+@settings(max_examples=30)
 @given(TEXT, TEXT, st.sampled_from(["sh", "python", "pytest"]))
 def test_any_title_and_any_line_make_a_valid_box(title: str, line: str, language: str) -> None:
     text = box_text(Wish(title=title, language=language), Sabotage("a b.txt", line, "(gone)"))

@@ -1,0 +1,54 @@
+# Every target prepares what it needs: on a bare Debian or Ubuntu with Python >= 3.11, git and make, `make test` is enough.
+# ARGS reaches the command: make test ARGS="-k gates".
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHON
+ARGS ?=
+
+.PHONY: help setup demo test check fix docs bench boxes snapshots lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## create .venv with everything (instant when it is there)
+	@tools/setup.sh
+
+demo: setup ## a pull request from red to green, on this machine, with no account
+	@interlock demo $(ARGS)
+
+test: setup ## every test
+	@python -m pytest -n auto $(ARGS)
+
+check: setup ## formatting, lint, types, import contracts, spelling, workflows
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	codespell
+	@if [ -d .github/workflows ]; then echo zizmor --offline .; zizmor --offline .; fi
+
+fix: setup ## format and mend what can be mended without a decision
+	ruff check --fix-only .
+	ruff format .
+	codespell --write-changes
+
+docs: setup ## run every command and follow every link of the documentation
+	@python -m pytest tests/docs $(ARGS)
+
+bench: setup ## measure what is promised as a number
+	@set -- bench/*.py; [ -e "$$1" ] || { echo "bench/: no measurement here" >&2; exit 1; }; \
+	for file; do echo "== $$file"; python "$$file" $(ARGS) || exit 1; done
+
+boxes: setup ## our own boxes, and the proof that each can turn red
+	runner run $(ARGS)
+	runner falsify --strict $(ARGS)
+
+snapshots: setup ## accept what people read as it is now; look at the diff before you commit it
+	python -m pytest --inline-snapshot=create,fix $(ARGS)
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	uv pip compile pyproject.toml --output-file requirements.lock --quiet --universal --python-version 3.11 --all-extras \
+		--generate-hashes --no-strip-extras --no-emit-package interlock --no-emit-index-url --no-emit-find-links --no-header $(ARGS)

@@ -1,0 +1,250 @@
+"""The composition root: makes every adapter once, ties them to the flows, serves, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from bot.codec import Codec
+from bot.domain import checks, deliveries
+from bot.engine import Engine
+from bot.flows import execute, on_command, on_commit, on_delivery, prepare
+from bot.flows.context import Context
+from bot.flows.dispatch import Dispatch
+from bot.github import errors
+from bot.github.app import GitHubApp
+from bot.github.workspace import Workspaces
+from bot.ops import logging as logs
+from bot.ops.clock import Clock, SystemClock
+from bot.ops.links import RunLinks, load_key
+from bot.ops.settings import BadSettings, Settings, load_settings
+from bot.store.database import DatabaseUnusable, open_database, open_writer
+from bot.store.deliveries import Inbox
+from bot.store.runs import RunStore
+from bot.web.health import Health
+from bot.web.pages import Pages
+from bot.web.webhooks import Webhooks
+
+log = structlog.get_logger()
+
+CODEC = Codec(
+    values=(
+        checks.Annotation,
+        checks.Check,
+        deliveries.ReadCommands,
+        execute.Executed,
+        execute.NothingToRun,
+        execute.RunnerBroken,
+        execute.Stopped,
+        on_command.Answered,
+        on_delivery.Started,
+        prepare.Decline,
+        prepare.Pass,
+        prepare.Ready,
+        prepare.Refuse,
+        prepare.Stale,
+    ),
+    errors=(
+        errors.BadCredentials,
+        errors.CommitNotFound,
+        errors.Forbidden,
+        errors.GitFailed,
+        errors.GitHubUnavailable,
+        errors.NotFound,
+        errors.RateLimited,
+        errors.UnexpectedAnswer,
+        errors.Unprocessable,
+    ),
+)
+"""All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
+
+CUT_OFF = 10.0
+"""Seconds for ending children and connections after the drain; with the drain it stays below 45."""
+
+
+class AlreadyRunning(Exception):
+    """Another bot uses the data directory; two would run everything twice."""
+
+
+class Bot:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, ctx: Context, dispatch: Dispatch) -> None:
+        self.settings = settings
+        self.ctx = ctx
+        self.dispatch = dispatch
+        self.draining = False
+        self.app = self._routes()
+
+    def _routes(self) -> Starlette:
+        def draining() -> bool:
+            return self.draining
+
+        webhooks = Webhooks(
+            inbox=self.ctx.inbox,
+            secrets=self.settings.webhook_secrets,
+            clock=self.ctx.clock,
+            accepted=self.dispatch.accept,
+            draining=draining,
+        )
+        health = Health({"database": self._database, "flows": self._flows}, draining)
+        pages = Pages(self.ctx)
+        door = Route("/webhooks", webhooks.receive, methods=["POST"])
+        return Starlette(routes=[door, *health.routes(), *pages.routes()])
+
+    async def _database(self) -> dict[str, object]:
+        return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
+
+    async def _flows(self) -> dict[str, object]:
+        return {"unfinished": len(await self.ctx.engine.unfinished())}
+
+    async def settled(self) -> None:
+        """Wait until nothing that was taken in is left to do."""
+        while self.dispatch.busy or await self.ctx.inbox.count_open() or await self.ctx.runs.count_open():
+            await self.dispatch.idle()
+            await self.ctx.engine.idle()
+            await asyncio.sleep(0.01)
+
+    async def drain(self) -> bool:
+        """Let what runs end, for as long as the settings allow; what does not will resume at the next start."""
+        self.draining = True
+        log.info("drain_started", seconds=self.settings.drain_seconds)
+        try:
+            await asyncio.wait_for(self.ctx.engine.idle(), timeout=self.settings.drain_seconds)
+        except TimeoutError:
+            log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
+            return False
+        log.info("drain_finished")
+        return True
+
+
+@contextlib.asynccontextmanager
+async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | None = None) -> AsyncIterator[Bot]:
+    """Open every adapter in order, take up what an earlier process left, and close all in reverse.
+
+    Raises:
+        AlreadyRunning: another bot uses the data directory.
+        DatabaseUnusable: it was written by a newer version.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_only_one(settings.data_dir / "lock"))
+        database = await open_database(settings.app_database)
+        stack.push_async_callback(database.dispose)
+        clock = clock or SystemClock()
+        github = await stack.enter_async_context(
+            GitHubApp(
+                settings.github_api_url,
+                settings.github_app_id,
+                settings.github_private_key.get_secret_value(),
+                clock,
+                web_url=settings.github_url,
+            )
+        )
+        inbox = Inbox(open_writer(settings.app_database))
+        await inbox.start()
+        stack.push_async_callback(inbox.stop)
+        engine = Engine(url=settings.engine_database, codec=CODEC)
+        ctx = Context(
+            github=github,
+            inbox=inbox,
+            runs=RunStore(database),
+            engine=engine,
+            clock=clock,
+            workspaces=Workspaces(settings.data_dir / "mirrors", github),
+            links=RunLinks(load_key(settings.data_dir / "links.key"), settings.public_url or public_url),
+            data_dir=settings.data_dir,
+            seats=asyncio.Semaphore(settings.max_runs),
+        )
+        engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
+        engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
+        engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        stack.push_async_callback(engine.close)
+        await engine.launch()
+        dispatch = Dispatch(ctx)
+        await dispatch.start()
+        stack.push_async_callback(dispatch.stop)
+        yield Bot(settings, ctx, dispatch)
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the data directory. The lock goes with the process, so a crash never leaves one behind."""
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            message = f"another interlock uses {path.parent}; stop it, or set INTERLOCK_DATA_DIR"
+            raise AlreadyRunning(message) from taken
+        yield
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: a signal begins the drain here, it does not end the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and close. A second signal skips the drain."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    at_once = asyncio.Event()
+
+    def on_signal() -> None:
+        (at_once if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
+        config = uvicorn.Config(
+            bot.app,
+            host=host,
+            port=port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        await asyncio.wait({serving, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            draining = asyncio.create_task(bot.drain())
+            await asyncio.wait({draining, asyncio.create_task(at_once.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            draining.cancel()
+            server.should_exit = True
+        await serving
+    log.info("stopped")
+
+
+def serve(*, host: str, port: int) -> int:
+    """The `interlock serve` command; returns its exit code."""
+    try:
+        settings, warnings = load_settings(os.environ, cwd=Path.cwd())
+    except BadSettings as mistakes:
+        print(f"interlock cannot start:\n{mistakes}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
+        return 3
+    logs.configure(form=settings.log, level=settings.log_level)
+    for warning in warnings:
+        log.warning("setting_unknown", message=warning)
+    try:
+        asyncio.run(run(settings, host=host, port=port))
+    except (AlreadyRunning, DatabaseUnusable) as obstacle:
+        log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
+        return 3
+    return 0

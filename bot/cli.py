@@ -1,0 +1,90 @@
+"""The `interlock` command. It imports the bot's libraries only when a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from runner import __version__
+
+USAGE_ERROR = 2
+CONFIGURATION_ERROR = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 it did not hold, 2 usage, 3 configuration."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command is None:
+        _parser().print_help()
+        return USAGE_ERROR
+    if importlib.util.find_spec("dbos") is None or importlib.util.find_spec("starlette") is None:
+        print("this is the runner alone; the bot needs: pip install 'interlock[bot]'", file=sys.stderr)  # noqa: T201
+        return CONFIGURATION_ERROR
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="interlock", description="A GitHub App that runs test boxes which have proved that they can fail."
+    )
+    parser.add_argument("--version", action="version", version=f"interlock {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_serve(commands)
+    _add_demo(commands)
+    _add_localhub(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="run the bot; settings come from INTERLOCK_* and interlock.toml")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
+    serve.set_defaults(run=_serve)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser("demo", help="see the whole product work on this machine, without an account")
+    demo.add_argument("--keep", action="store_true", help="leave everything up at the end, with its addresses")
+    demo.add_argument("--json", action="store_true", help="print one JSON document instead of the story")
+    demo.set_defaults(run=_demo)
+
+
+def _add_localhub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    hub = commands.add_parser("localhub", help="a GitHub on this machine, for trying things out")
+    hub.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    hub.add_argument("--state", default="", metavar="DIR", help="keep state here; without it, state is forgotten")
+    hub.add_argument("--seed", default="", metavar="FILE", help="YAML with the users and repositories to begin with")
+    hub.add_argument("--webhook-url", default="", metavar="URL", help="where to send webhooks")
+    hub.set_defaults(run=_localhub)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from bot.app import serve  # noqa: PLC0415 - the bot's libraries take half a second to import.
+
+    return serve(host=arguments.host, port=arguments.port)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from bot.commands.demo import demo  # noqa: PLC0415 - as above.
+
+    return demo(keep=arguments.keep, as_json=arguments.json)
+
+
+def _localhub(arguments: argparse.Namespace) -> int:
+    from bot.localhub.main import serve  # noqa: PLC0415 - as above.
+
+    return serve(
+        port=arguments.port,
+        state_dir=arguments.state or None,
+        seed_file=arguments.seed or None,
+        webhook_url=arguments.webhook_url or None,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

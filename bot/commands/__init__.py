@@ -1,0 +1,1 @@
+"""Commands of the `interlock` program that are more than a call."""

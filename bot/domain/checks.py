@@ -1,0 +1,308 @@
+"""The checks that a head should have: one `Interlock`, and one for each tier.
+
+GitHub counts `neutral` and `skipped` as passing a required check, so neither exists here: **what did not run is never
+green**. A conclusion is `success` only when every box of it was executed and none is red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bot.domain.progress import BoxState, Progress, SetupState, TierState
+from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.subject import Subject
+from bot.domain.text import BUDGET, clean, code, cut, fenced, one_line, plain, tail, within
+from bot.domain.trust import Untrusted
+from runner.errors import UserError
+from runner.model import Failure
+
+NAME = "Interlock"
+"""The required check; the name is an interface that branch protections rely on."""
+
+ANNOTATIONS = 100
+TITLE_BYTES = 200
+
+Status = Literal["queued", "in_progress", "completed"]
+Conclusion = Literal["success", "failure", "action_required", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A note on lines of a file; `path` is relative to the repository's root, lines are 1-based and inclusive."""
+
+    path: str
+    start_line: int
+    end_line: int
+    level: Literal["notice", "warning", "failure"]
+    title: str
+    message: str
+    raw_details: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A check run as GitHub should show it. `conclusion` is set exactly when `status` is completed.
+
+    `title` is plain text; `summary` and `text` are Markdown of at most 60 000 bytes each; foreign text in them is
+    harmless (see bot.domain.text).
+    """
+
+    name: str
+    status: Status
+    conclusion: Conclusion | None
+    title: str
+    summary: str
+    text: str = ""
+    annotations: tuple[Annotation, ...] = ()
+
+
+def tier_name(number: int) -> str:
+    """The name of a tier's check."""
+    return f"{NAME} / tier {number}"
+
+
+def note(subject: Subject, *, merged: bool = True) -> str:
+    """One line of Markdown that says what is tested, for `subject_note` below.
+
+    Args:
+        subject: the commit and its base.
+        merged: whether the head is tested merged into its base; false where it already stands on it.
+    """
+    head = code(subject.short)
+    if subject.pr is None or not merged:
+        return f"For {head} on {code(subject.base_ref)}"
+    return f"For {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+
+
+def checks(progress: Progress, *, subject_note: str, run_url: str, state: RunState) -> tuple[Check, ...]:
+    """The checks of a run: the overall one first, then one for each tier that is known.
+
+    Args:
+        progress: what the run's events say, kept verdicts and expected boxes included.
+        subject_note: a line of Markdown from `note`.
+        run_url: where the whole run can be read; "" leaves the links out.
+        state: whether the run waits, lives or has ended. Ended without a verdict for every box is a failure.
+    """
+    overall = _overall(progress, subject_note=subject_note, run_url=run_url, state=state)
+    return (overall, *(_tier(tier, run_url=run_url, state=state) for tier in progress.tiers))
+
+
+def refused(untrusted: Untrusted, *, subject_note: str = "") -> tuple[Check, ...]:
+    """Nothing ran, because of who asks; says who can do what."""
+    said = f"Nothing ran: {plain(untrusted.because, 500)}.\n\nWhat helps: {untrusted.who_can}."
+    return (_concluded("action_required", "needs someone with write permission", said, subject_note),)
+
+
+def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Check, ...]:
+    """Nothing ran, because this installation cannot do it safely (no sandbox, an unsupported key, a full disk)."""
+    said = f"Nothing ran: {plain(because, 1000)}." + (f"\n\nWhat helps: {plain(hint, 1000)}." if hint else "")
+    return (_concluded("action_required", "cannot run here", said, subject_note),)
+
+
+def config_error(errors: Sequence[UserError], *, subject_note: str = "") -> tuple[Check, ...]:
+    """The boxes or the configuration cannot be read, so no gate can be trusted; each error points to its line."""
+    title = (
+        f"configuration: {errors[0].message}" if len(errors) == 1 else f"{count(len(errors), 'configuration error')}"
+    )
+    lines = [
+        f"- {code(e.where)} {plain(e.message, 500)}" + (f" ({plain(e.hint, 300)})" if e.hint else "") for e in errors
+    ]
+    summary = within(
+        "Nothing ran: the configuration cannot be read.", lines, limit=BUDGET // 2, left_out=_MORE, joint="\n"
+    )
+    check = _concluded("action_required", title, summary, subject_note)
+    return (replace(check, annotations=tuple(_config_annotations(errors))[:ANNOTATIONS]),)
+
+
+def conflict(paths: Sequence[str], *, base_ref: str, subject_note: str = "") -> tuple[Check, ...]:
+    """The head does not merge into its base, so there is nothing to test."""
+    lines = [f"- {code(path)}" for path in paths]
+    head = f"Nothing ran: the head does not merge into {code(base_ref)}. In conflict:"
+    summary = within(head, lines, limit=BUDGET // 2, left_out=_MORE, joint="\n")
+    said = f"{summary}\n\nWhat helps: merge or rebase onto {code(base_ref)}, and push."
+    return (_concluded("failure", f"conflicts with {base_ref} in {count(len(paths), 'file')}", said, subject_note),)
+
+
+def superseded(by_sha: str, *, progress: Progress | None = None, subject_note: str = "") -> tuple[Check, ...]:
+    """The run was given up for a newer head."""
+    said = f"Given up: {code(by_sha[:7])} is the newer head of this pull request."
+    return _given_up(f"superseded by {by_sha[:7]}", said, progress, subject_note)
+
+
+def cancelled(by: str, *, progress: Progress | None = None, subject_note: str = "") -> tuple[Check, ...]:
+    """The run was ended by somebody's wish; `by` is a login, or what happened (`the pull request was closed`)."""
+    said = f"Cancelled by {plain(by, 200)}. Start it again with {code('/boxes run all')} or the re-run button."
+    return _given_up(f"cancelled by {by}", said, progress, subject_note)
+
+
+def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
+    """Interlock itself failed; `incident` is the id under which the log has the details."""
+    said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."
+    return (_concluded("failure", "Interlock failed", said, subject_note),)
+
+
+_MORE = "- and {n} more"
+
+
+def _overall(progress: Progress, *, subject_note: str, run_url: str, state: RunState) -> Check:
+    status, conclusion = _status(state, begun=state is not RunState.QUEUED, over=False, green=progress.green)
+    blocks = [red_table(progress.red), _setups(progress.failed_setups), _tiers(progress), *_warnings(progress)]
+    summary = within(
+        subject_note,
+        [*filter(None, blocks), _link(run_url) + _isolation(progress)],
+        limit=BUDGET,
+        left_out="The rest is on the run's page.",
+    )
+    return Check(
+        name=NAME,
+        status=status,
+        conclusion=conclusion,
+        title=one_line(headline(progress, state), TITLE_BYTES),
+        summary=summary,
+        text=_sections(progress.boxes, run_url) if conclusion == "failure" else "",
+    )
+
+
+def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
+    status, conclusion = _status(state, begun=tier.begun, over=tier.complete, green=tier.green)
+    red = [box for box in tier.boxes if box.red]
+    title = tier_line(tier).partition(": ")[2]
+    if tier.did_not_run:
+        title = f"did not run: {title}"
+    summary = within(
+        red_table(red) or f"{title[:1].upper()}{title[1:]}.",
+        [_held_back(tier), _link(run_url)],
+        limit=BUDGET,
+        left_out="The rest is on the run's page.",
+    )
+    return Check(
+        name=tier_name(tier.number),
+        status=status,
+        conclusion=conclusion,
+        title=one_line(title, TITLE_BYTES),
+        summary=summary,
+        text=_sections(tier.boxes, run_url) if status == "completed" else "",
+        annotations=tuple(_annotations(red)),
+    )
+
+
+def _status(state: RunState, *, begun: bool, over: bool, green: bool) -> tuple[Status, Conclusion | None]:
+    if over or state is RunState.FINISHED:
+        return "completed", "success" if green else "failure"
+    return ("in_progress", None) if begun else ("queued", None)
+
+
+def _concluded(conclusion: Conclusion, title: str, summary: str, subject_note: str) -> Check:
+    return Check(
+        name=NAME,
+        status="completed",
+        conclusion=conclusion,
+        title=one_line(title, TITLE_BYTES),
+        summary=cut("\n\n".join(filter(None, (summary, subject_note))), BUDGET),
+    )
+
+
+def _given_up(title: str, said: str, progress: Progress | None, subject_note: str) -> tuple[Check, ...]:
+    overall = _concluded("cancelled", title, said, subject_note)
+    # A tier that is over keeps its own conclusion: it is true of this head whatever came later.
+    known = [_tier(tier, run_url="", state=RunState.RUNNING) for tier in progress.tiers] if progress else []
+    open_tiers = [
+        check
+        if check.status == "completed"
+        else replace(check, status="completed", conclusion="cancelled", title=overall.title, text="")
+        for check in known
+    ]
+    return (overall, *open_tiers)
+
+
+def _sections(boxes: Iterable[BoxState], run_url: str) -> str:
+    shown = [section(box) for box in boxes if box.red] + [section(box) for box in boxes if box.red_in_quarantine]
+    return within(
+        "",
+        shown,
+        limit=BUDGET,
+        left_out="{n} more on " + (f"[the run's page]({run_url})" if run_url else "the run's page"),
+    )
+
+
+def _setups(failed: Sequence[SetupState]) -> str:
+    blocks = []
+    for setup in failed:
+        title = f"Setup{f' of {plain(setup.suite)}' if setup.suite else ''} failed after {duration(setup.seconds)}"
+        reason = f": {plain(setup.reason, 500)}" if setup.reason else ""
+        output = tail(clean(setup.output), lines=40, limit=4_000)
+        blocks.append(f"{title}{reason}" + (f"\n\n{fenced(output)}" if output else ""))
+    return "\n\n".join(blocks)
+
+
+def _tiers(progress: Progress) -> str:
+    return "\n".join(f"- {tier_line(tier)}" for tier in progress.tiers[:50])
+
+
+def _warnings(progress: Progress) -> list[str]:
+    return [f"⚠ {plain(warning, 500)}" for warning in progress.warnings[:10]]
+
+
+def _held_back(tier: TierState) -> str:
+    by = sorted({box.result.blocked_by for box in tier.boxes if box.result and box.result.blocked_by})
+    return f"Held back by box {', '.join(code(one) for one in by[:10])}." if by else ""
+
+
+def _isolation(progress: Progress) -> str:
+    facts = [
+        f"sandbox {code(progress.sandbox)}" if progress.sandbox else "",
+        f"trust {code(progress.trust)}" if progress.trust else "",
+    ]
+    said = ", ".join(filter(None, facts))
+    return f" ({said})" if said else ""
+
+
+def _link(run_url: str) -> str:
+    return f"[Logs and timings of this run]({run_url})" if run_url else "Logs and timings are on the run's page"
+
+
+def _annotations(red: Sequence[BoxState]) -> Iterable[Annotation]:
+    """At most a hundred notes, one assertion of each box before the second of any."""
+    noted = [
+        (nth, box, failure)
+        for box in red
+        for nth, failure in enumerate(box.result.failures if box.result else ())
+        if _is_inside(failure.file)
+    ]
+    for _, box, failure in sorted(noted, key=lambda item: item[0])[:ANNOTATIONS]:
+        yield _annotation(box, failure)
+
+
+def _annotation(box: BoxState, failure: Failure) -> Annotation:
+    line = max(failure.line, 1)
+    output = box.result.output if box.result else ""
+    return Annotation(
+        path=failure.file,
+        start_line=line,
+        end_line=line,
+        level="failure",
+        title=one_line(f"box {box.box} {box.title}", TITLE_BYTES),
+        message=cut(clean(failure.message or failure.id or place(failure)), 2_000),
+        raw_details=tail(clean(output), lines=20, limit=2_000),
+    )
+
+
+def _config_annotations(errors: Sequence[UserError]) -> Iterable[Annotation]:
+    for error in errors:
+        if _is_inside(error.file):
+            line = max(error.line, 1)
+            yield Annotation(
+                path=error.file,
+                start_line=line,
+                end_line=line,
+                level="failure",
+                title="Interlock configuration",
+                message=cut(clean(f"{error.message} ({error.hint})" if error.hint else error.message), 2_000),
+            )
+
+
+def _is_inside(path: str) -> bool:
+    """Whether GitHub can attach a note: a clean relative path that stays in the repository."""
+    return bool(path) and path == one_line(path, 1_000) and not path.startswith("/") and ".." not in path.split("/")

@@ -1,0 +1,92 @@
+"""The one comment that Interlock keeps on a pull request: what is red, and nothing that is not news.
+
+It is edited in place, so it never becomes a stream of messages. Details stand in the checks; this is the short form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.domain.progress import BoxState, Progress
+from bot.domain.report import RunState, count, headline, red_table, section, tier_line
+from bot.domain.text import BUDGET, code, plain, within
+
+SECTIONS = 10
+"""Red boxes whose details are folded into the comment; the checks have them all."""
+
+
+def marker(pr: int) -> str:
+    """The hidden first line by which the comment of this pull request is found again."""
+    return f"<!-- interlock:pr={pr} -->"
+
+
+def is_ours(body: str, *, author_login: str, app_slug: str, pr: int) -> bool:
+    """Whether a comment is our sticky one: written by our app, with the marker of this pull request as its first line.
+
+    The author decides, since anybody can write the marker.
+    """
+    return author_login == f"{app_slug}[bot]" and body.lstrip().startswith(marker(pr))
+
+
+def render(progress: Progress, *, pr: int, head_sha: str, run_url: str, state: RunState) -> str:
+    """The comment's body as Markdown, at most 60 000 bytes.
+
+    Args:
+        progress: what the run's events say.
+        pr: the pull request's number, for the marker.
+        head_sha: the commit that the run is about.
+        run_url: where the whole run can be read; "" leaves the link out.
+        state: whether the run waits, lives or has ended.
+    """
+    said = f"{_sign(progress, state)} **Interlock** — {headline(progress, state)}"
+    blocks = [red_table(progress.red, limit=25), _quarantine(progress.boxes)]
+    if progress.red or progress.failed_setups:
+        blocks.append(_details(progress))
+    return _assemble(pr, said, [*filter(None, blocks), _footer(head_sha, run_url)])
+
+
+def render_sentence(sentence: str, *, pr: int, head_sha: str, hint: str = "") -> str:
+    """The comment when nothing ran: a refused subject, a conflict, a broken configuration.
+
+    Args:
+        sentence: plain text in lower case without a full stop; it may quote foreign text.
+        pr: the pull request's number.
+        head_sha: the commit that it is about.
+        hint: Markdown of our own that says what helps.
+    """
+    blocks = [f"What helps: {hint}."] if hint else []
+    return _assemble(pr, f"⚠️ **Interlock** — {plain(sentence, 1000)}", [*blocks, _footer(head_sha, "")])
+
+
+def _assemble(pr: int, said: str, blocks: Sequence[str]) -> str:
+    body = within(f"{marker(pr)}\n{said}", blocks, limit=BUDGET - 1, left_out="The rest is in the checks.")
+    return body + "\n"
+
+
+def _sign(progress: Progress, state: RunState) -> str:
+    if state is RunState.FINISHED:
+        return "✅" if progress.green else "❌"
+    return "❌" if progress.red else "⏳"
+
+
+def _quarantine(boxes: Sequence[BoxState]) -> str:
+    red = [box for box in boxes if box.red_in_quarantine]
+    if not red:
+        return ""
+    return f"In quarantine, red without gating: {', '.join(code(str(box.box), 80) for box in red[:20])}"
+
+
+def _details(progress: Progress) -> str:
+    """Folded: the tiers, then the first red boxes in full. Kept apart from the table, which is what people scan."""
+    tiers = "\n".join(f"- {tier_line(tier)}" for tier in progress.tiers[:30])
+    shown = [section(box) for box in progress.red[:SECTIONS]]
+    more = len(progress.red) - SECTIONS
+    if more > 0:
+        shown.append(f"And {count(more, 'box')} more in the checks.")
+    inside = within(tiers, shown, limit=BUDGET - 12_000, left_out="{n} more in the checks.")
+    return f"<details><summary>Details</summary>\n\n{inside}\n\n</details>"
+
+
+def _footer(head_sha: str, run_url: str) -> str:
+    about = f"For {code(head_sha[:7])}"
+    return f"{about} · [logs and timings]({run_url}) · `/help`" if run_url else f"{about} · `/help`"

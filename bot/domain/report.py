@@ -1,0 +1,190 @@
+"""How a run reads: the sentence above it, the table of what is red, and a section for each red box.
+
+Checks, the sticky comment and the run page say the same thing because they say it through this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from bot.domain.progress import BoxState, Phase, Progress, TierState
+from bot.domain.text import code, cut, fenced, plain, tail
+from runner.events import BoxFinished
+from runner.model import Failure
+
+OUTPUT_LINES = 40
+OUTPUT_BYTES = 4_000
+ASSERTIONS = 20
+
+
+class RunState(StrEnum):
+    """What the bot knows of a run beyond its events: whether the child that writes them waits, lives or has ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+def headline(progress: Progress, state: RunState) -> str:
+    """One sentence in lower case, without a full stop, that says what a person wants to know first."""
+    match state:
+        case RunState.QUEUED:
+            return "waiting to start"
+        case RunState.RUNNING:
+            return _running(progress)
+        case RunState.FINISHED:
+            return _green(progress) if progress.green else _not_green(progress)
+
+
+def count(n: int, word: str) -> str:
+    """`1 box`, `2 boxes`, `3 tiers`."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}{'es' if word.endswith('x') else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`45 ms`, `1.2 s`, `3 min 05 s`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def place(failure: Failure) -> str:
+    """`file:line`, `file`, or nothing."""
+    return f"{failure.file}:{failure.line}" if failure.file and failure.line > 0 else failure.file
+
+
+def why(result: BoxFinished) -> str:
+    """One line of Markdown, safe in a table: the first assertion that did not hold, else the reason of the verdict."""
+    for failure in result.failures[:1]:
+        said = plain(failure.message or failure.id or result.reason, 160)
+        where = code(place(failure), 120, table=True)
+        return f"{where} {said}".strip()
+    return plain(result.reason, 200)
+
+
+def red_table(boxes: Sequence[BoxState], *, limit: int = 50) -> str:
+    """A Markdown table of boxes with their verdicts, at most `limit` rows; empty for no boxes."""
+    if not boxes:
+        return ""
+    rows = ["| box | verdict | |", "|--|--|--|"]
+    rows += [f"| {label(box)} | {box.result.verdict} | {why(box.result)} |" for box in boxes[:limit] if box.result]
+    if len(boxes) > limit:
+        rows.append(f"| and {count(len(boxes) - limit, 'more box')} | | |")
+    return "\n".join(rows)
+
+
+def label(box: BoxState) -> str:
+    """`21 Locks after five failures`, as Markdown."""
+    return f"{plain(str(box.box), 80)} {plain(box.title, 100)}".strip()
+
+
+def section(box: BoxState) -> str:
+    """Everything that helps with one box that is not green, as Markdown; empty while it has no verdict."""
+    result = box.result
+    if result is None:
+        return ""
+    parts = [f"### {label(box)} — {result.verdict}"]
+    facts = [code(box.source, 200), duration(result.seconds)]
+    if result.attempts > 1:
+        facts.append(f"{result.attempts} attempts")
+    if result.blocked_by:
+        facts.append(f"held back by box {code(result.blocked_by, 80)}")
+    parts.append(" · ".join(fact for fact in facts if fact))
+    if result.reason:
+        parts.append(f"It {_verb(result)}: {plain(result.reason, 500)}")
+    if result.failures:
+        parts.append(_assertions(result.failures))
+    if result.output.strip():
+        parts.append(_output(result.output))
+    parts.append(f"Run it yourself: {code(result.repro or f'runner run {box.box}', 200)}")
+    return "\n\n".join(parts)
+
+
+def tier_line(tier: TierState) -> str:
+    """`tier 2: 3 passed, 1 failed`, as Markdown list text."""
+    words = [str(box.result.verdict if box.result else box.phase) for box in tier.boxes]
+    kept = sum(box.kept for box in tier.boxes)
+    said = ", ".join(f"{words.count(word)} {word.replace('_', ' ')}" for word in dict.fromkeys(words))
+    return f"tier {tier.number}: {said}" + (f" ({kept} kept from an earlier run)" if kept else "")
+
+
+def _verb(result: BoxFinished) -> str:
+    return {"timed_out": "timed out", "errored": "could not be judged", "vacuous": "proved nothing"}.get(
+        result.verdict, f"is {result.verdict}" if result.verdict != "failed" else "failed"
+    )
+
+
+def _assertions(failures: Sequence[Failure]) -> str:
+    lines = []
+    for failure in failures[:ASSERTIONS]:
+        where = code(place(failure), 200)
+        named = plain(failure.id, 120)
+        said = plain(failure.message, 400)
+        lines.append("- " + " ".join(part for part in (where, named and f"**{named}**", said) if part))
+    if len(failures) > ASSERTIONS:
+        lines.append(f"- and {count(len(failures) - ASSERTIONS, 'more assertion')}")
+    return "\n".join(lines)
+
+
+def _output(output: str) -> str:
+    shown = tail(output, lines=OUTPUT_LINES, limit=OUTPUT_BYTES)
+    block = fenced(cut(shown, OUTPUT_BYTES))
+    return f"<details><summary>Last lines of its output</summary>\n\n{block}\n\n</details>"
+
+
+def _running(progress: Progress) -> str:
+    waiting = [setup for setup in progress.setups.values() if setup.ok is None]
+    if waiting and not progress.running:
+        return "setting up"
+    done = sum(box.phase is Phase.FINISHED for box in progress.boxes)
+    said = f"{done} of {count(len(progress.boxes), 'box')} done"
+    tiers = sorted({box.tier for box in progress.running})
+    if tiers:
+        said += f", {_tiers(tiers)} running"
+    return said + (f", {len(progress.red)} red" if progress.red else "")
+
+
+def _green(progress: Progress) -> str:
+    said = f"{count(len(progress.boxes), 'box')} in {count(len(progress.tiers), 'tier')} are green"
+    if len(progress.boxes) == 1:
+        said = "1 box is green"
+    quarantined = sum(box.red_in_quarantine for box in progress.boxes)
+    if quarantined:
+        said = f"{count(len(progress.boxes) - quarantined, 'box')} green, {quarantined} red in quarantine"
+    return said
+
+
+def _not_green(progress: Progress) -> str:
+    if progress.failed_setups:
+        return "setup failed, so no box ran"
+    if not progress.by_id:
+        return "no box ran"
+    missing = sum(box.result is None for box in progress.boxes)
+    parts = []
+    if red := [tier.number for tier in progress.tiers if tier.red]:
+        parts.append(f"{_tiers(red)} red")
+    if held := [tier.number for tier in progress.tiers if tier.did_not_run]:
+        parts.append(f"{_tiers(held, verb='')}did not run")
+    if missing and progress.end is None:
+        parts.append(f"the run ended before {count(missing, 'box')} had a verdict")
+    elif missing:
+        parts.append(f"{count(missing, 'box')} {'has' if missing == 1 else 'have'} not run on this commit")
+    if not parts and progress.end is None:
+        parts.append("the run was cut off")
+    if not parts and progress.end is not None and progress.end.exit_code not in {0, 1}:
+        parts.append(f"the runner stopped with exit code {progress.end.exit_code}")
+    return ", ".join(parts) or "some boxes did not run"
+
+
+def _tiers(numbers: Iterable[int], *, verb: str = "be") -> str:
+    listed = [str(number) for number in numbers]
+    if len(listed) == 1:
+        return f"tier {listed[0]}" + (" is" if verb else " ")
+    words = f"tiers {', '.join(listed[:-1])} and {listed[-1]}"
+    return words + (" are" if verb else " ")

@@ -1,0 +1,189 @@
+"""The durable engine: flows whose finished steps are remembered, over DBOS. The only module that knows dbos.
+
+A flow is an async function of a `Flow` and its arguments. Between steps it only decides; every side effect is a step.
+After a crash the flow is run again from its beginning, finished steps answer from memory, and the step that was under
+way is run once more: steps are therefore safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, Serializer, SetWorkflowID
+from sqlalchemy import event
+
+from bot.codec import Codec, StepFailed
+
+log = structlog.get_logger()
+Result = TypeVar("Result")
+Body = Callable[["Flow", Any], Awaitable[Any]]
+
+FLOW_VERSION = "1"
+"""Bumped by hand when the order of steps in a flow changes; flows of another version are left alone."""
+
+EMBEDDED = "embedded"
+"""The one executor of a data directory. It is a constant so that a restart recovers what the last process left."""
+
+
+class Flow:
+    """What a flow body may do besides deciding."""
+
+    def __init__(self, flow_id: str, codec: Codec) -> None:
+        self.id = flow_id
+        self._codec = codec
+
+    async def step(self, name: str, body: Callable[..., Awaitable[Result]], *args: object) -> Result:
+        """Run `body(*args)` unless its result is remembered.
+
+        Raises:
+            Exception: what the body raised, the same type now and on every replay; types that the codec does not know
+                arrive as `StepFailed` from the first time on.
+        """
+
+        async def run() -> Result:
+            try:
+                return await body(*args)
+            except Exception as error:
+                if self._codec.knows(error):
+                    raise
+                log.exception("step_crashed", flow=self.id, step=name)
+                raise StepFailed(type(error).__name__, str(error)) from error
+
+        return await DBOS.run_step_async({"name": name}, run)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; the end of the wait survives a restart."""
+        await DBOS.sleep_async(seconds)
+
+    async def start(self, name: str, flow_id: str, args: object) -> None:
+        """Start another flow by its registered name; a flow that exists already is left as it is."""
+        await Engine.current().start(name, flow_id, args)
+
+
+class Engine:
+    """Registers, starts and recovers flows. One per process, because dbos is.
+
+    Args:
+        url: SQLAlchemy address of the engine's own SQLite file.
+        codec: what flows may remember.
+    """
+
+    _instance: Engine | None = None
+
+    def __init__(self, *, url: str, codec: Codec) -> None:
+        self._codec = codec
+        self._flows: dict[str, Callable[..., Any]] = {}
+        self._running: dict[str, asyncio.Task[Any] | None] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        DBOS(
+            config={
+                "name": "interlock",
+                "system_database_url": url,
+                "system_database_engine": _sqlite(url),
+                "application_version": FLOW_VERSION,
+                "executor_id": EMBEDDED,
+                "notification_listener_polling_interval_sec": 0.25,
+                "serializer": _JSON(codec),
+                "log_level": "WARNING",
+            }
+        )
+        Engine._instance = self
+
+    @classmethod
+    def current(cls) -> Engine:
+        """The engine of this process."""
+        assert cls._instance is not None, "no engine was made"
+        return cls._instance
+
+    def register(self, name: str, body: Body) -> None:
+        """Make a flow startable by name. Before `launch`, so that recovery finds it."""
+
+        async def flow(args: Any) -> Any:
+            flow_id = str(DBOS.workflow_id)
+            self._running[flow_id] = asyncio.current_task()
+            self._idle.clear()
+            try:
+                with structlog.contextvars.bound_contextvars(flow=flow_id):
+                    return await body(Flow(flow_id, self._codec), args)
+            finally:
+                self._running.pop(flow_id, None)
+                if not self._running:
+                    self._idle.set()
+
+        flow.__name__ = flow.__qualname__ = name
+        self._flows[name] = DBOS.workflow(name=name)(flow)
+
+    async def launch(self) -> None:
+        """Open the database and take up what an earlier process left. Call from the loop that flows shall run in."""
+        # In the loop's own thread, because dbos adopts the loop that it finds running here.
+        DBOS.launch()
+        await asyncio.sleep(0)
+
+    async def start(self, name: str, flow_id: str, args: object) -> None:
+        """Start a flow under an id of the caller's; a second start of the same id changes nothing."""
+        with SetWorkflowID(flow_id):
+            await DBOS.start_workflow_async(self._flows[name], args)
+
+    async def unfinished(self, prefix: str = "") -> tuple[str, ...]:
+        """Ids of flows that are neither done nor failed, oldest first."""
+        rows = await DBOS.list_workflows_async(
+            status=["PENDING", "ENQUEUED"], workflow_id_prefix=prefix or None, load_input=False, load_output=False
+        )
+        return tuple(row.workflow_id for row in rows)
+
+    async def status(self, flow_id: str) -> str | None:
+        """`SUCCESS`, `ERROR`, `PENDING`, … of a flow, or None when it does not exist."""
+        found = await DBOS.get_workflow_status_async(flow_id)
+        return str(found.status) if found else None
+
+    async def idle(self) -> None:
+        """Wait until no flow runs in this process."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Stop taking up work. Flows under way are cut off, stay recorded, and are taken up at the next launch."""
+        if self._closed:
+            return
+        self._closed = True
+        Engine._instance = None
+        tasks = [task for task in self._running.values() if task is not None]
+        for task in tasks:
+            task.cancel()  # dbos records nothing for a cancelled task, so the flow stays pending
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # dbos joins its threads, and some of them wait for this loop.
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+
+
+def _sqlite(url: str) -> sa.Engine:
+    engine = sa.create_engine(url, pool_size=10)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"  # dbos relies on it to serialise writers
+        # NORMAL may lose the last commits on a power cut, not on a crash; the inbox, which is FULL, starts them again.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+class _JSON(Serializer):
+    """The codec in the shape that dbos asks for."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def serialize(self, data: Any) -> str:
+        return self._codec.dumps(data)
+
+    def deserialize(self, serialized_data: str) -> Any:
+        return self._codec.loads(serialized_data)
+
+    def name(self) -> str:
+        return "interlock_json_1"

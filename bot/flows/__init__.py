@@ -1,0 +1,1 @@
+"""Durable flows that tie the adapters together."""

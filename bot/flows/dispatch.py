@@ -1,0 +1,117 @@
+"""From the inbox to flows: at once for what has just come in, and again for whatever a crash left without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.domain.deliveries import Ignore
+from bot.flows import conclude, on_commit, on_delivery
+from bot.flows.context import Context
+from bot.github.errors import GitHubProblem
+from bot.store.deliveries import Delivery
+
+log = structlog.get_logger()
+
+SWEEP_EVERY = 30
+"""Seconds between two looks for deliveries and runs without a flow."""
+
+CLOSE_AFTER = 0.25
+"""Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
+
+
+class Dispatch:
+    """Starts a flow for each delivery that asks for something; the others are closed with their reason."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._ignored: list[tuple[str, str]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._some_ignored = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+
+    async def start(self) -> None:
+        """Take up what is left from before, then whatever comes."""
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
+        await self.sweep()
+        self._scheduler.add_job(self.sweep, "interval", seconds=SWEEP_EVERY, max_instances=1, coalesce=True)
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Start nothing more; what waits is found by the next sweep."""
+        self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def accept(self, delivery: Delivery) -> None:
+        """Take a delivery that is durable."""
+        self._idle.clear()
+        self._queue.put_nowait(delivery)
+
+    @property
+    def busy(self) -> bool:
+        """Whether deliveries wait for their flow."""
+        return not self._idle.is_set()
+
+    async def idle(self) -> None:
+        """Wait until every accepted delivery has its flow, or its reason for none."""
+        await self._idle.wait()
+
+    async def sweep(self) -> None:
+        """Start flows for open deliveries and open runs. Starting one that exists changes nothing."""
+        for delivery in await self._ctx.inbox.open():
+            await self._start(delivery)
+        for run in await self._ctx.runs.all_open():
+            status = await self._ctx.engine.status(run.id)
+            if status == "ERROR":
+                log.error("run_orphaned", run=run.id)
+                with contextlib.suppress(GitHubProblem):
+                    await conclude.admit_failure(self._ctx, run.id, run.id)
+            elif status is None:
+                await self._ctx.engine.start(on_commit.NAME, run.id, run.id)
+
+    async def _pump(self) -> None:
+        while True:
+            delivery = await self._queue.get()
+            try:
+                await self._take(delivery)
+            except SQLAlchemyError as error:
+                log.error("dispatch_postponed", because=type(error).__name__)  # noqa: TRY400 - the sweep repeats it.
+            self._rest()
+
+    async def _take(self, delivery: Delivery) -> None:
+        actions = on_delivery.actions_of(delivery, own_app_id=self._ctx.github.app_id)
+        reasons = [action.reason for action in actions if isinstance(action, Ignore)]
+        if len(reasons) < len(actions):
+            await self._start(delivery)
+            return
+        self._ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
+        self._some_ignored.set()
+        await asyncio.sleep(0)  # a burst must not keep the door from answering
+
+    async def _close_ignored(self) -> None:
+        while True:
+            await self._some_ignored.wait()
+            await asyncio.sleep(CLOSE_AFTER)
+            self._some_ignored.clear()
+            batch, self._ignored = self._ignored, []
+            try:
+                await self._ctx.inbox.close(batch)
+            except SQLAlchemyError as error:
+                log.error("closing_postponed", because=type(error).__name__)  # noqa: TRY400 - the sweep repeats it.
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._queue.empty() and not self._ignored:
+            self._idle.set()
+
+    async def _start(self, delivery: Delivery) -> None:
+        await self._ctx.engine.start(on_delivery.NAME, delivery.id, delivery.id)

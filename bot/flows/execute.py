@@ -1,0 +1,204 @@
+"""The step of a run that executes boxes, and shows how far it is while it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from bot.domain.checks import checks
+from bot.domain.report import RunState as Shown
+from bot.flows import record
+from bot.flows.child import ChildCrashed, ChildPlan
+from bot.flows.child import execute as run_child
+from bot.flows.context import Context
+from bot.flows.publish import publish_checks
+from bot.github.errors import GitHubProblem
+from bot.store.runs import OPEN, Run, RunState
+from runner.events import Event
+
+log = structlog.get_logger()
+
+CHILDREN = 3
+"""Children that one run may use up; a runner that crashes that often will not get better."""
+
+NOTHING_SELECTED = 4
+"""Exit code of `runner run` when the selection matches no box."""
+
+UPDATE_EVERY = 2.0
+"""Seconds between two updates of a running run's checks: GitHub allows 80 content writes a minute for everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The child wrote its record to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody wanted the run to stop; the reason is in its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToRun:
+    """The selection matches no box now (`failed`, and none is red); earlier verdicts stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerBroken:
+    """The runner itself crashed again and again; `tail` is the end of what it printed."""
+
+    tail: str
+
+
+Outcome = Executed | Stopped | NothingToRun | RunnerBroken
+
+
+async def execute_run(ctx: Context, run_id: str) -> Outcome:
+    """Run what has no verdict yet. Safe to repeat: the record of an earlier life is read, not made again."""
+    run = await ctx.runs.get(run_id)
+    assert run is not None, run_id
+    stop = ctx.stops[run_id]
+    if run.stop_because:
+        stop.set()
+    try:
+        await _wait_for_turn(ctx, run, stop)
+        async with _seat(ctx, stop) as seated:
+            if not seated:
+                return Stopped()
+            await _keep(ctx, run)
+            return await _execute(ctx, run, stop)
+    finally:
+        ctx.stops.pop(run_id, None)
+
+
+async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
+    await ctx.runs.update(run.id, state=RunState.RUNNING)
+    files = ctx.files(run)
+    history = _history(ctx, run)
+    plan = ChildPlan(
+        run_id=record.process_id(run),
+        selection=run.selection,
+        done=[],
+        trust=run.trust,
+        history=history,
+        cache=ctx.data_dir / "cache" / str(run.repo_id),
+    )
+    log.info("run_started", number=run.number, repo=run.repo, pr=run.pr, sha=run.head_sha)
+    async with _Updates(ctx, run) as updates:
+        while True:
+            try:
+                finished = await run_child(files, plan, on_events=updates.feed, stop=stop)
+            except ChildCrashed as crash:
+                if crash.code == NOTHING_SELECTED:
+                    return NothingToRun()
+                log.error("runner_crashed", code=crash.code, tail=crash.tail[-500:])  # noqa: TRY400 - not our stack.
+                if len(files.records()) >= CHILDREN:
+                    return RunnerBroken(crash.tail[-2000:])
+                continue
+            break
+    if finished is None:
+        return Stopped()
+    shared = ctx.data_dir / "history" / f"{run.repo_id}.json"
+    if history.is_file():
+        await asyncio.to_thread(shutil.copyfile, history, shared)
+    return Executed()
+
+
+def _history(ctx: Context, run: Run) -> Path:
+    """The run's own file of durations and last verdicts, begun from the pull request's last run or the repository's."""
+    own = ctx.files(run).directory / record.HISTORY
+    if not own.exists():
+        shared = ctx.data_dir / "history" / f"{run.repo_id}.json"
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        if shared.is_file():
+            shutil.copyfile(shared, own)
+    return own
+
+
+async def _keep(ctx: Context, run: Run) -> None:
+    """Bring along the verdicts and the history of the run that this one continues."""
+    older = await ctx.runs.get(run.kept_from) if run.kept_from else None
+    if older is None:
+        return
+    here, there = ctx.files(run).directory, ctx.files(older).directory
+    for name, kept_as in ((record.VERDICTS, record.KEPT), (record.HISTORY, record.HISTORY)):
+        if (there / name).is_file() and not (here / kept_as).exists():
+            shutil.copyfile(there / name, here / kept_as)
+
+
+async def _wait_for_turn(ctx: Context, run: Run, stop: asyncio.Event) -> None:
+    """Let an earlier run of the same head end first: this one keeps its verdicts."""
+    while not stop.is_set():
+        others = await ctx.runs.of_head(run.repo_id, run.pr, run.head_sha)
+        if not any(other.number < run.number and other.state in OPEN for other in others):
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=0.2)
+
+
+@contextlib.asynccontextmanager
+async def _seat(ctx: Context, stop: asyncio.Event) -> AsyncIterator[bool]:
+    """A seat among the runs that execute at once; False when the run was stopped while it waited."""
+    waiting = asyncio.ensure_future(ctx.seats.acquire())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
+        yield not stop.is_set()
+    finally:
+        stopped.cancel()
+        if waiting.done() and not waiting.cancelled():
+            ctx.seats.release()
+
+
+class _Updates:
+    """Shows progress while the run lives: coalesced, and never in the run's way when GitHub is."""
+
+    def __init__(self, ctx: Context, run: Run) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._progress = record.progress(ctx.files(run), kept=record.kept(ctx, run))
+        self._dirty = asyncio.Event()
+        self._over = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> _Updates:
+        self._task = asyncio.create_task(self._publish())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._over.set()
+        self._dirty.set()
+        if self._task:
+            await self._task  # a create that is under way is not cut off: its answer must be remembered.
+
+    async def feed(self, events: Sequence[Event]) -> None:
+        """Take note of new events."""
+        if events:
+            self._progress = self._progress.fold(events)
+            self._dirty.set()
+
+    async def _publish(self) -> None:
+        note = record.note_of(self._run)
+        url = self._ctx.links.url(self._run.number)
+        while True:
+            await self._dirty.wait()
+            if self._over.is_set():
+                return
+            self._dirty.clear()
+            shown = checks(self._progress, subject_note=note, run_url=url, state=Shown.RUNNING)
+            try:
+                await publish_checks(self._ctx, self._run, shown)
+            except GitHubProblem as error:
+                log.warning("progress_not_shown", because=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), timeout=UPDATE_EVERY)

@@ -1,0 +1,65 @@
+"""One run: from a head to its verdict on GitHub. Steps decide nothing twice; everything between them is pure.
+
+prepare (who, what, which files) → announce (checks) → execute (the child) → conclude (checks, comment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from bot.codec import StepFailed
+from bot.domain.checks import Check
+from bot.engine import Flow
+from bot.flows import conclude, execute, prepare
+from bot.flows.context import Context
+from bot.flows.persevere import persevere
+from bot.flows.requests import request_run
+from bot.github.errors import GitHubProblem
+
+log = structlog.get_logger()
+
+NAME = "on_commit"
+
+
+@dataclass(frozen=True, slots=True)
+class OnCommit:
+    """The flow, with what it works with."""
+
+    ctx: Context
+
+    async def __call__(self, flow: Flow, run_id: str) -> str:
+        """Carry the run through; returns its conclusion, or a word that says why there is none."""
+        with structlog.contextvars.bound_contextvars(run=run_id):
+            try:
+                return await self._run(flow, run_id)
+            except (StepFailed, GitHubProblem) as error:
+                log.error("run_failed", because=str(error))  # noqa: TRY400 - the step logged its stack.
+                await persevere(flow, self.ctx.clock, "admit", conclude.admit_failure, self.ctx, run_id, flow.id)
+                return "internal_error"
+
+    async def _run(self, flow: Flow, run_id: str) -> str:
+        ctx = self.ctx
+        answer = await persevere(flow, ctx.clock, "prepare", prepare.prepare, ctx, run_id)
+        match answer:
+            case prepare.Pass(because):
+                await flow.step("pass", conclude.pass_over, ctx, run_id, because)
+                return "passed_over"
+            case prepare.Stale(head_sha):
+                await flow.step("give_way", conclude.give_way, ctx, run_id, head_sha)
+                newer = await flow.step("request_newer", request_run, ctx, run_id, head_sha)
+                await flow.start(NAME, newer, newer)
+                return "superseded"
+            case prepare.Refuse(checks, because):
+                return await self._refuse(flow, run_id, checks, because)
+            case prepare.Decline(because):
+                return await persevere(flow, ctx.clock, "decline", conclude.decline, ctx, run_id, because)
+            case prepare.Ready():
+                await persevere(flow, ctx.clock, "announce", conclude.announce, ctx, run_id)
+                outcome = await flow.step("execute", execute.execute_run, ctx, run_id)
+                return await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, outcome)
+
+    async def _refuse(self, flow: Flow, run_id: str, checks: tuple[Check, ...], because: str) -> str:
+        await persevere(flow, self.ctx.clock, "refuse", conclude.refuse, self.ctx, run_id, checks, because)
+        return "refused"

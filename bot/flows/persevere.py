@@ -1,0 +1,43 @@
+"""Steps that talk to GitHub, kept up while GitHub is away. Waits are durable: no worker sleeps, a restart resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from bot.engine import Flow
+from bot.github.errors import GitHubUnavailable, RateLimited
+from bot.ops.clock import Clock
+
+log = structlog.get_logger()
+Result = TypeVar("Result")
+
+PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0)
+"""Seconds before each further try; the last one repeats."""
+
+TRIES = 100
+"""With the pauses above: a little over eight hours, longer than GitHub was ever away."""
+
+
+async def persevere(
+    flow: Flow, clock: Clock, name: str, body: Callable[..., Awaitable[Result]], *args: object
+) -> Result:
+    """Run a step; while GitHub is unavailable or asks for patience, wait and run it again.
+
+    Raises:
+        GitHubUnavailable: it stayed away for all tries.
+    """
+    for attempt in range(TRIES - 1):
+        try:
+            return await flow.step(name, body, *args)
+        except GitHubUnavailable as error:
+            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            log.warning("step_postponed", step=name, seconds=pause, because=str(error))
+        except RateLimited as limit:
+            # The wait is computed from the clock, but dbos records its end, so a replay waits no longer.
+            pause = max(1.0, (limit.until - clock.now()).total_seconds())
+            log.warning("step_postponed", step=name, seconds=pause, because=str(limit))
+        await flow.sleep(pause)
+    return await flow.step(name, body, *args)

@@ -1,0 +1,73 @@
+"""Asking for a run: the row that stands for it is made here, once for each fact, however often GitHub tells it."""
+
+from __future__ import annotations
+
+from bot.flows.context import Context
+from bot.store.runs import Run, RunState
+
+
+def run_id(repo_id: int, pr: int | None, head_sha: str, *, again: str = "") -> str:
+    """The id of a run and of its flow.
+
+    Deliveries that tell the same fact lead to the same id, so the second starts nothing. `again` sets a run apart that
+    somebody asked for: it is the id of the comment or delivery that did.
+    """
+    place = f"pr{pr}" if pr is not None else "push"
+    return f"run:{repo_id}:{place}:{head_sha}" + (f":{again}" if again else "")
+
+
+async def open_run(
+    ctx: Context,
+    *,
+    installation_id: int,
+    repo_id: int,
+    repo: str,
+    pr: int | None,
+    head_sha: str,
+    base_ref: str,
+    selection: str = "all",
+    again: str = "",
+    delivery: str = "",
+) -> Run:
+    """The run of a head, made if it is not there. Safe to repeat.
+
+    A run that somebody asked for (`again`) continues the newest finished run of the same head: verdicts of boxes
+    that it does not select stay in force.
+    """
+    wanted = run_id(repo_id, pr, head_sha, again=again)
+    earlier = await ctx.runs.of_head(repo_id, pr, head_sha)
+    if not again and earlier and all(run.state is RunState.CANCELLED for run in earlier):
+        # The pull request was closed and reopened on the same head: the cancelled run is no answer.
+        wanted = run_id(repo_id, pr, head_sha, again=f"reopened{len(earlier)}")
+    kept_from = next((run.id for run in earlier if run.id != wanted and again), "")
+    return await ctx.runs.create(
+        wanted,
+        now=ctx.clock.now(),
+        installation_id=installation_id,
+        repo_id=repo_id,
+        repo=repo,
+        pr=pr,
+        head_sha=head_sha,
+        base_ref=base_ref,
+        base_sha="",
+        selection=selection,
+        kept_from=kept_from,
+        delivery=delivery,
+    )
+
+
+async def request_run(ctx: Context, older_id: str, head_sha: str) -> str:
+    """The run for the newer head of an older run's pull request; returns its id."""
+    older = await ctx.runs.get(older_id)
+    assert older is not None, older_id
+    newer = await open_run(
+        ctx,
+        installation_id=older.installation_id,
+        repo_id=older.repo_id,
+        repo=older.repo,
+        pr=older.pr,
+        head_sha=head_sha,
+        base_ref=older.base_ref,
+        delivery=older.delivery,
+    )
+    return newer.id

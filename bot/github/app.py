@@ -1,0 +1,172 @@
+"""The GitHub App's one connection to GitHub, and who speaks over it: the App itself, or one of its installations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from random import Random
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+
+from bot.github import addresses
+from bot.github.answers import pause
+from bot.github.calls import Calls, Response
+from bot.github.errors import RateLimited
+from bot.github.line import Line
+from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
+
+TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The time, aware."""
+
+
+class GitHubApp:
+    """The App's one connection to GitHub; an async context manager that any task may use while it is open.
+
+    Args:
+        api_url: `https://api.github.com`, `https://HOST/api/v3`, or a stand-in's address.
+        app_id: the App's number.
+        private_key: its PEM.
+        clock: the time.
+        web_url: where pages and git are, if not where `addresses.web_url` says.
+        transport: instead of the network; for tests that judge each exchange.
+        timeout: of each request.
+        sleep: waits for so many seconds.
+        random: spreads repeats.
+
+    Raises:
+        BadCredentials: the private key cannot be read.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        app_id: int | str,
+        private_key: str,
+        clock: Clock,
+        *,
+        web_url: str = "",
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: httpx.Timeout | float = TIMEOUT,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Random | None = None,
+    ) -> None:
+        self.api_url = api_url.rstrip("/")
+        self.web_url = addresses.web_url(self.api_url, web_url)
+        self.app_id = int(app_id)
+        self.now = clock.now
+        self._key = AppKey(private_key)
+        self._sleep = sleep
+        self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
+        self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
+        self._tokens = TokenCache(self._mint, self.now)
+        self._itself = AppItself(self, self._line)
+        self._installations: dict[int, Installation] = {}
+        self._slug = ""
+
+    async def __aenter__(self) -> Self:
+        await self._line.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._line.close()
+
+    def installation(self, id: int) -> Installation:  # noqa: A002 - GitHub's word for it.
+        """The App on one account. Nothing is asked of GitHub yet."""
+        return self._installations.setdefault(id, Installation(self, self._line, id))
+
+    def itself(self) -> AppItself:
+        """The App as itself: `/app` and what is below it."""
+        return self._itself
+
+    async def token(
+        self, installation_id: int, *, repository_id: int | None = None, permissions: Mapping[str, str] | None = None
+    ) -> SecretToken:
+        """A token that lives for at least five minutes, narrowed as asked; for git, ask for `{"contents": "read"}`.
+
+        Raises:
+            Unprocessable: more was asked than the installation has.
+            NotFound: the installation is gone.
+            Forbidden: it is suspended.
+        """
+        return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
+
+    def forget(self, token: SecretToken) -> None:
+        """GitHub refused this token: never hand it out again."""
+        self._tokens.forget(token)
+
+    def assertion(self) -> SecretToken:
+        """The App's own statement of who it is, made for one call."""
+        return self._key.assertion(self.app_id, self.now())
+
+    async def slug(self) -> str:
+        """The App's short name, asked once; its comments are written by `<slug>[bot]`."""
+        if not self._slug:
+            self._slug = str((await self._itself.get("/app")).json["slug"])
+        return self._slug
+
+    def git_url(self, repo: str) -> str:
+        """Where git finds `owner/name`; holds no token."""
+        addresses.repository_path(repo)
+        return f"{self.web_url}/{repo}.git"
+
+    async def rest(self, attempt: int) -> None:
+        """Wait as long as is polite after attempt number `attempt`; less than two seconds over a whole call."""
+        await self._sleep(pause(attempt, self._random))
+
+    async def _mint(self, scope: Scope) -> SecretToken:
+        path = f"/app/installations/{scope.installation_id}/access_tokens"
+        # One token too many harms nobody, so this POST may be repeated.
+        sold = (await self._itself.post(path, scope.request(), idempotent=True)).json
+        return SecretToken(str(sold["token"]), datetime.fromisoformat(sold["expires_at"]))
+
+
+class AppItself(Calls):
+    """Speaks as the App, by its signed assertion."""
+
+    def __init__(self, app: GitHubApp, line: Line) -> None:
+        super().__init__(line, app.rest)
+        self._app = app
+
+    async def _token(self) -> SecretToken:
+        return self._app.assertion()
+
+    def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - a new assertion says nothing new.
+        return False
+
+
+class Installation(Calls):
+    """Speaks as the App on one account; keeps quiet while GitHub has asked it to."""
+
+    def __init__(self, app: GitHubApp, line: Line, id: int) -> None:  # noqa: A002 - GitHub's word for it.
+        super().__init__(line, app.rest)
+        self.app = app
+        self.id = id
+        self._quiet_until: datetime | None = None
+
+    async def _token(self) -> SecretToken:
+        if self._quiet_until and self.app.now() < self._quiet_until:
+            # Calling on while limited is what gets an app banned.
+            raise RateLimited(self._quiet_until)
+        return await self.app.token(self.id)
+
+    def _another_token_may_help(self, refused: SecretToken) -> bool:
+        self.app.forget(refused)
+        return True
+
+    async def _call(self, method: str, path: str, **how: Any) -> Response:
+        try:
+            return await super()._call(method, path, **how)
+        except RateLimited as limited:
+            self._quiet_until = limited.until
+            raise

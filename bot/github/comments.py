@@ -1,0 +1,91 @@
+"""Comments on pull requests: the one that is kept up to date, answers to commands, and reactions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bot.github.addresses import repository_path
+from bot.github.app import Installation
+from bot.github.errors import GitHubUnavailable, NotFound
+
+_LOOKS = 3
+
+Reaction = Literal["eyes", "rocket", "confused"]
+
+
+async def upsert_sticky(
+    gh: Installation, repo: str, pr: int, body: str, *, marker: str, app_slug: str, known_id: int | None = None
+) -> int:
+    """Make our one comment that carries `marker` say `body`; returns its id, which the caller keeps for the next time.
+
+    A comment that somebody deleted is written again. A repeat after a lost answer finds the comment that was made.
+
+    Args:
+        gh: who speaks.
+        repo: `owner/name`.
+        pr: the pull request.
+        body: Markdown of at most 65 536 characters that contains `marker`.
+        marker: hidden text by which we know the comment again; only our own App's comments count.
+        app_slug: the App's short name.
+        known_id: what an earlier call returned.
+    """
+    if known_id is not None and await _edited(gh, repo, known_id, body):
+        return known_id
+    return await _write_once(gh, repo, pr, body, marker=marker, app_slug=app_slug, edit=True)
+
+
+async def reply(gh: Installation, repo: str, pr: int, body: str, *, marker: str) -> int:
+    """Comment once: when a comment of ours with `marker` is there already, nothing is written. Returns its id.
+
+    Args:
+        gh: who speaks.
+        repo: `owner/name`.
+        pr: the pull request or issue.
+        body: Markdown; `marker` is appended if it lacks it.
+        marker: hidden text, unique for what is answered: `<!-- interlock:reply:123 -->`.
+    """
+    signed = body if marker in body else f"{body}\n\n{marker}"
+    return await _write_once(gh, repo, pr, signed, marker=marker, app_slug=await gh.app.slug(), edit=False)
+
+
+async def react(gh: Installation, repo: str, comment_id: int, reaction: Reaction) -> None:
+    """React to a comment. A repeat changes nothing: GitHub then answers 200 in place of 201."""
+    path = f"{repository_path(repo)}/issues/comments/{comment_id}/reactions"
+    await gh.post(path, {"content": reaction}, idempotent=True)
+
+
+async def _write_once(
+    gh: Installation, repo: str, pr: int, body: str, *, marker: str, app_slug: str, edit: bool
+) -> int:
+    looks = 0
+    while True:
+        looks += 1
+        found = await _find(gh, repo, pr, marker=marker, app_slug=app_slug)
+        if found is not None and (not edit or await _edited(gh, repo, found, body)):
+            return found
+        try:
+            created = await gh.post(f"{repository_path(repo)}/issues/{pr}/comments", {"body": body})
+        except GitHubUnavailable as lost:
+            if not lost.maybe_done or looks == _LOOKS:
+                raise
+        else:
+            return int(created.json["id"])
+
+
+async def _edited(gh: Installation, repo: str, comment_id: int, body: str) -> bool:
+    """False when the comment is gone."""
+    try:
+        await gh.patch(f"{repository_path(repo)}/issues/comments/{comment_id}", {"body": body})
+    except NotFound:
+        return False
+    return True
+
+
+async def _find(gh: Installation, repo: str, pr: int, *, marker: str, app_slug: str) -> int | None:
+    """The oldest comment with the marker that our App wrote; a marker that somebody else quotes does not count."""
+    author = f"{app_slug}[bot]"
+    async for comment in gh.paginate(f"{repository_path(repo)}/issues/{pr}/comments"):
+        user = comment.get("user") or {}
+        if user.get("login") == author and user.get("type") == "Bot" and marker in (comment.get("body") or ""):
+            return int(comment["id"])
+    return None

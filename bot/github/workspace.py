@@ -1,0 +1,88 @@
+"""From a subject to directories that a run can start in: commits fetched, head merged into base, trees written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.subject import Subject
+from bot.github.app import GitHubApp
+from bot.github.errors import BadCredentials
+from bot.github.git import Conflict, Mirror
+
+READ = {"contents": "read"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """What a run starts from.
+
+    Attributes:
+        tree: what is tested, without .git.
+        base: the base commit's tree, where configuration and metadata are read; None for a push, which is its own base.
+        commit: the commit that `tree` is of: the head merged into its base, or the pushed head.
+    """
+
+    tree: Path
+    base: Path | None
+    commit: str
+
+
+class Workspaces:
+    """Keeps one mirror for each repository and prepares trees from them.
+
+    Args:
+        mirrors: the directory that holds them; made when it is needed.
+        app: buys the tokens and knows where git is.
+    """
+
+    def __init__(self, mirrors: Path, app: GitHubApp) -> None:
+        self._root = mirrors
+        self._app = app
+        self._mirrors: dict[int, Mirror] = {}
+
+    def mirror(self, repo_id: int, repo: str) -> Mirror:
+        """The one mirror of a repository; it follows a rename."""
+        mirror = self._mirrors.setdefault(repo_id, Mirror(self._root / f"{repo_id}.git", self._app.git_url(repo)))
+        mirror.remote_url = self._app.git_url(repo)
+        return mirror
+
+    async def fetch(self, subject: Subject) -> Mirror:
+        """The mirror, once it has the subject's two commits. A fork's head comes from the base repository too.
+
+        Raises:
+            GitHubProblem: as `Mirror.fetch`; a repeat is safe.
+        """
+        mirror = self.mirror(subject.repo_id, subject.repo)
+        for last in (False, True):
+            token = await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
+            try:
+                await mirror.fetch((subject.base_sha, subject.head_sha), token=token)
+            except BadCredentials:
+                self._app.forget(token)
+                if last:
+                    raise
+            else:
+                break
+        return mirror
+
+    async def prepare(self, subject: Subject, into: Path) -> Workspace | Conflict:
+        """Write what is to be tested to `into/tree`, and for a pull request its base to `into/base`.
+
+        Args:
+            subject: with a pull request, its head is merged into its base first, as GitHub Actions does.
+            into: a directory of this run alone; `tree` and `base` in it are empty or absent.
+
+        Raises:
+            GitHubProblem: as `Mirror.fetch` and `Mirror.export`.
+        """
+        mirror = await self.fetch(subject)
+        if subject.pr is None:
+            await mirror.export(subject.head_sha, into / "tree")
+            return Workspace(tree=into / "tree", base=None, commit=subject.head_sha)
+        merged = await mirror.merge(subject.base_sha, subject.head_sha)
+        if isinstance(merged, Conflict):
+            return merged
+        await mirror.export(merged.commit, into / "tree")
+        await mirror.export(subject.base_sha, into / "base")
+        return Workspace(tree=into / "tree", base=into / "base", commit=merged.commit)

@@ -1,0 +1,1 @@
+"""What GitHub does when somebody acts: the change of state and the events that follow from it."""

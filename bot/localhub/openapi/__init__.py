@@ -1,0 +1,1 @@
+"""Data only: the cut of GitHub's description. README.md says where it comes from."""

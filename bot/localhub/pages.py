@@ -1,0 +1,102 @@
+"""Pages to look at: the repositories, and each pull request with its checks and comments as GitHub would show them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from bot.localhub.views import pulls
+from bot.localhub.views.checks import suite_verdict
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from bot.localhub.forge import Forge
+    from bot.localhub.records import CheckRun, Json, PullRequest, Repository
+
+PULL = re.compile(r"/(?P<name>[^/]+/[^/]+)/pull/(?P<number>[0-9]{1,9})(?:/.*)?")
+REPOSITORY = re.compile(r"/(?P<name>[^/]+/[^/]+)/?")
+
+
+class Pages:
+    """The hub's HTML, read-only."""
+
+    def __init__(self, forge: Forge) -> None:
+        self._forge = forge
+        loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+        self._templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+        # Raw HTML is shown as text: what a bot wrote must not run in the page of the person who looks at it.
+        markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+        self._templates.filters["markdown"] = lambda text: Markup(markdown.render(text or ""))  # noqa: S704
+        self._templates.filters["mark"] = mark
+
+    def respond(self, request: Request) -> Response:
+        """The page at a path, or a 404 that leads home."""
+        path = request.url.path
+        if request.method not in {"GET", "HEAD"}:
+            return HTMLResponse(self._render("missing.html"), status_code=405)
+        if path == "/":
+            return HTMLResponse(self._render("home.html", repositories=list(self._forge.state.repositories)))
+        if match := PULL.fullmatch(path):
+            repo = self._forge.state.repository(match["name"])
+            pull = self._forge.state.pull(repo, int(match["number"])) if repo else None
+            if repo and pull:
+                return HTMLResponse(self._pull(repo, pull))
+        elif (match := REPOSITORY.fullmatch(path)) and (repo := self._forge.state.repository(match["name"])):
+            rows = self._forge.state.pulls.where(repository_id=repo.id)[::-1]
+            return HTMLResponse(self._render("repository.html", repo=repo, pulls=rows))
+        return HTMLResponse(self._render("missing.html"), status_code=404)
+
+    def _pull(self, repo: Repository, pull: PullRequest) -> str:
+        state = self._forge.state
+        head = state.repositories.get(pull.head_repository_id) or repo
+        return self._render(
+            "pull.html",
+            repo=repo,
+            pull=pull,
+            head_label=pull.head_ref if head.id == repo.id else f"{head.owner}:{pull.head_ref}",
+            checks=self._checks(repo, pull.head_sha),
+            comments=state.comments.where(repository_id=repo.id, number=pull.number),
+            statuses=list({row.context: row for row in state.statuses.where(sha=pull.head_sha)}.values()),
+            files=pulls.changes(self._forge, pull),
+            reactions=lambda one: _counted(row.content for row in state.reactions.where(subject_id=one.id)),
+            is_bot=lambda login: bool((user := state.user(login)) and user.type == "Bot"),
+            avatar=lambda login: f"/_hub/avatars/{user.id}" if (user := state.user(login)) else "",
+        )
+
+    def _checks(self, repo: Repository, sha: str) -> list[Json]:
+        suites = self._forge.state.suites.where(repository_id=repo.id, head_sha=sha)
+        shown = []
+        for suite in suites:
+            newest = {run.name: run for run in self._forge.state.runs.where(suite_id=suite.id)}
+            app = self._forge.state.apps.get(suite.app_id)
+            verdict = suite_verdict(self._forge, suite)
+            shown.append({"app": app, "verdict": verdict, "runs": list(newest.values())})
+        return shown
+
+    def _render(self, template: str, **values: object) -> str:
+        return self._templates.get_template(template).render(**values)
+
+
+def mark(run: CheckRun) -> str:
+    """How a run looks at a glance: `good`, `bad`, `attention`, `grey` or `running`."""
+    if run.status != "completed":
+        return "running"
+    if run.conclusion == "action_required":
+        return "attention"
+    if run.conclusion in {"neutral", "skipped", "cancelled"}:
+        return "grey"
+    return "good" if run.conclusion == "success" else "bad"
+
+
+def _counted(contents: object) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for content in contents:  # type: ignore[attr-defined]
+        counts[content] = counts.get(content, 0) + 1
+    return counts

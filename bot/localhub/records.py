@@ -1,0 +1,229 @@
+"""What the hub remembers: frozen rows of plain JSON values, so that storing one is `asdict` and loading one is a call.
+
+Timestamps are text in GitHub's own format. A row never changes: `Table.change` puts a new one in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+ROLES = ("none", "read", "triage", "write", "maintain", "admin")
+"""Repository roles, weakest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """An account: `type` is `User`, `Organization` or `Bot` (an App's own)."""
+
+    id: int
+    login: str
+    type: str
+    created_at: str
+    site_admin: bool = False
+
+    @property
+    def email(self) -> str:
+        """The address that ties a commit to this account."""
+        return f"{self.id}+{self.login}@users.noreply.github.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A GitHub App; `public_key` (PEM) judges its JWTs. `webhook_url` "" means: no deliveries."""
+
+    id: int
+    slug: str
+    name: str
+    owner: str
+    client_id: str
+    public_key: str
+    webhook_secret: str
+    webhook_url: str
+    hook_id: int
+    permissions: dict[str, str]
+    events: list[str]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An App on an account. With `repository_selection` "all", `repository_ids` is not looked at."""
+
+    id: int
+    app_id: int
+    account: str
+    repository_selection: str
+    repository_ids: list[int]
+    permissions: dict[str, str]
+    events: list[str]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A secret that speaks for a user, or for an installation until `expires_at`; the secret is its key."""
+
+    id: str
+    login: str = ""
+    installation_id: int = 0
+    permissions: dict[str, str] = field(default_factory=dict)
+    repository_ids: list[int] | None = None
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository; its commits live in a bare git directory named after `id`."""
+
+    id: int
+    owner: str
+    name: str
+    private: bool
+    default_branch: str
+    collaborators: dict[str, str]
+    created_at: str
+    pushed_at: str
+    description: str = ""
+    parent_id: int = 0
+
+    @property
+    def full_name(self) -> str:
+        """`owner/name`."""
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """An issue; `number` is unique among issues and pull requests of a repository."""
+
+    id: int
+    repository_id: int
+    number: int
+    title: str
+    body: str | None
+    author: str
+    created_at: str
+    updated_at: str
+    state: str = "open"
+    closed_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest(Issue):
+    """An issue with a branch: `head_sha` follows the head branch, `base_sha` is read when the head moves."""
+
+    issue_id: int
+    head_repository_id: int
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    draft: bool = False
+    maintainer_can_modify: bool = False
+    merged_at: str | None = None
+    merged_by: str = ""
+    merge_commit_sha: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment on an issue or pull request; `app_id` is the App it was written through, or 0."""
+
+    id: int
+    repository_id: int
+    number: int
+    author: str
+    body: str
+    created_at: str
+    updated_at: str
+    app_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """A reaction to the comment or issue with the id `subject_id` (`subject` says which of both)."""
+
+    id: int
+    subject: str
+    subject_id: int
+    login: str
+    content: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSuite:
+    """An App's checks for one commit."""
+
+    id: int
+    repository_id: int
+    app_id: int
+    head_sha: str
+    head_branch: str | None
+    before: str | None
+    after: str | None
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRun:
+    """One row of a check suite, with everything that was reported to it."""
+
+    id: int
+    suite_id: int
+    repository_id: int
+    head_sha: str
+    name: str
+    status: str
+    conclusion: str | None
+    started_at: str | None
+    completed_at: str | None
+    external_id: str = ""
+    details_url: str = ""
+    title: str | None = None
+    summary: str | None = None
+    text: str | None = None
+    annotations: list[Json] = field(default_factory=list)
+    actions: list[Json] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A commit status; the newest of a context counts."""
+
+    id: int
+    repository_id: int
+    sha: str
+    context: str
+    state: str
+    description: str | None
+    target_url: str | None
+    creator: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One attempt to deliver one webhook. `guid` is shared by the attempts at one event."""
+
+    id: int
+    app_id: int
+    guid: str
+    event: str
+    action: str | None
+    installation_id: int | None
+    repository_id: int | None
+    redelivery: bool
+    url: str
+    request_headers: dict[str, str]
+    payload: str
+    delivered_at: str
+    duration: float = 0.0
+    status: str = ""
+    status_code: int = 0
+    response_headers: dict[str, str] = field(default_factory=dict)
+    response_payload: str = ""

@@ -1,0 +1,1 @@
+"""GitHub's REST API, one module per resource; each lists its endpoints in `ENDPOINTS`."""

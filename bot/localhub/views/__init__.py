@@ -1,0 +1,1 @@
+"""Records as GitHub's JSON: the shapes that responses and webhooks share."""

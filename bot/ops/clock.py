@@ -1,0 +1,27 @@
+"""Time and ids, the only place in the bot where they come from outside."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the bot asks for the time; tests move it by hand."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the one place.
+
+
+def new_id() -> str:
+    """A short random id (64 bits) for runs and log lines; unguessable is not required of it."""
+    return secrets.token_hex(8)

@@ -1,0 +1,61 @@
+"""Structured logs: one event a line, its name a constant in snake_case, everything else a field.
+
+Ids (delivery, run, repo, pr, sha) are bound once at the door through context variables and follow every line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+Processor = structlog.typing.Processor
+
+
+def configure(*, form: str, level: str) -> None:
+    """Send the bot's logs, and those of the libraries it uses, to standard error in one form."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    pretty = form == "pretty"
+    render: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if pretty
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _name_the_library],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(threshold, logging.WARNING))
+    for name in ("dbos", "uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "apscheduler"):
+        library = logging.getLogger(name)
+        library.handlers[:] = []
+        library.propagate = True
+
+
+def _name_the_library(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Library lines keep their sentence as a field, so that `event` stays a constant."""
+    record = event.get("_record")
+    event["library"] = record.name if record is not None else "?"
+    event["message"] = event.pop("event", "")
+    event["event"] = "library_logged"
+    return event

@@ -1,0 +1,176 @@
+"""Settings: environment first, then interlock.toml, then defaults. Read once at start; every mistake is named.
+
+Reference: docs/reference/settings.md (a test keeps that page and this module in step).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+PREFIX = "INTERLOCK_"
+FILE = "interlock.toml"
+
+
+class BadSettings(Exception):
+    """The settings cannot be used. The message has a line for each mistake, naming the setting and the way out."""
+
+
+class Settings(BaseModel):
+    """What the bot was told. Names are those of the environment without `INTERLOCK_`, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Annotated[Path, Field(description="where databases, mirrors and run records live")]
+    database_url: Annotated[str, Field(description="SQLAlchemy address of the bot's own tables")] = ""
+    public_url: Annotated[str, Field(description="address under which people and GitHub reach the bot")] = ""
+    redis_url: Annotated[str, Field(description="reserved for scaling out; not used by this version")] = ""
+    github_api_url: Annotated[str, Field(description="address of GitHub's REST API")] = "https://api.github.com"
+    github_url: Annotated[str, Field(description="address of GitHub's web and git; derived from the API's")] = ""
+    github_app_id: Annotated[int, Field(description="the App's id", gt=0)]
+    github_private_key: Annotated[SecretStr, Field(description="the App's private key, PEM (or …_FILE)")]
+    webhook_secret: Annotated[SecretStr, Field(description="the webhook's secret; comma-separated while rotating")]
+    log: Annotated[Literal["pretty", "json"], Field(description="form of the log lines")] = "json"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level")] = "info"
+    max_runs: Annotated[int, Field(description="runs at once; the default is one per CPU", ge=1)] = os.cpu_count() or 1
+    drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _has_a_secret(cls, value: SecretStr) -> SecretStr:
+        if not [part for part in value.get_secret_value().split(",") if part.strip()]:
+            message = "is empty: without it anybody could send webhooks"
+            raise ValueError(message)
+        return value
+
+    @field_validator("github_private_key")
+    @classmethod
+    def _is_pem(cls, value: SecretStr) -> SecretStr:
+        if "PRIVATE KEY-----" not in value.get_secret_value():
+            message = "is not a PEM private key"
+            raise ValueError(message)
+        return value
+
+    @field_validator("github_api_url", "public_url", "github_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"http", "https"}:
+            message = "must begin with http:// or https://"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _plain_http_only_on_loopback(self) -> Settings:
+        parts = urlsplit(self.github_api_url)
+        if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+            message = "github_api_url: a token would travel unencrypted; use https"
+            raise ValueError(message)
+        return self
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Every secret that may have signed a delivery; two while one replaces the other."""
+        return tuple(part.strip() for part in self.webhook_secret.get_secret_value().split(",") if part.strip())
+
+    @property
+    def app_database(self) -> str:
+        """SQLAlchemy's address of the bot's tables."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'app.sqlite'}"
+
+    @property
+    def engine_database(self) -> str:
+        """SQLAlchemy's address of the engine's tables."""
+        return f"sqlite:///{self.data_dir / 'engine.sqlite'}"
+
+
+def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, tuple[str, ...]]:
+    """Read the settings.
+
+    Returns:
+        The settings, and warnings about names that mean nothing here.
+
+    Raises:
+        BadSettings: something is missing, malformed or misspelt.
+    """
+    values, warnings = _from_file(cwd / FILE)
+    mistakes: list[str] = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key in Settings.model_fields or key.removesuffix("_file") in _FROM_FILE:
+            values[key] = environ[name]
+        elif near := get_close_matches(key, _KNOWN, n=1, cutoff=0.75):
+            mistakes.append(f"{name} is not a setting (did you mean {PREFIX}{near[0].upper()}?)")
+        else:
+            warnings.append(f"{name} is not a setting and is ignored")
+    mistakes += _read_files(values)
+    values.setdefault("data_dir", str(default_data_dir(environ)))
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        mistakes += [_sentence(item) for item in error.errors(include_url=False, include_input=False)]
+    if mistakes:
+        raise BadSettings("\n".join(mistakes))
+    return settings, tuple(warnings)
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """`/var/lib/interlock` as root, else the user's state directory."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/interlock")
+    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "state")
+    return Path(state) / "interlock"
+
+
+_FROM_FILE = frozenset({"github_private_key", "webhook_secret"})
+_KNOWN = sorted({*Settings.model_fields, *(f"{name}_file" for name in _FROM_FILE)})
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    if not path.is_file():
+        return {}, []
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path.name}: {error}"
+        raise BadSettings(message) from error
+    unknown = [name for name in raw if name not in _KNOWN]
+    if unknown:
+        near = get_close_matches(unknown[0], _KNOWN, n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        message = f"{path.name}: {unknown[0]} is not a setting{hint}"
+        raise BadSettings(message)
+    return raw, []
+
+
+def _read_files(values: dict[str, Any]) -> list[str]:
+    """Replace each `…_file` by the file's text. A file keeps a secret out of `ps` and out of process environments."""
+    mistakes = []
+    for name in _FROM_FILE:
+        path = values.pop(f"{name}_file", None)
+        if path is None:
+            continue
+        try:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            mistakes.append(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error}")
+    return mistakes
+
+
+def _sentence(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    name = f"{PREFIX}{place.upper()}" if place else ""
+    text = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        text = "is not set"
+        if place in _FROM_FILE:
+            text += f" (nor {name}_FILE)"
+    return f"{name} {text}".strip()

@@ -1,0 +1,1 @@
+"""The bot's own tables. The engine keeps its rows elsewhere."""

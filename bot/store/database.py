@@ -1,0 +1,69 @@
+"""Opening the bot's own database, and telling when it is somebody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.store.models import metadata
+
+SCHEMA_VERSION = 1
+
+
+class DatabaseUnusable(Exception):
+    """The database was written by another version of Interlock. Nothing was changed."""
+
+
+async def open_database(url: str) -> AsyncEngine:
+    """Open the database and make the tables where they are missing.
+
+    Raises:
+        DatabaseUnusable: its schema is newer than this version's.
+    """
+    if url.startswith("sqlite"):
+        _make_private(url)
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    async with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            found = (await connection.execute(sa.text("PRAGMA user_version"))).scalar_one()
+            if found > SCHEMA_VERSION:
+                message = f"the database has schema {found}, this version knows {SCHEMA_VERSION}: upgrade interlock"
+                raise DatabaseUnusable(message)
+            await connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+        await connection.run_sync(metadata.create_all)
+    return engine
+
+
+def open_writer(url: str) -> sa.Engine:
+    """A blocking engine on the same database, for the one thread that writes the inbox.
+
+    One hop to a thread and back for each group of deliveries is what keeps an acknowledgement fast; the asynchronous
+    driver hops for each statement (docs/decisions/0006-the-inbox-has-a-thread.md).
+    """
+    address = sa.make_url(url)
+    driver = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+psycopg"}.get(address.drivername)
+    engine = sa.create_engine(address.set(drivername=driver or address.drivername))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # FULL: what was acknowledged to GitHub survives a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _make_private(url: str) -> None:
+    """Payloads are private: nobody but the bot's user reads the file."""
+    path = sa.make_url(url).database
+    if path and path != ":memory:":
+        Path(path).touch(mode=0o600, exist_ok=True)

@@ -1,0 +1,194 @@
+"""Runs, the check runs that show them, and the one comment of a pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.store.models import checks, comments, runs
+
+
+class RunState(StrEnum):
+    """Where a run is. The last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    REFUSED = "refused"  # nothing was executed: untrusted, broken configuration, conflict
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+OPEN = (RunState.QUEUED, RunState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A plan executed for one head. `number` is what people see; `id` is also the id of its flow.
+
+    `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
+    whoever wants the run to stop; the run itself obeys.
+    """
+
+    id: str
+    number: int
+    installation_id: int
+    repo_id: int
+    repo: str
+    pr: int | None
+    title: str
+    author: str
+    base_ref: str
+    base_sha: str
+    head_sha: str
+    config_hash: str
+    selection: str
+    kept_from: str
+    trust: str
+    state: RunState
+    conclusion: str
+    because: str
+    stop_because: str
+    delivery: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCheck:
+    """A check run of ours on GitHub, how many annotations it has, and the digest of what it shows."""
+
+    name: str
+    check_run_id: int
+    sent_annotations: int
+    digest: str
+
+
+class RunStore:
+    """All that is known of runs."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def create(self, run_id: str, *, now: datetime, **facts: Any) -> Run:
+        """Insert a queued run, or return the one that has this id already."""
+        async with self._engine.begin() as connection:
+            existing = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).first()
+            if existing is not None:
+                return _run(existing)
+            last = (await connection.execute(sa.select(sa.func.max(runs.c.number)))).scalar()
+            values = {"id": run_id, "number": (last or 0) + 1, "state": RunState.QUEUED, "created_at": now, **facts}
+            await connection.execute(sa.insert(runs).values(**values))
+            row = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).one()
+        return _run(row)
+
+    async def get(self, run_id: str) -> Run | None:
+        """A run by id."""
+        return await self._first(sa.select(runs).where(runs.c.id == run_id))
+
+    async def by_number(self, number: int) -> Run | None:
+        """A run by the number that people see."""
+        return await self._first(sa.select(runs).where(runs.c.number == number))
+
+    async def update(self, run_id: str, **values: Any) -> None:
+        """Change columns of one run."""
+        async with self._engine.begin() as connection:
+            await connection.execute(sa.update(runs).where(runs.c.id == run_id).values(**values))
+
+    async def recent(self, limit: int = 50) -> list[Run]:
+        """The newest runs, newest first."""
+        return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
+
+    async def newest_of(self, repo_id: int, pr: int) -> Run | None:
+        """The newest run of a pull request."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        return await self._first(query.order_by(runs.c.number.desc()))
+
+    async def open_of(self, repo_id: int, pr: int) -> list[Run]:
+        """Runs of a pull request that have not ended, oldest first."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
+        return await self._all(query.order_by(runs.c.number))
+
+    async def of_head(self, repo_id: int, pr: int | None, head_sha: str) -> list[Run]:
+        """Runs of one head of one pull request (or of a pushed head), newest first."""
+        of_pr = runs.c.pr == pr if pr is not None else runs.c.pr.is_(None)
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
+        return await self._all(query.order_by(runs.c.number.desc()))
+
+    async def all_open(self) -> list[Run]:
+        """Every run that has not ended, oldest first."""
+        return await self._all(sa.select(runs).where(runs.c.state.in_(OPEN)).order_by(runs.c.number))
+
+    async def count_open(self) -> int:
+        """How many runs have not ended."""
+        query = sa.select(sa.func.count()).select_from(runs).where(runs.c.state.in_(OPEN))
+        async with self._engine.connect() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def ask_to_stop(self, run_id: str, because: str) -> None:
+        """Record that a run shall stop; the first reason stays."""
+        statement = sa.update(runs).where(runs.c.id == run_id, runs.c.stop_because == "").values(stop_because=because)
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def checks_of(self, run_id: str) -> dict[str, StoredCheck]:
+        """The check runs that show a run, by name."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(checks).where(checks.c.run_id == run_id))
+            return {
+                row.name: StoredCheck(
+                    name=row.name,
+                    check_run_id=row.check_run_id,
+                    sent_annotations=row.sent_annotations,
+                    digest=row.digest,
+                )
+                for row in rows
+            }
+
+    async def save_check(self, run_id: str, check: StoredCheck) -> None:
+        """Remember a check run of ours."""
+        values = {
+            "check_run_id": check.check_run_id,
+            "sent_annotations": check.sent_annotations,
+            "digest": check.digest,
+        }
+        key = (checks.c.run_id == run_id) & (checks.c.name == check.name)
+        async with self._engine.begin() as connection:
+            done = await connection.execute(sa.update(checks).where(key).values(**values))
+            if not done.rowcount:
+                await connection.execute(sa.insert(checks).values(run_id=run_id, name=check.name, **values))
+
+    async def comment_of(self, repo_id: int, pr: int) -> int | None:
+        """The id of the comment that we keep on a pull request."""
+        query = sa.select(comments.c.comment_id).where(comments.c.repo_id == repo_id, comments.c.pr == pr)
+        async with self._engine.connect() as connection:
+            found: int | None = (await connection.execute(query)).scalar()
+            return found
+
+    async def save_comment(self, repo_id: int, pr: int, comment_id: int) -> None:
+        """Remember which comment is ours."""
+        key = (comments.c.repo_id == repo_id) & (comments.c.pr == pr)
+        async with self._engine.begin() as connection:
+            done = await connection.execute(sa.update(comments).where(key).values(comment_id=comment_id))
+            if not done.rowcount:
+                await connection.execute(sa.insert(comments).values(repo_id=repo_id, pr=pr, comment_id=comment_id))
+
+    async def _first(self, query: sa.Select[Any]) -> Run | None:
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).first()
+        return _run(row) if row else None
+
+    async def _all(self, query: sa.Select[Any]) -> list[Run]:
+        async with self._engine.connect() as connection:
+            return [_run(row) for row in await connection.execute(query)]
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented accessor.
+    fields["state"] = RunState(fields["state"])
+    return Run(**fields)

@@ -1,0 +1,176 @@
+"""Pages and REST of runs. Everything here is read from the store and the run's files; nothing is changed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import asdict
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from bot.domain.progress import BoxState, Progress
+from bot.domain.report import RunState as Shown
+from bot.flows import record
+from bot.flows.context import Context
+from bot.store.runs import OPEN, Run, RunState
+from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
+
+EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
+"""States of runs that ended before every box had its verdict."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
+
+
+class Pages:
+    """`/`, `/runs/N`, its logs, and `/api/v1/runs`."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def routes(self) -> list[Route]:
+        """All routes of this module."""
+        return [
+            Route("/", self.index),
+            Route("/runs/{number:int}", self.run),
+            Route("/runs/{number:int}/logs/{name}", self.log),
+            Route("/api/v1/runs", self.api_runs),
+            Route("/api/v1/runs/{number:int}", self.api_run),
+        ]
+
+    async def index(self, request: Request) -> Response:
+        """The newest runs; only for who sits at the machine."""
+        _require_local(request)
+        rows = [
+            RunRow(
+                run_id=str(run.number),
+                url=f"/runs/{run.number}",
+                repo=run.repo,
+                pr=run.pr,
+                head_sha=run.head_sha,
+                headline=run.because or str(run.state),
+                tone=_tone(run),
+                at=run.created_at.timestamp(),
+                seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
+            )
+            for run in await self._ctx.runs.recent()
+        ]
+        return _html(lambda nonce: render_index(rows, nonce=nonce))
+
+    async def run(self, request: Request) -> Response:
+        """The page of one run; `?fragment=1` gives what changes while it lives."""
+        run = await self._find(request)
+        web = f"{self._ctx.github.web_url}/{run.repo}"
+        model = RunPageModel(
+            run_id=str(run.number),
+            subject=record.subject(run),
+            progress=self._progress(run),
+            state=_shown(run),
+            now=self._ctx.clock.now().timestamp(),
+            ended=run.because if run.state in EARLY else "",
+            pr_url=f"{web}/pull/{run.pr}" if run.pr is not None else "",
+            commit_url=f"{web}/commit/{run.head_sha}",
+            index_url="/" if _is_local(request) else "",
+        )
+        fragment = request.query_params.get("fragment") == "1"
+        return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))
+
+    async def log(self, request: Request) -> Response:
+        """The log of one attempt, as text."""
+        run = await self._find(request)
+        name = request.path_params["name"]
+        path = self._ctx.files(run).logs / name
+        if not _LOG.fullmatch(name) or not path.is_file() or path.is_symlink():
+            raise HTTPException(404, "there is no such log")
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return FileResponse(path, media_type="text/plain; charset=utf-8", headers=headers)
+
+    async def api_runs(self, request: Request) -> Response:
+        """The newest runs as JSON."""
+        _require_local(request)
+        return JSONResponse(
+            {"schema": "interlock.runs/1", "runs": [_plain(run) for run in await self._ctx.runs.recent()]}
+        )
+
+    async def api_run(self, request: Request) -> Response:
+        """One run with its boxes as JSON."""
+        run = await self._find(request)
+        boxes = [_box(state) for state in self._progress(run).boxes]
+        return JSONResponse({"schema": "interlock.run/1", **_plain(run), "boxes": boxes})
+
+    async def _find(self, request: Request) -> Run:
+        number = int(request.path_params["number"])
+        if not self._ctx.links.allows(number, request.query_params.get("t", "")):
+            _require_local(request)
+        run = await self._ctx.runs.by_number(number)
+        if run is None:
+            raise HTTPException(404, f"there is no run {number}")
+        return run
+
+    def _progress(self, run: Run) -> Progress:
+        return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))
+
+
+def _is_local(request: Request) -> bool:
+    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote."""
+    client = request.client.host if request.client else ""
+    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip"))
+    return client in LOOPBACK and not forwarded and (request.url.hostname or "") in LOOPBACK
+
+
+def _require_local(request: Request) -> None:
+    if not _is_local(request):
+        raise HTTPException(403, "this page needs the signed link that the check run carries")
+
+
+def _tone(run: Run) -> str:
+    if run.state in OPEN:
+        return "live" if run.state is RunState.RUNNING else "idle"
+    if run.state is RunState.FINISHED:
+        return "good" if run.conclusion == "success" else "bad"
+    return "held"
+
+
+def _shown(run: Run) -> Shown:
+    if run.state not in OPEN:
+        return Shown.FINISHED
+    return Shown.RUNNING if run.state is RunState.RUNNING else Shown.QUEUED
+
+
+def _html(render: Any) -> Response:
+    nonce = secrets.token_urlsafe(16)
+    headers = {
+        "Content-Security-Policy": content_security_policy(nonce),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return HTMLResponse(render(nonce), headers=headers)
+
+
+def _plain(run: Run) -> dict[str, object]:
+    fields = asdict(run)
+    for name in ("created_at", "finished_at"):
+        moment = fields[name]
+        fields[name] = moment.isoformat() if moment else None
+    return fields
+
+
+def _box(state: BoxState) -> dict[str, object]:
+    result = state.result
+    return {
+        "suite": state.box.suite,
+        "box": state.box.number,
+        "tier": state.tier,
+        "title": state.title,
+        "phase": str(state.phase),
+        "verdict": str(result.verdict) if result else None,
+        "green": state.counts_as_green,
+        "seconds": result.seconds if result else None,
+        "reason": result.reason if result else "",
+        "kept": state.kept,
+    }

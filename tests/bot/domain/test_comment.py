@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+from inline_snapshot import snapshot
+
+from bot.domain.comment import is_ours, marker, render, render_sentence
+from bot.domain.progress import Progress
+from bot.domain.report import RunState
+from bot.domain.text import BUDGET, size
+from runner.events import Event
+from runner.model import Failure, Verdict
+from tests.bot.domain.story import TIERS, all_green, finished, run_finished, run_started, started, tier_two_red
+
+URL = "https://interlock.example/runs/r1"
+SHA = "cafe" * 10
+
+
+def comment(events: list[Event], state: RunState = RunState.FINISHED) -> str:
+    return render(Progress.of(events), pr=7, head_sha=SHA, run_url=URL, state=state)
+
+
+def test_a_green_run_is_two_lines() -> None:
+    assert comment(all_green()) == snapshot("""\
+<!-- interlock:pr=7 -->
+✅ **Interlock** — 5 boxes in 3 tiers are green
+
+For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
+""")
+
+
+def test_a_red_run_shows_what_is_red_and_folds_the_rest() -> None:
+    assert comment(tier_two_red()) == snapshot("""\
+<!-- interlock:pr=7 -->
+❌ **Interlock** — tier 2 is red, tier 3 did not run
+
+| box | verdict | |
+|--|--|--|
+| 21 Locks after five failures | failed | `calc.py:3` expected 4, got 0 |
+
+<details><summary>Details</summary>
+
+- tier 1: 1 passed, 1 cached
+- tier 2: 1 failed, 1 passed
+- tier 3: 1 blocked
+
+### 21 Locks after five failures — failed
+
+`boxes/tier-2/21_box.py` · 1.2 s
+
+It failed: 1 of 3 assertions did not hold
+
+- `calc.py:3` **adds two numbers** expected 4, got 0
+
+<details><summary>Last lines of its output</summary>
+
+```text
+collected 3 items
+E  assert 0 == 4
+```
+
+</details>
+
+Run it yourself: `runner run 21`
+
+</details>
+
+For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
+""")
+
+
+def test_a_run_on_its_way_says_how_far_it_is() -> None:
+    events: list[Event] = [run_started(), finished(7), started(12)]
+    assert comment(events, RunState.RUNNING) == snapshot("""\
+<!-- interlock:pr=7 -->
+⏳ **Interlock** — 1 of 5 boxes done, tier 1 is running
+
+For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
+""")
+
+
+def test_a_red_box_is_shown_before_the_run_is_over() -> None:
+    events: list[Event] = [run_started(), finished(7, Verdict.FAILED, reason="exit code 1"), started(12)]
+    assert comment(events, RunState.RUNNING).splitlines()[1:6] == snapshot(
+        [
+            "❌ **Interlock** — 1 of 5 boxes done, tier 1 is running, 1 red",
+            "",
+            "| box | verdict | |",
+            "|--|--|--|",
+            "| 7 Lint | failed | exit code 1 |",
+        ]
+    )
+
+
+def test_a_red_box_in_quarantine_is_named() -> None:
+    body = comment([run_started(7, 12), finished(7), finished(12, Verdict.FAILED, gating=False), run_finished()])
+    assert body == snapshot("""\
+<!-- interlock:pr=7 -->
+✅ **Interlock** — 1 box green, 1 red in quarantine
+
+In quarantine, red without gating: `12`
+
+For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
+""")
+
+
+def test_a_run_that_never_began_says_why() -> None:
+    body = render_sentence("conflicts with main in @octo/x", pr=7, head_sha=SHA, hint="rebase, and push")
+    assert body == snapshot("""\
+<!-- interlock:pr=7 -->
+⚠️ **Interlock** — conflicts with main in @\u200docto/x
+
+What helps: rebase, and push.
+
+For `cafecaf` · `/help`
+""")
+
+
+def test_a_flood_fits_into_a_comment() -> None:
+    failures = tuple(Failure(id=str(n), message="`|@mona " * 200, file="a.py", line=n) for n in range(500))
+    events: list[Event] = [run_started()]
+    events += [finished(n, Verdict.FAILED, failures=failures, output="y|`@\n" * 90_000) for n in TIERS]
+    body = comment([*events, run_finished(green=False)])
+    assert size(body) <= BUDGET
+    assert body.count("<details>") == body.count("</details>")
+
+
+@pytest.mark.parametrize(
+    ("body", "author", "ours"),
+    [
+        pytest.param(f"{marker(7)}\nhi", "interlock[bot]", True, id="ours"),
+        pytest.param(f"\n{marker(7)}\r\nhi", "interlock[bot]", True, id="line-ends-of-a-web-form"),
+        pytest.param(f"{marker(7)}\nhi", "mona", False, id="somebody-copied-the-marker"),
+        pytest.param(f"{marker(7)}\nhi", "interlock", False, id="a-user-of-the-same-name"),
+        pytest.param(f"{marker(7)}\nhi", "other[bot]", False, id="another-app"),
+        pytest.param(f"{marker(70)}\nhi", "interlock[bot]", False, id="another-pull-request"),
+        pytest.param(f"hello {marker(7)}", "interlock[bot]", False, id="a-reply-that-quotes-it"),
+    ],
+)
+def test_only_our_own_comment_with_this_marker_is_ours(body: str, author: str, ours: bool) -> None:
+    assert is_ours(body, author_login=author, app_slug="interlock", pr=7) is ours
