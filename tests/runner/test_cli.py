@@ -90,6 +90,15 @@ def test_a_reader_that_goes_away_is_no_error(repository: Repository) -> None:
     assert (process.returncode, err) == (0, b"")
 
 
+def test_with_its_standard_streams_closed_it_runs_all_the_same(repository: Repository, tmp_path: Path) -> None:
+    repository.box(2, "echo heard; echo heard >&2")
+    script = f'"{sys.executable}" -m runner run 2 --jsonl "{tmp_path}/record" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script], cwd=repository.root, env=repository.env, check=False)
+
+    assert done.returncode == 0
+    assert '"output":"heard\\nheard\\n"' in (tmp_path / "record").read_text()
+
+
 def test_help_names_every_command_and_every_option(repository: Repository) -> None:
     told = repository.runner("--help").out
     assert all(re.search(rf"^  {name} ", told, re.MULTILINE) for name in COMMANDS)

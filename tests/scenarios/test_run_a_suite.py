@@ -57,7 +57,7 @@ tier 1 is green  0.0s
     boxes/tier-2/12_adds.py:3  test_adds: assert 0 == 4 + where 0 = <function add at 0x0>(2, 2)
 tier 2 is red  0.0s
 ○ 30 box  blocked by 12
-tier 3 is red  0.0s
+tier 3 did not run
 
 3 boxes: 1 passed, 1 failed, 1 blocked by 12 · 0.0s
 runner run 12
