@@ -98,6 +98,17 @@ async def test_annotations_go_out_by_fifties_and_the_conclusion_with_the_last(co
     assert len(await titles(connected, check_id)) == 120
 
 
+async def test_a_check_that_is_still_filling_up_is_not_concluded(connected: Connected) -> None:
+    sha = connected.head
+    check_id = await ensure(connected, sha)
+    connected.hub.faults.next("PATCH", "/check-runs/", status=0)
+    connected.hub.faults.next("PATCH", "/check-runs/", status=502, times=3)
+    with pytest.raises(GitHubUnavailable):
+        await update_check(connected.gh, REPO, check_id, replace(GREEN, annotations=notes(70)), sent_annotations=0)
+    (run,) = connected.hub.check_runs(REPO, sha)
+    assert (run.status, run.conclusion, len(run.annotations)) == ("queued", None, 50)
+
+
 async def test_only_new_annotations_are_sent(connected: Connected) -> None:
     check_id = await ensure(connected, connected.head)
     running = replace(QUEUED, status="in_progress", annotations=notes(2))
