@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -117,6 +118,12 @@ def test_a_wrong_seed_ends_the_command_with_3(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "seed.yml").write_text("nonsense: 1\n")
     assert serve(state_dir=tmp_path / "state", seed_file=tmp_path / "seed.yml") == 3
     assert "seed.yml:1: unknown key 'nonsense'" in capsys.readouterr().err
+
+
+def test_a_taken_port_ends_the_command_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert serve(port=taken.getsockname()[1]) == 2
+    assert "Address already in use" in capsys.readouterr().err
 
 
 async def test_the_command_says_how_to_reach_it_and_stops_when_told(tmp_path: Path) -> None:
