@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 from inline_snapshot import snapshot
@@ -126,6 +128,16 @@ async def test_a_secondary_limit_has_only_the_headers_that_were_asked_for(hub: L
         answer = await mona.get("/repos/octo/app")
     assert (answer.status_code, answer.headers["retry-after"]) == (403, "7")
     assert "x-ratelimit-remaining" not in answer.headers
+
+
+async def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    hub = LocalHub()
+    await hub.start()
+    server = hub._server._server
+    assert server
+    proto = [listener.proto for one in server.servers for listener in one.sockets]
+    await hub.stop()
+    assert proto == [socket.IPPROTO_TCP]  # asyncio turns Nagle's algorithm off for these only.
 
 
 async def test_a_connection_can_break_in_the_middle_of_an_answer() -> None:

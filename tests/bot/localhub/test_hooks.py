@@ -119,6 +119,27 @@ async def test_a_delivery_that_does_not_arrive_is_recorded_and_not_repeated(
     ]
 
 
+class _Crashes(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        message = f"no route to {request.url}"
+        raise LookupError(message)
+
+
+async def test_a_receiver_that_crashes_in_this_process_is_not_waited_for_in_vain() -> None:
+    hub = LocalHub(transport=_Crashes())
+    hub.create_repository("octo/app", files={"a": "1\n"})
+    hub.webhook_url = "http://receiver/"
+    hub.commit("octo/app", "main", {"a": "2\n"}, "A\n", "octo")
+    with pytest.raises(RuntimeError, match="nothing delivers them"):
+        await hub.settled()
+    await hub.start_deliveries()
+    with pytest.raises(LookupError, match="no route"):
+        await hub.settled()
+    with pytest.raises(LookupError, match="no route"):
+        await hub.stop()
+    assert not hub.directory.exists()
+
+
 async def test_a_webhook_can_be_lost_doubled_and_overtaken(hub: LocalHub, receiver: Receiver) -> None:
     pull_request(hub)
     hub.webhook_url = "http://receiver/"
