@@ -11,7 +11,6 @@ from tests.docs.pages import ROOT, BadMarker, Block, blocks, matches, name, page
 
 NOT_RUN = {
     "README.md": 2,  # make demo, make test.
-    "docs/how-to/write-a-box.md": 1,  # the text of a box.
     "docs/reference/configuration.md": 1,  # the same.
 }
 

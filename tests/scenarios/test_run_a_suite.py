@@ -192,6 +192,7 @@ def test_a_killed_run_leaves_whole_lines_and_is_resumed_from_them(repository: Re
     assert ran.read_text() == "1\n2\n2\n"
     finished = [event for event in read(record.read_text().splitlines()) if isinstance(event, BoxFinished)]
     assert [event.box.number for event in finished] == [1, 2]
+    assert record.read_text().splitlines().count('{"schema":"runner.events/1"}') == 2
 
 
 def test_boxes_of_one_lock_do_not_meet(repository: Repository, tmp_path: Path) -> None:
