@@ -236,6 +236,11 @@ class Mirror:
                 await asyncio.to_thread(_empty, destination)
                 raise
 
+    async def kept(self) -> tuple[str, ...]:
+        """The commits that were fetched or merged and not forgotten, sorted."""
+        listed = await self._ok("for-each-ref", "--format=%(refname)", _KEEP)
+        return tuple(sorted(line.removeprefix(_KEEP) for line in listed.stdout.decode().splitlines()))
+
     async def forget(self, shas: Iterable[str]) -> None:
         """Stop keeping these commits; `compact` then frees what no other commit needs."""
         refs = [f"{_KEEP}{sha_of(sha)}" for sha in shas]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -147,8 +148,10 @@ async def titles(at: Connected, check_id: int) -> list[str]:
 
 
 async def test_times_are_written_as_github_writes_them(connected: Connected) -> None:
-    check_id = await ensure(connected, connected.head, check=GREEN)
+    check_id = await ensure(connected, connected.head)
+    began = connected.hub.clock.now() - timedelta(minutes=5)
+    await update_check(connected.gh, REPO, check_id, GREEN, sent_annotations=0, started_at=began)
     said = (await connected.gh.get(f"/repos/{REPO}/check-runs/{check_id}")).json
-    now = connected.hub.clock.now()
-    assert timestamp(now)[:10] == said["started_at"][:10] == said["completed_at"][:10]
-    assert said["completed_at"].endswith("Z")
+    assert said["started_at"] == timestamp(began)
+    assert timestamp(began) < said["completed_at"] <= timestamp(connected.hub.clock.now())
+    assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 678, timezone(timedelta(hours=2)))) == "2026-01-02T01:04:05Z"
