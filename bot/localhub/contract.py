@@ -98,9 +98,9 @@ class Contract:
     ) -> list[Violation]:
         """Judge an answer to a call.
 
-        GitHub answers 4xx where its description lists none, or lists no body, so those pass when they look like GitHub's
-        errors; an unlisted 2xx does not. A 5xx may be anything. Custom media types (`application/vnd.github.diff`) are
-        not described and not judged. No body at all is read as `{}`, as in GitHub's examples where nothing is promised.
+        GitHub answers 4xx where its description lists none, or lists no body, so those pass when they look like its
+        usual errors; an unlisted 2xx does not. A 5xx may be anything. Custom media types, `application/vnd.github.diff`
+        for one, are not described and not judged. No body is read as `{}`, as in GitHub's own examples.
         """
         found = self.description.find(method, path)
         if isinstance(found, NoMatch):
