@@ -209,3 +209,15 @@ def test_a_huge_run_is_drawn_in_part_and_counted() -> None:
     begun: list[Event] = [BoxStarted(box=BoxId("", n), tier=1, attempt=1, at=1.0) for n in range(2_000)]
     drawn = chart(Progress.of([RunStarted(run_id="r", at=1.0, jobs=1, boxes=boxes), *begun]), now=2.0)
     assert (len(drawn.bars), drawn.left_out) == (MAX_ROWS, 2_000 - MAX_ROWS)
+
+
+def test_a_box_that_took_no_time_at_the_very_end_still_has_a_bar() -> None:
+    events: list[Event] = [
+        run_started(7, 12),
+        finished(7, at=1010.0, seconds=10.0),
+        finished(12, at=1010.0, seconds=0.0),
+    ]
+    first, last = chart(Progress.of(events), now=1010.0).bars
+    assert first.width == 100
+    assert last.width > 0
+    assert last.x + last.width <= 100
