@@ -1,0 +1,131 @@
+"""`runner`: reads the command line, calls the command, turns what went wrong into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runner import __version__
+from runner.errors import BadSelection, NothingSelected, UserError
+from runner.options import Option, UsageMistake, help_lines, read
+from runner.verdict import (
+    EXIT_CONFIGURATION,
+    EXIT_GREEN,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING_SELECTED,
+    EXIT_USAGE,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GLOBAL = (
+    Option("-C", value="DIR", help="the repository; the default is the current directory"),
+    Option("--debug", help="show the traceback of an internal error"),
+    Option("--version", help="print the version and exit"),
+    Option("-h", "--help", help="print this and exit; `runner COMMAND --help` has the command's options"),
+)
+COMMANDS = {
+    "list": "show the boxes, tier by tier",
+    "run": "run boxes",
+    "show": "all that is known about one box",
+    "new": "write a new box with a control",
+    "doctor": "look for what could go wrong here",
+    "falsify": "prove that each box can fail",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; nothing is raised."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except UsageMistake as mistake:
+        code = _say(f"{mistake} (see `runner --help`)", EXIT_USAGE)
+    except BadSelection as bad:
+        code = _say(f"{bad}", EXIT_USAGE)
+    except UserError as error:
+        code = _say(f"{error}", EXIT_CONFIGURATION)
+    except NothingSelected as nothing:
+        code = _say(f"{nothing}", EXIT_NOTHING_SELECTED)
+    except KeyboardInterrupt:
+        code = _say("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone. What is still buffered must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = EXIT_GREEN
+    except Exception as error:  # noqa: BLE001 - the last door: a person gets one line, not a traceback.
+        code = _internal(error, words)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    given, rest = read(words, GLOBAL, stop_at_word=True)
+    if "version" in given:
+        sys.stdout.write(f"runner {__version__}\n")
+        return EXIT_GREEN
+    if "help" in given or not rest:
+        sys.stdout.write(usage())
+        return EXIT_GREEN if "help" in given else EXIT_USAGE
+    name, *rest = rest
+    if name not in COMMANDS:
+        raise UsageMistake(f"unknown command {name!r}")
+    root = os.path.abspath(given.text("C", "."))
+    if not os.path.isdir(root):
+        raise UsageMistake(f"-C: there is no directory {given.text('C')}")
+    match name:
+        case "run":
+            from runner.commands import run as command
+        case "list":
+            from runner.commands import list_boxes as command
+        case "show":
+            from runner.commands import show as command
+        case "falsify":
+            from runner.commands import falsify as command
+        case "doctor":
+            from runner.commands import doctor as command
+        case "new":
+            from runner.scaffold import main as scaffold
+
+            return scaffold(root, rest)
+    options, _ = read(rest, [*command.OPTIONS, HELP])
+    if "help" in options:
+        sys.stdout.write("\n".join([command.USAGE, "", *help_lines(command.OPTIONS), ""]))
+        return EXIT_GREEN
+    return command.main(root, options)
+
+
+HELP = GLOBAL[-1]
+
+
+def usage() -> str:
+    """The text of `runner --help`."""
+    commands = [f"  {name:<10} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        ["usage: runner [-C DIR] COMMAND ...", "", "commands:", *commands, "", "options:", *help_lines(GLOBAL), ""]
+    )
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"runner: {message}\n")
+    return code
+
+
+def _internal(error: Exception, words: Sequence[str]) -> int:
+    if "--debug" in words:
+        import traceback
+
+        traceback.print_exception(error)
+    said = str(error).partition("\n")[0]
+    return _say(
+        f"internal error {os.urandom(4).hex()}: {type(error).__name__}: {said}"
+        " (this is a bug of the runner; `runner --debug ...` shows where)",
+        EXIT_INTERNAL,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The subcommands of `runner`, one module each; imported when asked for."""

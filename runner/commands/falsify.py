@@ -1,0 +1,76 @@
+"""`runner falsify`: the command line of `runner.falsify`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import time
+
+from runner.commands.ground import Ground, cpus, selected
+from runner.errors import SetupFailed
+from runner.events import SetupFinished
+from runner.execute.files import remove_tree
+from runner.execute.process import ProcessExecutor
+from runner.options import Option
+from runner.setup_phase import run_setups
+from runner.state import scratch_directory
+from runner.verdict import EXIT_RED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.events import Event
+    from runner.options import Given
+
+USAGE = """usage: runner falsify [SELECTION] [options]
+
+Prove that boxes can fail: run each one healthy and under its own sabotage, which must turn it red."""
+OPTIONS = (
+    Option("-j", "--jobs", value="N", number=True, least=1, help="runs at once; the default is the number of CPUs"),
+    Option("--json", value="FILE", help="write the answers, schema runner.falsify/1 (- is standard output)"),
+    Option("--strict", help="a box without a control counts as not proven"),
+    Option("--since", value="REF", help="only boxes that a change since REF concerns"),
+    Option("--history", value="FILE", help="where durations and last verdicts are kept"),
+    Option("--clean-env", help="boxes inherit nothing of this environment"),
+)
+
+
+def main(root: str, given: Given) -> int:
+    """Run the command; returns the exit code."""
+    from runner.falsify import main as falsify
+
+    ground = Ground(root, history=given.text("history"))
+    boxes = selected(ground, given.words, since=given.text("since"))
+    clean = "clean_env" in given
+    scratch = scratch_directory(os.environ)
+    try:
+        try:
+            setup_env = _setup(ground, {box.id.suite for box in boxes}, scratch, clean=clean)
+        except SetupFailed:
+            return EXIT_RED
+        return falsify(
+            ground.suite,
+            boxes,
+            jobs=given.number("jobs", cpus()),
+            json_path=given.text("json"),
+            strict="strict" in given,
+            clean_env=clean,
+            setup_env=setup_env,
+        )
+    finally:
+        remove_tree(scratch)
+
+
+def _setup(ground: Ground, suites: set[str], scratch: str, *, clean: bool) -> dict[str, str]:
+    """Run the setups, telling of them on standard error; returns what they leave for the boxes."""
+    executor = ProcessExecutor(run_id="falsify-setup", scratch=scratch, base_env=os.environ, isolate_env=clean)
+    try:
+        prepared = run_setups(ground.suite, suites, executor=executor, directory=scratch, emit=_tell, clock=time)
+    finally:
+        executor.close()
+    # One environment serves all runs of a falsification; the repository's own setup goes before a sub-suite's.
+    return {"SETUP_DIR": prepared[min(prepared)]} if prepared else {}
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, SetupFinished) and not event.ok:
+        sys.stderr.write(f"{event.output}\nrunner: setup failed: {event.reason}; no box was falsified\n")

@@ -1,0 +1,74 @@
+"""What every command starts from: the repository's suite, what is remembered about it, and a selection of its boxes."""
+
+from __future__ import annotations
+
+import os
+
+from runner.discover import discover
+from runner.history import History
+from runner.select import parse, select
+from runner.state import state_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from runner.events import BoxFinished
+    from runner.model import Box, BoxId
+
+
+class Ground:
+    """A repository as a command finds it.
+
+    Args:
+        root: the repository, absolute.
+        base: where configuration and metadata are read, when not there.
+        history: the file of durations and last verdicts; "" is the state directory's own.
+
+    Raises:
+        UserError: its boxes are not declared as they must be.
+    """
+
+    def __init__(self, root: str, *, base: str = "", history: str = "") -> None:
+        self.root = root
+        self.state = state_directory(root, os.environ)
+        self.suite = discover(root, base=os.path.abspath(base) if base else "", cache_dir=self.state)
+        self._history_file = history or (os.path.join(self.state, "history.json") if self.state else "")
+        self.history = History.load(self._history_file)
+
+    @property
+    def repro(self) -> str:
+        """The command line that runs one box here, with a place for its id."""
+        return "runner run {box}"
+
+    def changed(self, ref: str) -> Collection[BoxId]:
+        """The boxes that a change since a git reference concerns."""
+        from runner.changed import changed_boxes
+
+        return changed_boxes(self.suite, ref)
+
+    def remember(self, finished: Iterable[BoxFinished]) -> None:
+        """Add verdicts to the history; a place that cannot be written forgets them."""
+        for event in finished:
+            self.history.record(event)
+        if self._history_file:
+            self.history.save()
+
+
+def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[Box, ...]:
+    """The boxes that a command line names; all when it names none.
+
+    Raises:
+        BadSelection: it cannot be read, or names what is not there.
+        NothingSelected: it names no box.
+    """
+    text = " ".join(words).strip() or "all"
+    if since:
+        parse(text)  # what is wrong with it is told in its own terms
+        text = f"({text}) and changed:{since}"
+    return select(text, ground.suite.boxes, failed=ground.history.failed(), changed=ground.changed)
+
+
+def cpus() -> int:
+    """How many boxes run at once when nobody says so: the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

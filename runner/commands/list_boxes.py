@@ -1,0 +1,101 @@
+"""`runner list`: the boxes, tier by tier, or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+
+from runner.commands.ground import Ground, selected
+from runner.options import Option
+from runner.verdict import EXIT_GREEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.model import Box
+    from runner.options import Given
+
+SCHEMA = "runner.list/1"
+USAGE = """usage: runner list [SELECTION] [options]
+
+Show the boxes, tier by tier: number, title, tags, and how each is controlled."""
+OPTIONS = (
+    Option("--json", help="as JSON, schema runner.list/1"),
+    Option("--base", value="DIR", help="read configuration and boxes' metadata there"),
+)
+
+
+def main(root: str, given: Given) -> int:
+    """Run the command; returns the exit code."""
+    ground = Ground(root, base=given.text("base"))
+    boxes = sorted(selected(ground, given.words), key=lambda box: (box.tier, box.id))
+    if "json" in given:
+        import json
+
+        document = {
+            "schema": SCHEMA,
+            "config_hash": ground.suite.config_hash,
+            "boxes": [described(box) for box in boxes],
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines(boxes)))
+    return EXIT_GREEN
+
+
+def lines(boxes: Sequence[Box]) -> list[str]:
+    """The boxes for people."""
+    width = max((len(str(box.id)) for box in boxes), default=0)
+    shown = []
+    for tier, group in groupby(boxes, key=lambda box: box.tier):
+        shown.append(f"tier {tier}")
+        for box in group:
+            marks = [f"#{tag}" for tag in box.tags]
+            marks.append(f"control: {box.control.kind}" if box.control else "no control")
+            marks += [f"quarantined until {box.quarantine.until}"] if box.quarantine else []
+            marks += [f"not in this version: {box.unsupported}"] if box.unsupported else []
+            shown.append(f"  {box.id!s:>{width}}  {box.title}  ({', '.join(marks)})")
+    return shown
+
+
+def described(box: Box) -> dict[str, object]:
+    """A box as JSON: every key of its metadata, ids as text."""
+    control = box.control
+    return {
+        "suite": box.id.suite,
+        "box": box.id.number,
+        "tier": box.tier,
+        "title": box.title,
+        "kind": box.kind,
+        "source": box.source,
+        "line": box.line,
+        "file": box.file,
+        "run": box.run,
+        "tags": list(box.tags),
+        "timeout": box.timeout,
+        "slow": box.slow,
+        "retries": box.retries,
+        "flaky": box.flaky,
+        "quarantine": {"until": box.quarantine.until, "reason": box.quarantine.reason} if box.quarantine else None,
+        "after": [str(other) for other in box.after],
+        "needs": list(box.needs),
+        "locks": list(box.locks),
+        "inputs": list(box.inputs),
+        "outputs": list(box.outputs),
+        "network": list(box.network),
+        "secrets": list(box.secrets),
+        "may_skip": box.may_skip,
+        "min_asserts": box.min_asserts,
+        "python": box.python,
+        "control": None
+        if control is None
+        else {
+            "kind": control.kind,
+            "where": control.where,
+            "expect": None
+            if control.expect is None
+            else {"assertion": control.expect.assertion, "output": control.expect.output},
+        },
+        "unsupported": box.unsupported,
+    }

@@ -1,0 +1,255 @@
+"""`runner run`: composes discovery, selection, plan, executor, schedule and reports."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import gmtime, strftime, time
+
+from runner.commands.ground import Ground, cpus, selected
+from runner.errors import SetupFailed, UserError
+from runner.events import BoxFinished, read
+from runner.execute.files import remove_tree
+from runner.execute.process import ProcessExecutor
+from runner.execute.stopping import Stopping
+from runner.executor import Job
+from runner.options import Option, UsageMistake
+from runner.plan import plan
+from runner.schedule import Policy
+from runner.schedule import run as run_plan
+from runner.setup_phase import run_setups
+from runner.state import run_directory, scratch_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.events import Event
+    from runner.model import Box, BoxId, Plan, Suite
+    from runner.options import Given
+    from runner.report.reporter import Reporter
+
+USAGE = """usage: runner run [SELECTION] [options]
+
+Run boxes: all of them, or those that the selection names, such as 21, 21-41, tier:4, tag:smoke, failed,
+changed:origin/main, api/21; `,` or a space means or, `not` > `and` > `or`."""
+OPTIONS = (
+    Option("-j", "--jobs", value="N", number=True, least=1, help="boxes at once; the default is the number of CPUs"),
+    Option("--jsonl", value="FILE", help="write the event stream (- is standard output)"),
+    Option("--junit", value="FILE", help="write JUnit XML"),
+    Option("--format", choices=("auto", "plain", "github"), help="how to report here"),
+    Option("--since", value="REF", help="only boxes that a change since REF concerns; like changed:REF"),
+    Option("--retries", value="N", number=True, help="repeat red boxes up to N times, whatever they say themselves"),
+    Option("--flaky", choices=("pass", "fail"), help="what a pass on retry counts as; `fail` when CI=true"),
+    Option("--fail-fast", choices=("tier", "box", "never"), help="what a red box stops; the next tier if not given"),
+    Option("--done", value="FILE", many=True, help="JSONL of boxes that have their verdict: not run, but counted"),
+    Option("--history", value="FILE", help="where durations and last verdicts are kept"),
+    Option("--logs", value="DIR", help="where logs and artifacts go"),
+    Option("--run-id", value="ID", help="names the run for the boxes"),
+    Option("--clean-env", help="boxes inherit nothing of this environment"),
+    Option("--sandbox", choices=("off", "auto", "full"), help="isolation; this version has only off"),
+    Option("--trust", choices=("T0", "T1", "T2"), help="run as the bot would for this trust level"),
+    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
+)
+
+
+def main(root: str, given: Given) -> int:
+    """Run the command; returns the exit code."""
+    sandbox = _sandbox(given)
+    ground = Ground(root, base=given.text("base"), history=given.text("history"))
+    boxes = selected(ground, given.words, since=given.text("since"))
+    the_plan = plan(boxes, ground.history.durations())
+    run_id = _run_id(given)
+    reports = _Reports(given, done=given.all("done"))
+    policy = _policy(given, ground, run_id=run_id, sandbox=sandbox)
+    logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
+    scratch = scratch_directory(os.environ)
+    try:
+        with Stopping() as stop:
+            executor = ProcessExecutor(
+                run_id=run_id,
+                scratch=scratch,
+                base_env=os.environ,
+                isolate_env="clean_env" in given or "trust" in given,
+            )
+            try:
+                run = _Run(
+                    ground.suite, the_plan, executor, logs=os.path.abspath(logs) if logs else "", scratch=scratch
+                )
+                code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
+            finally:
+                executor.close()
+    finally:
+        reports.close()
+        remove_tree(scratch)
+    ground.remember(run.finished)
+    return code
+
+
+class _Run:
+    def __init__(self, suite: Suite, the_plan: Plan, executor: ProcessExecutor, *, logs: str, scratch: str) -> None:
+        self.finished: list[BoxFinished] = []
+        self._suite = suite
+        self._plan = the_plan
+        self._executor = executor
+        self._logs = logs
+        self._scratch = scratch
+        self._setup_dirs: dict[str, str] = {}
+
+    def run(
+        self,
+        reports: Callable[[Event], None],
+        policy: Policy,
+        *,
+        done: dict[BoxId, BoxFinished],
+        stop: Callable[[], str],
+    ) -> int:
+        def emit(event: Event) -> None:
+            if isinstance(event, BoxFinished):
+                self.finished.append(event)
+            reports(event)
+
+        def prepare() -> bool:
+            names = {box.id.suite for box in self._plan.boxes if box.id not in done}
+            try:
+                self._setup_dirs = run_setups(
+                    self._suite,
+                    names,
+                    executor=self._executor,
+                    directory=self._scratch,
+                    emit=emit,
+                    clock=time,
+                    stop=stop,
+                )
+            except SetupFailed:
+                return False
+            return True
+
+        return run_plan(
+            self._plan,
+            executor=self._executor,
+            job_of=self._job,
+            emit=emit,
+            policy=policy,
+            clock=time,
+            done=done,
+            prepare=prepare if self._suite.setups else None,
+            stop=stop,
+        ).exit_code
+
+    def _job(self, box: Box, attempt: int) -> Job:
+        name = f"{box.id.suite.replace('/', '_')}-{box.id.number}" if box.id.suite else str(box.id.number)
+        place = f"{self._logs}/{name}.{attempt}" if self._logs else ""
+        setup = self._setup_dirs.get(box.id.suite)
+        return Job(
+            box=box,
+            attempt=attempt,
+            root=self._suite.root,
+            cwd=self._suite.roots.get(box.id.suite, "."),
+            env={"SETUP_DIR": setup} if setup else {},
+            log=f"{place}.log" if place else "",
+            artifacts=f"{place}.artifacts" if place else "",
+        )
+
+
+class _Reports:
+    """All reports of a run. A reader that has gone away is dropped; the record must not be."""
+
+    def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
+        self._readers: list[Reporter] = []
+        self._record: Reporter | None = None
+        path = given.text("jsonl")
+        try:
+            if path:
+                from runner.report.jsonl import Jsonl
+
+                # A run that is resumed continues the record that it reads.
+                self._record = Jsonl(path, keep=os.path.realpath(path) in map(os.path.realpath, done))
+            if given.text("junit"):
+                from runner.report.junit import Junit
+
+                open(given.text("junit"), "ab").close()  # refused now rather than after the run
+                self._readers.append(Junit(given.text("junit")))
+        except OSError as error:
+            raise UsageMistake(f"{error.filename} cannot be written: {error.strerror}") from error
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
+
+    def __call__(self, event: Event) -> None:
+        if self._record is not None:
+            self._record(event)
+        for reader in list(self._readers):
+            try:
+                reader(event)
+            except BrokenPipeError:
+                self._readers.remove(reader)
+
+    def close(self) -> None:
+        for reader in [*self._readers, *([self._record] if self._record else [])]:
+            try:
+                reader.close()
+            except BrokenPipeError:
+                continue
+
+
+def _human(form: str, *, to_stderr: bool) -> Reporter:
+    out = sys.stderr if to_stderr else sys.stdout
+    if form == "auto":
+        form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
+    if form == "github":
+        from runner.report.github import Github
+
+        return Github(out, summary_path=os.environ.get("GITHUB_STEP_SUMMARY", ""))
+    if form == "live":
+        from rich.console import Console
+
+        from runner.report.live import Live
+
+        return Live(Console(file=out, highlight=False, soft_wrap=False))
+    from runner.report.plain import Plain
+
+    return Plain(out)
+
+
+def _sandbox(given: Given) -> str:
+    if given.text("sandbox") == "full":
+        raise UserError(
+            "--sandbox full is not in this version, and boxes are not run with less isolation than was asked for",
+            hint="isolation comes with the next version; --sandbox off runs without",
+        )
+    if given.text("trust") == "T2":
+        raise UserError("--trust T2 runs only in a full sandbox, which is not in this version")
+    return "off"
+
+
+def _policy(given: Given, ground: Ground, *, run_id: str, sandbox: str) -> Policy:
+    in_ci = os.environ.get("CI") == "true" or "trust" in given
+    return Policy(
+        run_id=run_id,
+        jobs=given.number("jobs", cpus()),
+        today=strftime("%Y-%m-%d", gmtime(time())),
+        flaky_fails=given.text("flaky", "fail" if in_ci else "pass") == "fail",
+        retries=given.number("retries", 0) if "retries" in given else None,
+        fail_fast=given.text("fail_fast", "tier"),
+        sandbox=sandbox,
+        trust=given.text("trust"),
+        repro=ground.repro,
+    )
+
+
+def _run_id(given: Given) -> str:
+    run_id = given.text("run_id") or f"{strftime('%Y%m%dT%H%M%SZ', gmtime(time()))}-{os.getpid()}"
+    if not all(char.isalnum() or char in "-_." for char in run_id) or run_id.startswith("."):
+        raise UsageMistake("--run-id may hold letters, digits, `-`, `_` and `.`, and begins with none of the last")
+    return run_id
+
+
+def _done(paths: tuple[str, ...]) -> dict[BoxId, BoxFinished]:
+    """The verdicts in files of earlier runs; the last one of a box counts."""
+    found: dict[BoxId, BoxFinished] = {}
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                found.update({event.box: event for event in read(stream) if isinstance(event, BoxFinished)})
+        except OSError as error:
+            raise UsageMistake(f"--done {path} cannot be read: {error.strerror}") from error
+    return found
