@@ -142,12 +142,12 @@ def _check_times(issued: object, expires: object) -> None:
     now = wall_seconds()
     if not isinstance(expires, int | float) or expires <= now:
         sentence = "must be a numeric value representing the future time at which the assertion expires"
-        raise refusals.bad_jwt(f"'Expiration time' claim ('exp') {sentence}")
+        raise refusals.bad_jwt("'Expiration time' claim ('exp') " + sentence)
     if expires > now + JWT_LIFE + CLOCK_SKEW:
         raise refusals.bad_jwt("'Expiration time' claim ('exp') is too far in the future")
     if not isinstance(issued, int | float) or issued > now + CLOCK_SKEW:
         sentence = "must be an Integer representing the time that the assertion was issued"
-        raise refusals.bad_jwt(f"'Issued at' claim ('iat') {sentence}")
+        raise refusals.bad_jwt("'Issued at' claim ('iat') " + sentence)
 
 
 def can_see(forge: Forge, caller: Caller, repo: Repository) -> bool:
@@ -192,3 +192,13 @@ def require(forge: Forge, caller: Caller, repo: Repository, needs: tuple[str, ..
         raise refusals.authentication_required()
     if not forge.state.may(repo, caller.login, role):
         raise refusals.Refused(403, f"Must have {'push' if role == 'write' else role} access to this repository.")
+
+
+def require_author(forge: Forge, caller: Caller, repo: Repository, author: str) -> None:
+    """Let a user change what they wrote themselves; what others wrote takes push access.
+
+    Raises:
+        Refused: 403.
+    """
+    if caller.kind == "user" and caller.login != author and not forge.state.may(repo, caller.login, "write"):
+        raise refusals.Refused(403, "Must have push access to this repository.")

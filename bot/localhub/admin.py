@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/_hub/"
 AVATAR = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" fill="hsl({hue},45%,55%)"/>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">'
+    '<rect width="40" height="40" fill="hsl({hue},45%,55%)"/>'
     '<text x="20" y="27" font-family="sans-serif" font-size="20" fill="#fff" text-anchor="middle">{letter}</text></svg>'
 )
 

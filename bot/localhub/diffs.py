@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ class FileChange:
 def file_changes(raw: str, numbers: str, patch: str) -> list[FileChange]:
     """Join `git diff-tree`'s `--raw -z`, `--numstat -z` and `-p`, which list the same files in the same order."""
     changes = []
-    for (facts, previous, path), (added, removed), hunks in zip_longest(
-        _raw(raw), _numbers(numbers), _hunks(patch), fillvalue=""
+    for (facts, previous, path), (added, removed), hunks in zip(
+        _raw(raw), _numbers(numbers), _hunks(patch), strict=True
     ):
         old, new, letter = facts[2], facts[3], facts[4][0]
         changes.append(

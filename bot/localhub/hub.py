@@ -1,7 +1,7 @@
 """`LocalHub`: a whole GitHub in one object, and the verbs in which tests, the demo and the seed tell their stories.
 
 The verbs do what a person does on GitHub's pages, with the same events. They are plain functions: when one returns,
-the state has changed and the webhooks are queued. Call them on the thread of the event loop that the hub was started on.
+the state has changed and the webhooks are queued. Call them on the thread of the loop that the hub was started on.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class LocalHub:
         elif self._git.owns(path):
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
-            await (await self._api.respond(request))(scope, receive, send)
+            await (await self._api.respond(request)).send(send)
         else:
             await self._pages.respond(request)(scope, receive, send)
 

@@ -58,7 +58,13 @@ class LoopbackServer:
             listener.close()
             raise
         config = uvicorn.Config(
-            self._app, log_config=None, access_log=False, lifespan="off", interface="asgi3", timeout_graceful_shutdown=2, ws="none"
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            interface="asgi3",
+            ws="none",
+            timeout_graceful_shutdown=2,
         )
         self._server = _Embedded(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))

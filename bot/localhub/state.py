@@ -32,7 +32,9 @@ class Row(Protocol):
     """A record with a key."""
 
     @property
-    def id(self) -> int | str: ...
+    def id(self) -> int | str:
+        """Unique in its table, and never used again."""
+        ...
 
 
 R = TypeVar("R", bound=Row)

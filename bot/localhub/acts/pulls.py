@@ -112,10 +112,10 @@ def merge(
         return None
     head = forge.state.repositories.get(pull.head_repository_id) or repo
     if method == "squash":
-        subject, body, parents = f"{pull.title} (#{pull.number})", pull.body or "", (tip,)
+        subject, body, parents = f"{pull.title} (#{pull.number})", pull.body or "", [tip]
     else:
         subject = f"Merge pull request #{pull.number} from {head.owner}/{pull.head_ref}"
-        body, parents = pull.title, (tip, pull.head_sha)
+        body, parents = pull.title, [tip, pull.head_sha]
     text = f"{title or subject}\n\n{body if message is None else message}".rstrip() + "\n"
     sha = git.commit_tree(tree, parents, message=text, by=forge.person(by))
     forge.state.pulls.change(pull, state="closed")  # observe() must not take the push for somebody else's merge.

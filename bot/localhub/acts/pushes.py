@@ -6,6 +6,7 @@ One way in for everything: a git push, the contents API, the refs API and a merg
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.localhub.acts import checks
@@ -21,6 +22,15 @@ MOST_TAGS = 3
 """A push of more tags than this gives no event."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A ref before and after a push; `ZERO` stands for "not there"."""
+
+    ref: str
+    old: str
+    new: str
+
+
 def observe(forge: Forge, repo: Repository, by: str) -> None:
     """Tell the world what changed in a repository's refs since the last look; `by` is the login that did it."""
     before, now = forge.new_refs(repo)
@@ -31,10 +41,11 @@ def observe(forge: Forge, repo: Repository, by: str) -> None:
     tags = [ref for ref in moved if not ref.startswith(BRANCH)]
     for ref in moved:
         if ref.startswith(BRANCH) or len(tags) <= MOST_TAGS:
-            _pushed(forge, repo, ref, before.get(ref, ZERO), now.get(ref, ZERO), by)
+            _pushed(forge, repo, Move(ref=ref, old=before.get(ref, ZERO), new=now.get(ref, ZERO)), by)
 
 
-def _pushed(forge: Forge, repo: Repository, ref: str, old: str, new: str, by: str) -> None:
+def _pushed(forge: Forge, repo: Repository, move: Move, by: str) -> None:
+    ref, old, new = move.ref, move.old, move.new
     sender = {"sender": people.by_login(forge, by), "repository": repositories.repository(forge, repo)}
     kind = {"ref_type": "branch" if ref.startswith(BRANCH) else "tag", "pusher_type": "user"}
     name = ref.split("/", 2)[2]
@@ -43,7 +54,7 @@ def _pushed(forge: Forge, repo: Repository, ref: str, old: str, new: str, by: st
         forge.emit("create", {**facts, **kind, **sender}, repo=repo)
     if new == ZERO:
         forge.emit("delete", {"ref": name, **kind, **sender}, repo=repo)
-    forge.emit("push", push_payload(forge, repo, ref, old, new, by), repo=repo)
+    forge.emit("push", push_payload(forge, repo, move, by), repo=repo)
     if ref.startswith(BRANCH):
         if new != ZERO:
             checks.request_suites(forge, repo, head_sha=new, branch=name, before=old, by=by)
@@ -52,8 +63,9 @@ def _pushed(forge: Forge, repo: Repository, ref: str, old: str, new: str, by: st
             _merged_by_push(forge, repo, name, new, by)
 
 
-def push_payload(forge: Forge, repo: Repository, ref: str, old: str, new: str, by: str) -> Json:
+def push_payload(forge: Forge, repo: Repository, move: Move, by: str) -> Json:
     """The body of a `push` event."""
+    ref, old, new = move.ref, move.old, move.new
     git = forge.git(repo)
     created, deleted = old == ZERO, new == ZERO
     target = git.resolve(new) if not deleted else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import re
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Send
 
     from bot.localhub.access import Caller
     from bot.localhub.faults import Fault, Faults
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from bot.localhub.limits import Limits, Window
     from bot.localhub.records import Json, Repository
 
-ENDPOINTS: tuple[Endpoint, ...] = tuple(
-    endpoint
-    for module in (apps, users, repositories, contents, refs, pulls, comments, checks, statuses)
-    for endpoint in module.ENDPOINTS
-) + (repositories.COMMIT,)
+MODULES = (apps, users, repositories, contents, refs, pulls, comments, checks, statuses)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *(endpoint for module in MODULES for endpoint in module.ENDPOINTS),
+    repositories.COMMIT,
+)
 LARGEST_BODY = 10_000_000
 
 
@@ -85,7 +85,20 @@ class Api:
             window = self._limits.window(caller.bucket, self._forge.clock.seconds())
             if endpoint.path != "/rate_limit":
                 self._spend(window, caller)
-            reply = self._call(request, endpoint, names, caller, window, body)
+            self._admit(endpoint, caller)
+            call = Call(
+                forge=self._forge,
+                caller=caller,
+                endpoint=endpoint,
+                path=names,
+                query=dict(request.query_params),
+                headers=request.headers,
+                url=self._forge.url + request.url.path,
+                body=_json(body),
+                window=window,
+                found=self._repository(endpoint, names, caller),
+            )
+            reply = endpoint.answer(call)
         except Refused as refused:
             window = self._limits.window(caller.bucket, self._forge.clock.seconds())
             reply = Reply(status=refused.status, body=refused.body(documentation))
@@ -102,24 +115,6 @@ class Api:
             whom = caller.bucket.replace("installation ", "installation ID ").replace("user ", "user ID ")
             raise Refused(403, f"API rate limit exceeded for {whom}.")
         window.used += 1
-
-    def _call(
-        self, request: Request, endpoint: Endpoint, names: dict[str, str], caller: Caller, window: Window, body: bytes
-    ) -> Reply:
-        self._admit(endpoint, caller)
-        call = Call(
-            forge=self._forge,
-            caller=caller,
-            endpoint=endpoint,
-            path=names,
-            query=dict(request.query_params),
-            headers=request.headers,
-            url=self._forge.url + request.url.path,
-            body=_json(body),
-            window=window,
-            found=self._repository(endpoint, names, caller),
-        )
-        return endpoint.answer(call)
 
     def _admit(self, endpoint: Endpoint, caller: Caller) -> None:
         if endpoint.who == "app" and caller.kind != "app":
@@ -173,7 +168,7 @@ class Answer:
         self._content = content
         self._reset = reset
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send(self, send: Send) -> None:
         """Send it."""
         length = len(self._content) + (1 if self._reset else 0)
         headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in self._headers.items()]

@@ -32,7 +32,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What came in. `repo` is there for paths with an owner and a name, and the caller may do what the endpoint does."""
+    """What came in. Under /repos/{owner}/{repo} there is a `repo`, and the caller may do what the endpoint does."""
 
     forge: Forge
     caller: Caller
@@ -67,7 +67,7 @@ class Call:
         size = max(1, min(MOST_PER_PAGE, _positive(self.query.get("per_page"), 30)))
         page = _positive(self.query.get("page"), 1)
         last = max(1, -(-len(rows) // size))
-        links = {}
+        links: dict[str, int] = {}
         if page > 1:
             links.update(prev=min(page - 1, last), first=1)
         if page < last:

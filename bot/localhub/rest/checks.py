@@ -83,7 +83,7 @@ def _facts(call: Call) -> Json:
         **_output(body),
     }
     if facts["status"] == "completed" and not facts["conclusion"]:
-        raise refusals.invalid_request('"conclusion" wasn\'t supplied.')
+        raise fields.missing("conclusion")
     return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -107,7 +107,7 @@ def _annotation(one: object) -> Json:
         raise refusals.invalid_request("An annotation is not an object.")
     level = fields.choice(one, "annotation_level", LEVELS)
     if level is None:
-        raise refusals.invalid_request('"annotation_level" wasn\'t supplied.')
+        raise fields.missing("annotation_level")
     start, end = fields.integer(one, "start_line", required=True), fields.integer(one, "end_line", required=True)
     columns = fields.integer(one, "start_column"), fields.integer(one, "end_column")
     if start != end and columns != (None, None):
@@ -140,7 +140,7 @@ def get(call: Call) -> Reply:
     return Reply(body=checks.run(call.forge, call.repo, _run(call)))
 
 
-def annotations(call: Call) -> Reply:
+def list_annotations(call: Call) -> Reply:
     """GET …/check-runs/{id}/annotations."""
     run = _run(call)
     rows, headers = call.page(run.annotations)
@@ -231,7 +231,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=f"{RUN}/annotations",
-        answer=annotations,
+        answer=list_annotations,
         needs=READ,
         doc=RUNS_DOC + "list-check-run-annotations",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.localhub import refusals
+from bot.localhub import access, refusals
 from bot.localhub.acts import comments as acts
 from bot.localhub.records import Issue
 from bot.localhub.rest import fields
@@ -93,7 +93,7 @@ def create(call: Call) -> Reply:
 def edit(call: Call) -> Reply:
     """PATCH …/issues/comments/{id}."""
     row = _comment(call)
-    _author_or_writer(call, row)
+    access.require_author(call.forge, call.caller, call.repo, row.author)
     changed = acts.edit(call.forge, call.repo, row, _body(call, "IssueComment"), call.caller.login)
     return Reply(body=issues.comment(call.forge, call.repo, changed))
 
@@ -101,15 +101,9 @@ def edit(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """DELETE …/issues/comments/{id}."""
     row = _comment(call)
-    _author_or_writer(call, row)
+    access.require_author(call.forge, call.caller, call.repo, row.author)
     acts.delete(call.forge, call.repo, row, call.caller.login)
     return Reply(status=204)
-
-
-def _author_or_writer(call: Call, row: Comment) -> None:
-    if call.caller.kind == "user" and call.caller.login != row.author:
-        if not call.forge.state.may(call.repo, call.caller.login, "write"):
-            raise refusals.Refused(403, "Must have push access to this repository.")
 
 
 def _subject(call: Call) -> tuple[str, int]:
@@ -130,7 +124,7 @@ def list_reactions(call: Call) -> Reply:
 def react(call: Call) -> Reply:
     """POST …/reactions: 201 for a new one, 200 for one that is there."""
     if fields.choice(call.body, "content", issues.CONTENTS) is None:
-        raise refusals.invalid_request('"content" wasn\'t supplied.')
+        raise fields.missing("content")
     subject, subject_id = _subject(call)
     row, new = acts.react(call.forge, subject, subject_id, call.body["content"], call.caller.login)
     return Reply(status=201 if new else 200, body=issues.reaction(call.forge, row))

@@ -27,11 +27,9 @@ def text(body: Json, name: str, *, most: int | None = None) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise refusals.invalid_request(f"For 'properties/{name}', {_literal(value)} is not a string.")
+        raise _wrong(name, f"{_literal(value)} is not a string")
     if most is not None and len(value) > most:
-        raise refusals.invalid_request(
-            f"For 'properties/{name}', only {most} characters are allowed; {len(value)} were supplied."
-        )
+        raise _wrong(name, f"only {most} characters are allowed; {len(value)} were supplied")
     return value
 
 
@@ -39,7 +37,7 @@ def required_text(body: Json, name: str, *, most: int | None = None) -> str:
     """A string that must be there (it may be empty)."""
     value = text(body, name, most=most)
     if value is None:
-        raise refusals.invalid_request(f'"{name}" wasn\'t supplied.')
+        raise missing(name)
     return value
 
 
@@ -48,7 +46,7 @@ def choice(body: Json, name: str, among: Collection[str]) -> str | None:
     value = text(body, name)
     if value is not None and value not in among:
         shown = ", ".join(f'"{one}"' for one in among)
-        raise refusals.invalid_request(f"For 'properties/{name}', \"{value}\" is not a member of [{shown}].")
+        raise _wrong(name, f'"{value}" is not a member of [{shown}]')
     return value
 
 
@@ -56,7 +54,7 @@ def flag(body: Json, name: str, *, otherwise: bool = False) -> bool:
     """An optional boolean."""
     value = body.get(name, otherwise)
     if not isinstance(value, bool):
-        raise refusals.invalid_request(f"For 'properties/{name}', {_literal(value)} is not a boolean.")
+        raise _wrong(name, f"{_literal(value)} is not a boolean")
     return value
 
 
@@ -77,11 +75,9 @@ def items(body: Json, name: str, *, most: int) -> list[Any] | None:
     if value is None:
         return None
     if not isinstance(value, list):
-        raise refusals.invalid_request(f"For 'properties/{name}', {_literal(value)} is not an array.")
+        raise _wrong(name, f"{_literal(value)} is not an array")
     if len(value) > most:
-        raise refusals.invalid_request(
-            f"For 'properties/{name}', no more than {most} items are allowed; {len(value)} were supplied."
-        )
+        raise _wrong(name, f"no more than {most} items are allowed; {len(value)} were supplied")
     return value
 
 
@@ -91,7 +87,7 @@ def mapping(body: Json, name: str) -> Json | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise refusals.invalid_request(f"For 'properties/{name}', {_literal(value)} is not an object.")
+        raise _wrong(name, f"{_literal(value)} is not an object")
     return value
 
 
@@ -103,7 +99,16 @@ def moment(body: Json, name: str) -> str | None:
     try:
         return timestamp(parse_timestamp(value))
     except ValueError as wrong:
-        raise refusals.invalid_request(f"For 'properties/{name}', \"{value}\" is not a valid date-time.") from wrong
+        raise _wrong(name, f'"{value}" is not a valid date-time') from wrong
+
+
+def missing(name: str) -> refusals.Refused:
+    """The refusal of a body without this member."""
+    return refusals.invalid_request(f'"{name}" wasn\'t supplied.')
+
+
+def _wrong(name: str, what: str) -> refusals.Refused:
+    return refusals.invalid_request(f"For 'properties/{name}', {what}.")
 
 
 def _literal(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.localhub import refusals
+from bot.localhub import access, refusals
 from bot.localhub.acts import pulls as acts
 from bot.localhub.acts import pushes
 from bot.localhub.rest import fields
@@ -105,7 +105,7 @@ def _check_ends(call: Call, source: Repository, branch: str, base: str) -> None:
 def update(call: Call) -> Reply:
     """PATCH …/pulls/{number}: title, body, base and state."""
     pull = _pull(call)
-    _author_or_writer(call, pull)
+    access.require_author(call.forge, call.caller, call.repo, pull.author)
     state = fields.choice(call.body, "state", ("open", "closed"))
     base = fields.text(call.body, "base")
     if base and call.forge.git(call.repo).branch(base) is None:
@@ -120,12 +120,6 @@ def update(call: Call) -> Reply:
             raise refusals.invalid(refusals.problem("PullRequest", "state", "invalid", sentence))
         pull = acts.reopen(call.forge, pull, call.caller.login)
     return Reply(body=pulls.full(call.forge, pull))
-
-
-def _author_or_writer(call: Call, pull: PullRequest) -> None:
-    if call.caller.kind == "user" and call.caller.login != pull.author:
-        if not call.forge.state.may(call.repo, call.caller.login, "write"):
-            raise refusals.Refused(403, "Must have push access to this repository.")
 
 
 def files(call: Call) -> Reply:

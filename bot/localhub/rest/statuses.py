@@ -26,7 +26,7 @@ def create(call: Call) -> Reply:
     sha = call.path["sha"]
     state = fields.choice(call.body, "state", STATES)
     if state is None:
-        raise refusals.invalid_request('"state" wasn\'t supplied.')
+        raise fields.missing("state")
     description = fields.text(call.body, "description")
     if description and len(description) > LONGEST_DESCRIPTION:
         sentence = f"description is too long (maximum is {LONGEST_DESCRIPTION} characters)"
