@@ -45,5 +45,7 @@ class Links:
 
     def _connect(self) -> sqlite3.Connection:
         if self._path == ":memory:":
-            return sqlite3.connect("file:shorty?mode=memory&cache=shared", uri=True, timeout=10, check_same_thread=False)
+            return sqlite3.connect(
+                "file:shorty?mode=memory&cache=shared", uri=True, timeout=10, check_same_thread=False
+            )
         return sqlite3.connect(self._path, timeout=10, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""What the boxes share. `from support import box` gives them the runner's assertions ($BOX_LIB_PY, loaded by its path)."""
+"""What the boxes share; `from support import box` gives the runner's assertions ($BOX_LIB_PY, loaded by its path)."""
 
 import importlib.util
 import os

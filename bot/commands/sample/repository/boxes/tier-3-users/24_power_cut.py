@@ -3,8 +3,11 @@
 # title = "An answered request survives a power cut"
 # min_asserts = 2
 # [control]
-# edit = {file = "shorty/store.py", find = "with closing(self._connect()) as db, db:\n            db.execute(\"INSERT", replace = "with closing(self._connect()) as db:\n            db.execute(\"INSERT"}
 # expect = "the link is still there"
+# [control.edit]
+# file = "shorty/store.py"
+# find = "with closing(self._connect()) as db, db:\n            db.execute(\"INSERT"
+# replace = "with closing(self._connect()) as db:\n            db.execute(\"INSERT"
 # ///
 from support import box
 from support.server import running

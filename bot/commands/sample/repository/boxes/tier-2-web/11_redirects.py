@@ -25,7 +25,9 @@ with running() as shorty:
     answer = shorty.get(link)
     where = shorty.last_line()
     # A browser remembers a 301 for ever and never asks again, so later clicks would not be counted.
-    point(1, "a redirect is temporary", holds=answer.status == 302, because=f"{where} answered {answer.status}, not 302")
+    point(
+        1, "a redirect is temporary", holds=answer.status == 302, because=f"{where} answered {answer.status}, not 302"
+    )
     found = answer.headers["Location"]
     point(2, "it leads to the address", holds=found == ADDRESS, because=f"{where} leads to {found}")
     point(3, "the click was counted", holds="<td>1</td>" in shorty.get("/").text, because=f"{where} counted none")
