@@ -29,7 +29,7 @@ from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.links import RunLinks, load_key
 from bot.ops.settings import BadSettings, Settings, load_settings
-from bot.store.database import DatabaseUnusable, open_database
+from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Inbox
 from bot.store.runs import RunStore
 from bot.web.health import Health
@@ -152,7 +152,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 web_url=settings.github_url,
             )
         )
-        inbox = Inbox(database)
+        inbox = Inbox(open_writer(settings.app_database))
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)

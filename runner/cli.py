@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 from runner import __version__
 from runner.errors import BadSelection, NothingSelected, UserError
-from runner.options import Option, UsageMistake, help_lines, read
+from runner.options import Option, UsageMistake, help_lines, read, refuse
 from runner.verdict import (
     EXIT_CONFIGURATION,
     EXIT_GREEN,
@@ -27,6 +28,8 @@ GLOBAL = (
     Option("--version", help="print the version and exit"),
     Option("-h", "--help", help="print this and exit; `runner COMMAND --help` has the command's options"),
 )
+HELP = GLOBAL[-1]
+# What each command is for; its module in runner.commands is imported when it is called.
 COMMANDS = {
     "list": "show the boxes, tier by tier",
     "run": "run boxes",
@@ -35,6 +38,7 @@ COMMANDS = {
     "doctor": "look for what could go wrong here",
     "falsify": "prove that each box can fail",
 }
+_MODULES = {"list": "list_boxes"}  # `list` would shadow the type.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,33 +76,21 @@ def _run(words: Sequence[str]) -> int:
         return EXIT_GREEN if "help" in given else EXIT_USAGE
     name, *rest = rest
     if name not in COMMANDS:
-        raise UsageMistake(f"unknown command {name!r}")
+        refuse(f"unknown command {name!r}")
     root = os.path.abspath(given.text("C", "."))
     if not os.path.isdir(root):
-        raise UsageMistake(f"-C: there is no directory {given.text('C')}")
-    match name:
-        case "run":
-            from runner.commands import run as command
-        case "list":
-            from runner.commands import list_boxes as command
-        case "show":
-            from runner.commands import show as command
-        case "falsify":
-            from runner.commands import falsify as command
-        case "doctor":
-            from runner.commands import doctor as command
-        case "new":
-            from runner.scaffold import main as scaffold
+        refuse(f"-C: there is no directory {given.text('C')}")
+    if name == "new":
+        from runner.scaffold import main as scaffold
 
-            return scaffold(root, rest)
+        return scaffold(root, rest)
+    command = import_module(f"runner.commands.{_MODULES.get(name, name)}")
     options, _ = read(rest, [*command.OPTIONS, HELP])
     if "help" in options:
         sys.stdout.write("\n".join([command.USAGE, "", *help_lines(command.OPTIONS), ""]))
         return EXIT_GREEN
-    return command.main(root, options)
-
-
-HELP = GLOBAL[-1]
+    code: int = command.main(root, options)
+    return code
 
 
 def usage() -> str:

@@ -60,7 +60,7 @@ def load_config(text: str, *, file: str = FILE) -> Config:
     if document is None:
         return Config()
     if not isinstance(document, dict):
-        raise BadMetadata("the file must be a mapping", file=file, line=1, hint=f"sections: {', '.join(SECTIONS)}")
+        raise BadMetadata("the file must be a mapping", file=file, line=1, hint="begin with `boxes:`")
     top = Fields(document, file=file, lines=lines)
     sections = {name: top.inner(name) for name in SECTIONS}
     top.done()

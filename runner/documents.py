@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Lines = dict[Path, int]
 
 LARGEST = 4 * 1024 * 1024  # characters of a document
-MOST_NODES = 500_000  # values of a document with its aliases written out
+MOST_NODES = 200_000  # values of a document with its aliases written out
 
 _TOML_AT = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 _TOML_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"\n]*"))*)\s*=""")
@@ -84,6 +84,8 @@ def read_yaml(text: str, *, file: str) -> tuple[object, Lines]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
+        if problem.startswith("but "):  # the second half of a sentence
+            problem = f"{error.context} {problem}"
         line = mark.line + 1 if mark else 0
         raise BadMetadata(f"not YAML: {_lower(problem)}", file=file, line=line) from error  # noqa: EM102 - as above.
     except YAMLError as error:
@@ -149,8 +151,10 @@ class _YamlReader:
     def _scalar(self, node: Any) -> object:
         text = str(node.value)
         match str(node.tag).removeprefix("tag:yaml.org,2002:"):
-            case "str" | "timestamp" | "merge" | "value":  # a date stays as written; `<<` is a key like any other.
+            case "str" | "timestamp" | "value":  # a date stays as written.
                 return text
+            case "merge":
+                raise self._bad(node, "`<<` merges nothing in YAML 1.2", "use 'defaults', or repeat the keys")
             case "null":
                 return None
             case "bool":

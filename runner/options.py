@@ -19,7 +19,8 @@ class UsageMistake(Exception):
 class Option(Value):
     """One option. `names` are its spellings, the long one last; `value` is what follows it, "" for a switch.
 
-    `choices` are the words allowed, none for any; `number` asks for a whole number from `least`; `many` may be repeated.
+    `choices` are the words allowed, none for any; `number` asks for a whole number from `least`; `many` may be given
+    more than once, otherwise the last one counts.
     """
 
     __slots__ = ("choices", "help", "least", "many", "names", "number", "value")
@@ -104,10 +105,10 @@ def read(argv: Sequence[str], options: Iterable[Option], *, stop_at_word: bool =
         option, value = _split(word, known)
         if option.value and value is None:
             if not rest:
-                _refuse(f"{word} needs a value: {option.value}")
+                refuse(f"{word} needs a value: {option.value}")
             value = rest.pop(0)
         elif not option.value and value is not None:
-            _refuse(f"{option.names[-1]} takes no value")
+            refuse(f"{option.names[-1]} takes no value")
         said.setdefault(option.key, []).append(_checked(option, value or ""))
     return Given(words, said), []
 
@@ -120,15 +121,15 @@ def _split(word: str, known: dict[str, Option]) -> tuple[Option, str | None]:
     short = known.get(word[:2])
     if short is not None and not word.startswith("--"):
         return short, word[2:]
-    return _refuse(f"unknown option {name}{_nearest(name, known)}")
+    return refuse(f"unknown option {name}{_nearest(name, known)}")
 
 
 def _checked(option: Option, value: str) -> str:
     name = option.names[-1]
     if option.choices and value not in option.choices:
-        _refuse(f"{name} must be one of {', '.join(option.choices)}, not {value!r}")
+        refuse(f"{name} must be one of {', '.join(option.choices)}, not {value!r}")
     if option.number and not (value.isascii() and value.isdecimal() and int(value) >= option.least):
-        _refuse(f"{name} must be a whole number from {option.least}, not {value!r}")
+        refuse(f"{name} must be a whole number from {option.least}, not {value!r}")
     return value
 
 
@@ -139,7 +140,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _refuse(message: str) -> NoReturn:
+def refuse(message: str) -> NoReturn:
+    """Raise UsageMistake."""
     raise UsageMistake(message)
 
 

@@ -16,7 +16,7 @@ PURE_LIBRARIES = {"pydantic", "markdown_it"}
 
 
 def lint_imports(root: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     command += [word for contract in contracts for word in ("--contract", contract)]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 

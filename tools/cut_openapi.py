@@ -180,7 +180,7 @@ def read_package(tarball: Path) -> tuple[Any, dict[str, str]]:
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     if file is None:
-        sys.exit(f"{archive.name}: no {name} in it")
+        sys.exit(f"{name} is not in the package")
     return file.read()
 
 
@@ -337,11 +337,13 @@ def webhook_examples(spec: Any) -> list[dict[str, Any]]:
 
 def _examples(spec: Any, holder: Any) -> list[dict[str, Any]]:
     examples = holder.get("content", {}).get("application/json", {}).get("examples", {})
-    return [
-        {"name": name, "body": resolved["value"]}
-        for name, item in examples.items()
-        if "value" in (resolved := _resolve(spec, item))
-    ]
+    found: list[dict[str, Any]] = []
+    for name, item in examples.items():
+        value = _resolve(spec, item).get("value")
+        if isinstance(value, dict) and "$ref" in value:  # a reference one level too deep, in two places.
+            value = _resolve(spec, value)["value"]
+        found.append({"name": name, "body": value})
+    return found
 
 
 if __name__ == "__main__":

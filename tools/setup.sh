@@ -47,18 +47,22 @@ done
 
 python=$(find_python)
 # What .venv depends on. Its scripts hold absolute paths, so a moved tree needs a new one.
-state=$({ pwd -P; "$python" -c 'import sys; print(sys.version, sys.executable)'; cat requirements.lock pyproject.toml; } | cksum)
-[ "$(cat .venv/.complete 2>/dev/null)" = "$state" ] && exit 0
+locked=$({ pwd -P; "$python" -c 'import sys; print(sys.version, sys.executable)'; cat requirements.lock; } | cksum)
+installed=$(cksum <pyproject.toml)
 
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    # Debian keeps ensurepip in a package of its own.
-    install_package "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+if [ "$(cat .venv/.locked 2>/dev/null)" != "$locked" ]; then
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        # Debian keeps ensurepip in a package of its own.
+        install_package "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    fi
+    say "making .venv with $("$python" -V) (a minute, once)"
+    rm -rf .venv
+    "$python" -m venv .venv
+    # The lock is complete, so nothing is resolved: what is not in it cannot come in.
+    PIP_USER=0 .venv/bin/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
+    printf '%s\n' "$locked" >.venv/.locked
 fi
-say "making .venv with $("$python" -V) (a minute, once)"
-rm -rf .venv
-"$python" -m venv .venv
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
-# The lock is complete, so nothing is resolved: what is not in it cannot come in.
-.venv/bin/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
-.venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
-printf '%s\n' "$state" >.venv/.complete
+if [ "$(cat .venv/.installed 2>/dev/null)" != "$installed" ]; then
+    PIP_USER=0 .venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
+    printf '%s\n' "$installed" >.venv/.installed
+fi

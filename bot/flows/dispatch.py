@@ -20,7 +20,8 @@ log = structlog.get_logger()
 SWEEP_EVERY = 30
 """Seconds between two looks for deliveries and runs without a flow."""
 
-BATCH = 100
+CLOSE_AFTER = 0.25
+"""Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
 
 
 class Dispatch:
@@ -29,14 +30,16 @@ class Dispatch:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
+        self._ignored: list[tuple[str, str]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._some_ignored = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
 
     async def start(self) -> None:
         """Take up what is left from before, then whatever comes."""
-        self._task = asyncio.create_task(self._pump(), name="dispatch")
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
         await self.sweep()
         self._scheduler.add_job(self.sweep, "interval", seconds=SWEEP_EVERY, max_instances=1, coalesce=True)
         self._scheduler.start()
@@ -44,10 +47,9 @@ class Dispatch:
     async def stop(self) -> None:
         """Start nothing more; what waits is found by the next sweep."""
         self._scheduler.shutdown(wait=False)
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def accept(self, delivery: Delivery) -> None:
         """Take a delivery that is durable."""
@@ -78,27 +80,38 @@ class Dispatch:
 
     async def _pump(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while not self._queue.empty() and len(batch) < BATCH:
-                batch.append(self._queue.get_nowait())
+            delivery = await self._queue.get()
             try:
-                await self._take(batch)
+                await self._take(delivery)
             except SQLAlchemyError as error:
                 log.error("dispatch_postponed", because=type(error).__name__)  # noqa: TRY400 - the sweep repeats it.
-            if self._queue.empty():
-                self._idle.set()
+            self._rest()
 
-    async def _take(self, batch: list[Delivery]) -> None:
-        ignored: list[tuple[str, str]] = []
-        for delivery in batch:
-            actions = on_delivery.actions_of(delivery, own_app_id=self._ctx.github.app_id)
-            reasons = [action.reason for action in actions if isinstance(action, Ignore)]
-            if len(reasons) == len(actions):
-                ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
-            else:
-                await self._start(delivery)
-        if ignored:
-            await self._ctx.inbox.close(ignored)
+    async def _take(self, delivery: Delivery) -> None:
+        actions = on_delivery.actions_of(delivery, own_app_id=self._ctx.github.app_id)
+        reasons = [action.reason for action in actions if isinstance(action, Ignore)]
+        if len(reasons) < len(actions):
+            await self._start(delivery)
+            return
+        self._ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
+        self._some_ignored.set()
+        await asyncio.sleep(0)  # a burst must not keep the door from answering
+
+    async def _close_ignored(self) -> None:
+        while True:
+            await self._some_ignored.wait()
+            await asyncio.sleep(CLOSE_AFTER)
+            self._some_ignored.clear()
+            batch, self._ignored = self._ignored, []
+            try:
+                await self._ctx.inbox.close(batch)
+            except SQLAlchemyError as error:
+                log.error("closing_postponed", because=type(error).__name__)  # noqa: TRY400 - the sweep repeats it.
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._queue.empty() and not self._ignored:
+            self._idle.set()
 
     async def _start(self, delivery: Delivery) -> None:
         await self._ctx.engine.start(on_delivery.NAME, delivery.id, delivery.id)

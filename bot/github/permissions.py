@@ -35,6 +35,6 @@ async def permission(gh: Installation, repo: str, login: str) -> Permission:
         return Permission.NONE
     said = answer.json if isinstance(answer.json, dict) else {}
     for key in ("role_name", "permission"):
-        if said.get(key) in set(Permission):
+        if said.get(key) in tuple(Permission):
             return Permission(said[key])
     return Permission.NONE

@@ -100,6 +100,10 @@ class LocalHub:
         else:
             await self._pages.respond(request)(scope, receive, send)
 
+    def is_api(self, path: str) -> bool:
+        """Whether a path belongs to the REST API (and not to git, to a page or to the hub itself)."""
+        return self._api.owns(path) and not self._git.owns(path)
+
     # Life.
 
     async def start(self, port: int = 0) -> str:

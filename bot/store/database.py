@@ -40,6 +40,20 @@ async def open_database(url: str) -> AsyncEngine:
     return engine
 
 
+def open_writer(url: str) -> sa.Engine:
+    """A blocking engine on the same database, for the one thread that writes the inbox.
+
+    One hop to a thread and back for each group of deliveries is what keeps an acknowledgement fast; the asynchronous
+    driver hops for each statement (docs/decisions/0006-the-inbox-has-a-thread.md).
+    """
+    address = sa.make_url(url)
+    driver = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+psycopg"}.get(address.drivername)
+    engine = sa.create_engine(address.set(drivername=driver or address.drivername))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: what was acknowledged to GitHub survives a power cut.

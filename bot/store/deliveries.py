@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.store.models import deliveries
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,15 @@ class InboxUnavailable(Exception):
 
 
 class Inbox:
-    """Inserts deliveries with one commit for all that wait, and hands out those without a finished flow."""
+    """Inserts deliveries with one commit for all that wait, and hands out those without a finished flow.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: a blocking engine; all use of it happens in one thread of the inbox's own.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
         self._waiting: list[tuple[Delivery, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -50,6 +60,8 @@ class Inbox:
                 await self._writer
         for _delivery, done in self._waiting:
             done.cancel()
+        self._thread.shutdown(wait=True)
+        self._engine.dispose()
 
     async def add(self, delivery: Delivery) -> bool:
         """Make a delivery durable.
@@ -68,15 +80,11 @@ class Inbox:
     async def open(self, limit: int = 200) -> list[Delivery]:
         """Deliveries whose flow is not known to be done, oldest first."""
         query = sa.select(deliveries).where(~deliveries.c.flow_done).order_by(deliveries.c.received_at).limit(limit)
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(query)
-            return [Delivery(row.id, row.event, row.body, row.received_at) for row in rows]
+        return await self._read(query)
 
     async def get(self, delivery_id: str) -> Delivery | None:
         """A delivery by id."""
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id))).first()
-        return Delivery(row.id, row.event, row.body, row.received_at) if row else None
+        return next(iter(await self._read(sa.select(deliveries).where(deliveries.c.id == delivery_id))), None)
 
     async def close(self, outcomes: Sequence[tuple[str, str]]) -> None:
         """Record what became of deliveries: pairs of id and a few words."""
@@ -85,14 +93,33 @@ class Inbox:
             .where(deliveries.c.id == sa.bindparam("which"))
             .values(flow_done=True, outcome=sa.bindparam("what"))
         )
-        async with self._engine.begin() as connection:
-            await connection.execute(statement, [{"which": which, "what": what[:200]} for which, what in outcomes])
+        rows = [{"which": which, "what": what[:200]} for which, what in outcomes]
+
+        def update() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(statement, rows)
+
+        await self._in_thread(update)
 
     async def count_open(self) -> int:
         """How many deliveries wait for the end of their flow."""
         query = sa.select(sa.func.count()).select_from(deliveries).where(~deliveries.c.flow_done)
-        async with self._engine.connect() as connection:
-            return int((await connection.execute(query)).scalar_one())
+
+        def count() -> int:
+            with self._engine.connect() as connection:
+                return int(connection.execute(query).scalar_one())
+
+        return await self._in_thread(count)
+
+    async def _read(self, query: sa.Select[Any]) -> list[Delivery]:
+        def read() -> list[Delivery]:
+            with self._engine.connect() as connection:
+                return [Delivery(row.id, row.event, row.body, row.received_at) for row in connection.execute(query)]
+
+        return await self._in_thread(read)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _write(self) -> None:
         while True:
@@ -102,8 +129,7 @@ class Inbox:
             if not batch:
                 continue
             try:
-                async with self._engine.begin() as connection:
-                    new = await _insert(connection, [delivery for delivery, _ in batch])
+                new = await self._in_thread(partial(self._insert, [delivery for delivery, _ in batch]))
             except (SQLAlchemyError, OSError) as error:
                 for _delivery, done in batch:
                     if not done.done():
@@ -114,16 +140,19 @@ class Inbox:
                     done.set_result(delivery.id in new)
                 new.discard(delivery.id)  # the same id twice in one batch is new once
 
+    def _insert(self, batch: Sequence[Delivery]) -> set[str]:
+        """Insert what is not there, and return the ids that were new."""
+        rows = [
+            {"id": d.id, "event": d.event, "body": d.body, "received_at": d.received_at, "flow_done": False}
+            for d in {delivery.id: delivery for delivery in reversed(batch)}.values()
+        ]
+        with self._engine.begin() as connection:
+            insert = _INSERT[connection.dialect.name]
+            # One statement for each row: RETURNING says for each whether it was new, and one commit covers them all.
+            return {str(d["id"]) for d in rows if connection.execute(insert, d).first() is not None}
 
-async def _insert(connection: AsyncConnection, batch: Sequence[Delivery]) -> set[str]:
-    """Insert what is not there and return the ids that were new."""
-    ids = {delivery.id for delivery in batch}
-    known = set((await connection.execute(sa.select(deliveries.c.id).where(deliveries.c.id.in_(ids)))).scalars())
-    rows = {
-        d.id: {"id": d.id, "event": d.event, "body": d.body, "received_at": d.received_at, "flow_done": False}
-        for d in reversed(batch)
-        if d.id not in known
-    }
-    if rows:
-        await connection.execute(sa.insert(deliveries), list(rows.values()))
-    return set(rows)
+
+_INSERT: dict[str, Any] = {
+    name: dialect.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}

@@ -17,7 +17,10 @@ from bot.domain.report import RunState as Shown
 from bot.flows import record
 from bot.flows.context import Context
 from bot.store.runs import OPEN, Run, RunState
-from bot.web.run_page import IndexRow, RunPageModel, render_index, render_run
+from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
+
+EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
+"""States of runs that ended before every box had its verdict."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _LOG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
@@ -43,18 +46,16 @@ class Pages:
         """The newest runs; only for who sits at the machine."""
         _require_local(request)
         rows = [
-            IndexRow(
-                number=run.number,
+            RunRow(
+                run_id=str(run.number),
+                url=f"/runs/{run.number}",
                 repo=run.repo,
                 pr=run.pr,
-                title=run.title,
                 head_sha=run.head_sha,
-                state=str(run.state),
-                conclusion=run.conclusion,
-                because=run.because,
-                created_at=run.created_at,
-                finished_at=run.finished_at,
-                url=f"/runs/{run.number}",
+                headline=run.because or str(run.state),
+                tone=_tone(run),
+                at=run.created_at.timestamp(),
+                seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
             )
             for run in await self._ctx.runs.recent()
         ]
@@ -63,23 +64,17 @@ class Pages:
     async def run(self, request: Request) -> Response:
         """The page of one run; `?fragment=1` gives what changes while it lives."""
         run = await self._find(request)
+        web = f"{self._ctx.github.web_url}/{run.repo}"
         model = RunPageModel(
-            number=run.number,
-            repo=run.repo,
-            pr=run.pr,
-            title=run.title,
-            author=run.author,
-            base_ref=run.base_ref,
-            base_sha=run.base_sha,
-            head_sha=run.head_sha,
-            selection=run.selection,
-            state=_shown(run),
-            conclusion=run.conclusion,
-            because=run.because,
+            run_id=str(run.number),
+            subject=record.subject(run),
             progress=self._progress(run),
+            state=_shown(run),
             now=self._ctx.clock.now().timestamp(),
-            web_url=self._ctx.github.web_url,
-            query=f"?t={request.query_params['t']}" if "t" in request.query_params else "",
+            ended=run.because if run.state in EARLY else "",
+            pr_url=f"{web}/pull/{run.pr}" if run.pr is not None else "",
+            commit_url=f"{web}/commit/{run.head_sha}",
+            index_url="/" if _is_local(request) else "",
         )
         fragment = request.query_params.get("fragment") == "1"
         return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))
@@ -120,12 +115,24 @@ class Pages:
         return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))
 
 
-def _require_local(request: Request) -> None:
-    """Let in who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote."""
+def _is_local(request: Request) -> bool:
+    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote."""
     client = request.client.host if request.client else ""
     forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip"))
-    if client not in LOOPBACK or forwarded or (request.url.hostname or "") not in LOOPBACK:
+    return client in LOOPBACK and not forwarded and (request.url.hostname or "") in LOOPBACK
+
+
+def _require_local(request: Request) -> None:
+    if not _is_local(request):
         raise HTTPException(403, "this page needs the signed link that the check run carries")
+
+
+def _tone(run: Run) -> str:
+    if run.state in OPEN:
+        return "live" if run.state is RunState.RUNNING else "idle"
+    if run.state is RunState.FINISHED:
+        return "good" if run.conclusion == "success" else "bad"
+    return "held"
 
 
 def _shown(run: Run) -> Shown:
@@ -136,12 +143,8 @@ def _shown(run: Run) -> Shown:
 
 def _html(render: Any) -> Response:
     nonce = secrets.token_urlsafe(16)
-    policy = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
     headers = {
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": content_security_policy(nonce),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",

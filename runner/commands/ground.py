@@ -36,11 +36,6 @@ class Ground:
         self._history_file = history or (os.path.join(self.state, "history.json") if self.state else "")
         self.history = History.load(self._history_file)
 
-    @property
-    def repro(self) -> str:
-        """The command line that runs one box here, with a place for its id."""
-        return "runner run {box}"
-
     def changed(self, ref: str) -> Collection[BoxId]:
         """The boxes that a change since a git reference concerns."""
         from runner.changed import changed_boxes

@@ -13,7 +13,7 @@ from runner.execute.files import remove_tree
 from runner.execute.process import ProcessExecutor
 from runner.execute.stopping import Stopping
 from runner.executor import Job
-from runner.options import Option, UsageMistake
+from runner.options import Option, refuse
 from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
@@ -61,7 +61,7 @@ def main(root: str, given: Given) -> int:
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
     reports = _Reports(given, done=given.all("done"))
-    policy = _policy(given, ground, run_id=run_id, sandbox=sandbox)
+    policy = _policy(given, run_id=run_id, sandbox=sandbox)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
     try:
@@ -171,7 +171,7 @@ class _Reports:
                 open(given.text("junit"), "ab").close()  # refused now rather than after the run
                 self._readers.append(Junit(given.text("junit")))
         except OSError as error:
-            raise UsageMistake(f"{error.filename} cannot be written: {error.strerror}") from error
+            refuse(f"{error.filename} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
     def __call__(self, event: Event) -> None:
@@ -221,7 +221,7 @@ def _sandbox(given: Given) -> str:
     return "off"
 
 
-def _policy(given: Given, ground: Ground, *, run_id: str, sandbox: str) -> Policy:
+def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:
     in_ci = os.environ.get("CI") == "true" or "trust" in given
     return Policy(
         run_id=run_id,
@@ -232,14 +232,13 @@ def _policy(given: Given, ground: Ground, *, run_id: str, sandbox: str) -> Polic
         fail_fast=given.text("fail_fast", "tier"),
         sandbox=sandbox,
         trust=given.text("trust"),
-        repro=ground.repro,
     )
 
 
 def _run_id(given: Given) -> str:
     run_id = given.text("run_id") or f"{strftime('%Y%m%dT%H%M%SZ', gmtime(time()))}-{os.getpid()}"
     if not all(char.isalnum() or char in "-_." for char in run_id) or run_id.startswith("."):
-        raise UsageMistake("--run-id may hold letters, digits, `-`, `_` and `.`, and begins with none of the last")
+        refuse("--run-id may hold letters, digits, `-`, `_` and `.`, and begins with none of the last")
     return run_id
 
 
@@ -251,5 +250,5 @@ def _done(paths: tuple[str, ...]) -> dict[BoxId, BoxFinished]:
             with open(path, encoding="utf-8", errors="replace") as stream:
                 found.update({event.box: event for event in read(stream) if isinstance(event, BoxFinished)})
         except OSError as error:
-            raise UsageMistake(f"--done {path} cannot be read: {error.strerror}") from error
+            refuse(f"--done {path} cannot be read: {error.strerror}")
     return found

@@ -6,7 +6,7 @@ import sys
 
 from runner.commands.ground import Ground, selected
 from runner.commands.list_boxes import described
-from runner.options import Option, UsageMistake
+from runner.options import Option, refuse
 from runner.verdict import EXIT_GREEN
 
 TYPE_CHECKING = False
@@ -24,11 +24,11 @@ _QUIET = frozenset({"suite", "box", "title", "control", "file"})
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     if len(given.words) != 1:
-        raise UsageMistake("show needs one box, such as 21 or api/21")
+        refuse("show needs one box, such as 21 or api/21")
     ground = Ground(root, history=given.text("history"))
     boxes = selected(ground, given.words)
     if len(boxes) != 1:
-        raise UsageMistake(f"{given.words[0]} names {len(boxes)} boxes; show needs one")
+        refuse(f"{given.words[0]} names {len(boxes)} boxes; show needs one")
     sys.stdout.write("".join(f"{line}\n" for line in lines(boxes[0], ground)))
     return EXIT_GREEN
 

@@ -20,7 +20,7 @@ class Stopping:
         self._before: dict[int, object] = {}
 
     def asked(self) -> str:
-        """ "" to go on, "drain" to start nothing more, "kill" to end what runs too."""
+        """Nothing to go on, "drain" to start nothing more, "kill" to end what runs too."""
         return self._asked
 
     def __enter__(self) -> Stopping:
@@ -36,5 +36,5 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal.signal` gave us.
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         self._asked = KILL if number != signal.SIGINT or self._asked else DRAIN

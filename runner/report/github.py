@@ -83,7 +83,7 @@ class Github:
         elif isinstance(event, BoxSlow):
             self._say(f"· {event.box}  still running after {duration(event.seconds)}")
         elif isinstance(event, TierFinished):
-            self._say(f"tier {event.tier} is {'green' if event.green else 'red'}  {duration(event.seconds)}")
+            self._say(self._tally.tier_line(event))
         elif isinstance(event, SetupStarted):
             self._say(f"setup: {event.run}")
         elif isinstance(event, SetupFinished):

@@ -64,6 +64,7 @@ class Live:
         self._console = console or Console(highlight=False, soft_wrap=False)
         self._symbols = symbols_for(self._console.encoding)
         self._clock = clock
+        self._refresh = refresh  # Drawing at each event as well would cost more than a quick box.
         self._tally = Tally()
         self._boxes: list[BoxFinished] = []
         self._running: dict[BoxId, BoxStarted] = {}
@@ -97,7 +98,7 @@ class Live:
             self._run_started(event)
         elif isinstance(event, TierStarted):
             self._print(Text(f"tier {event.tier}", style="bold"))
-        elif isinstance(event, TierFinished) and not event.green:
+        elif isinstance(event, TierFinished) and not event.green and event.tier in self._tally.tiers:
             self._print(Text(f"tier {event.tier} is red", style="bold red"))
         elif isinstance(event, SetupStarted):
             self._setup = event
@@ -108,7 +109,7 @@ class Live:
         elif isinstance(event, RunFinished):
             self._end(event.seconds)
             return
-        if self._open:
+        if self._open and not self._refresh:
             self._screen.refresh()
 
     def close(self) -> None:

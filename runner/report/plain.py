@@ -66,8 +66,7 @@ class Plain:
         elif isinstance(event, RunStarted):
             self._run_started(event)
         elif isinstance(event, TierFinished):
-            state = "green" if event.green else "red"
-            self._write(f"tier {event.tier} is {state}  {duration(event.seconds)}")
+            self._write(self._tally.tier_line(event))
         elif isinstance(event, BoxSlow):
             title = one_line(self._titles.get(event.box, ""))
             self._write(f"{self._symbols.dot} {event.box} {title}  still running after {duration(event.seconds)}")

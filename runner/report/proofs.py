@@ -61,7 +61,8 @@ class Proofs:
     def end(self, proofs: Sequence[Proof], *, seconds: float, total: int) -> None:
         """The sum, after every box that was not proven, worst first."""
         if len(proofs) > 1:
-            short = [proof for answer in _WORST_FIRST for proof in proofs if proof.answer is answer]
+            # Not the boxes without control: there may be many, and nothing more is known of them.
+            short = [proof for answer in _WORST_FIRST[:-1] for proof in proofs if proof.answer is answer]
             if short:
                 self._write("")
             for proof in short:

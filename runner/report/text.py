@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.events import BoxFinished
+    from runner.events import BoxFinished, TierFinished
     from runner.model import BoxId, Failure
 
 OUTPUT_LINES = 20
@@ -192,6 +192,7 @@ class Tally:
         self.counts: dict[Verdict, int] = {}
         self.blockers: dict[str, int] = {}
         self.finished: set[BoxId] = set()
+        self.tiers: set[int] = set()  # of which a box ran
 
     def add(self, event: BoxFinished) -> None:
         """Count one finished box."""
@@ -199,6 +200,14 @@ class Tally:
         self.counts[event.verdict] = self.counts.get(event.verdict, 0) + 1
         if event.verdict is Verdict.BLOCKED:
             self.blockers[event.blocked_by] = self.blockers.get(event.blocked_by, 0) + 1
+        else:
+            self.tiers.add(event.tier)
+
+    def tier_line(self, event: TierFinished) -> str:
+        """`tier 2 is red  1.20s`, or that it was not reached."""
+        if event.tier not in self.tiers and not event.green:
+            return f"tier {event.tier} did not run"
+        return f"tier {event.tier} is {'green' if event.green else 'red'}  {duration(event.seconds)}"
 
     def parts(self, done: int = 0) -> list[str]:
         """`["9 passed", "1 failed", "2 blocked by 7"]`; `done` boxes have their verdict from an earlier run."""

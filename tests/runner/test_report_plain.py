@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from runner.events import TierFinished
 from runner.model import Verdict
 from runner.report.plain import Plain
 from runner.report.text import ASCII, UNICODE, box_line, clean, duration, explanation, one_line, symbols_for
@@ -78,6 +79,12 @@ def test_a_run_that_broke_off_names_the_boxes_without_a_verdict() -> None:
     assert report([*events]).splitlines()[-3:] == snapshot(
         ["the run did not finish", "", "4 boxes: 1 passed, 3 without a verdict · 1.0 s"]
     )
+
+
+def test_a_tier_that_was_not_reached_is_not_called_red() -> None:
+    blocked = finished(20, tier=2, verdict=Verdict.BLOCKED, green=False, blocked_by="7")
+    text = report([*red_run()[:1], blocked, TierFinished(tier=2, green=False, seconds=0.0, at=0.0)])
+    assert "tier 2 did not run\n" in text
 
 
 def test_closing_after_the_end_says_nothing_more() -> None:

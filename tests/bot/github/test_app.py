@@ -22,6 +22,7 @@ from bot.github.errors import (
     UnexpectedAnswer,
     Unprocessable,
 )
+from tests.bot.github.conftest import Connected
 from tests.bot.github.wire import API, NOW, Wire, answer, private_key
 
 
@@ -385,3 +386,25 @@ def test_a_key_that_cannot_be_read_is_said_at_once_without_repeating_it(key: str
     with pytest.raises(BadCredentials, match="the App's private key is not a PEM that can be read") as caught:
         GitHubApp(API, 7, key, Wire().clock)
     assert "TOPSECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_an_expired_token_is_replaced_within_the_call(connected: Connected) -> None:
+    await connected.gh.get("/repos/octo/app")
+    token = await connected.app.token(connected.gh.id)
+    async with httpx.AsyncClient(base_url=connected.hub.url) as anybody:
+        await anybody.delete("/installation/token", headers={"Authorization": f"Bearer {token.reveal()}"})
+    assert (await connected.gh.get("/repos/octo/app")).json["full_name"] == "octo/app"
+    assert (await connected.app.token(connected.gh.id)).reveal() != token.reveal()
+
+
+async def test_more_than_the_installation_has_is_not_sold(connected: Connected) -> None:
+    with pytest.raises(Unprocessable):
+        await connected.app.token(connected.gh.id, permissions={"administration": "write"})
+    with pytest.raises(Unprocessable):
+        await connected.app.token(connected.gh.id, repository_id=987654, permissions={"contents": "read"})
+
+
+async def test_a_key_of_another_app_is_refused(connected: Connected) -> None:
+    async with GitHubApp(connected.hub.url, connected.hub.app_id, private_key(), connected.hub.clock) as app:
+        with pytest.raises(BadCredentials):
+            await app.installation(connected.gh.id).get("/repos/octo/app")

@@ -277,8 +277,6 @@ OUTDATED = {
     ("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", "default"): "a team's type",
     ("GET", "/repos/{owner}/{repo}/commits/{ref}", "default"): "a file's sha and contents_url",
     ("POST", "/repos/{owner}/{repo}/forks", "default"): "has_discussions",
-    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}", "default"): "it is a list of issues",
-    ("GET", "/repos/{owner}/{repo}/issues/{issue_number}", "pinned_comment"): "it is a list of issues",
     ("POST", "/repos/{owner}/{repo}/merges", "default"): "a file's sha and contents_url",
     ("GET", "/repos/{owner}/{repo}/pulls", "default"): "a team's type",
     ("POST", "/repos/{owner}/{repo}/pulls", "default"): "a team's type",

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.store.database import DatabaseUnusable, open_database
+from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Delivery, Inbox, InboxUnavailable
 from bot.store.runs import RunState, RunStore
 
@@ -24,8 +24,8 @@ async def database(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def inbox(database: AsyncEngine) -> AsyncIterator[Inbox]:
-    box = Inbox(database)
+async def inbox(database: AsyncEngine, tmp_path: Path) -> AsyncIterator[Inbox]:
+    box = Inbox(open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"))
     await box.start()
     yield box
     await box.stop()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from bot.store.database import open_database
+from bot.store.database import open_database, open_writer
 from bot.store.deliveries import Delivery, Inbox
 from bot.web import webhooks as module
 from bot.web.webhooks import Webhooks, signed
@@ -46,7 +46,7 @@ def sign(body: bytes, secret: str) -> str:
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite")
-    inbox = Inbox(database)
+    inbox = Inbox(open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"))
     await inbox.start()
     accepted: list[Delivery] = []
     holder: list[Door] = []

@@ -1,0 +1,199 @@
+"""The story-teller's world: a GitHub on loopback and a bot, in one process, and verbs for what people do.
+
+Every exchange between the two, in both directions, is held against GitHub's own description; a violation fails the test
+when the world closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from bot.app import Bot, open_bot
+from bot.localhub.contract import Contract, Violation
+from bot.localhub.contract_wire import ContractMiddleware
+from bot.localhub.hub import LocalHub
+from bot.localhub.records import CheckRun, Comment
+from bot.ops.settings import Settings
+from bot.store.runs import Run
+
+REPO = "octo/app"
+CONTRACT = Contract.load()
+
+OK = "#!/bin/sh\nexit 0\n"
+RED = "#!/bin/sh\necho 'src/app.py:3: expected 4, got 0'\nexit 1\n"
+
+
+def box(body: str = "exit 0", *, title: str = "", **keys: str) -> str:
+    """The text of a sh box."""
+    lines = [f'# title = "{title}"'] if title else []
+    lines += [f"# {name} = {value}" for name, value in keys.items()]
+    block = "\n".join(["# /// box", *lines, "# ///"]) + "\n" if lines else ""
+    return f"#!/bin/sh\n{block}{body}\n"
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Webhooks on their way to whatever bot is up; with none, the connection is refused, as GitHub would see it."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        self.app: httpx.ASGITransport | None = None
+        self._violations = violations
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Judge a webhook and pass it on."""
+        body = await request.aread()
+        event = request.headers["X-GitHub-Event"]
+        action = httpx.Response(200, content=body).json().get("action")
+        self._violations += CONTRACT.check_webhook(event, action, body)
+        if self.app is None:
+            message = "nobody listens"
+            raise httpx.ConnectError(message, request=request)
+        return await self.app.handle_async_request(request)
+
+
+@dataclass
+class World:
+    """One GitHub, one bot, and what went wrong between them."""
+
+    hub: LocalHub
+    data_dir: Path
+    wire: Wire
+    violations: list[Violation]
+    bot: Bot | None = None
+    max_runs: int = 2
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def running(self) -> Bot:
+        """The bot, which is up."""
+        assert self.bot is not None, "start the bot first"
+        return self.bot
+
+    def settings(self) -> Settings:
+        """What the bot is told."""
+        return Settings(
+            data_dir=self.data_dir,
+            github_api_url=self.hub.url,
+            github_app_id=self.hub.app_id,
+            github_private_key=SecretStr(self.hub.private_key),
+            webhook_secret=SecretStr(self.hub.webhook_secret),
+            public_url="http://bot.example",
+            max_runs=self.max_runs,
+            drain_seconds=0,
+        )
+
+    async def start_bot(self) -> Bot:
+        """Start a bot on the world's data directory."""
+        self.bot = await self._stack.enter_async_context(open_bot(self.settings()))
+        self.wire.app = httpx.ASGITransport(self.bot.app, client=("203.0.113.7", 443))
+        return self.bot
+
+    async def stop_bot(self) -> None:
+        """Stop it without waiting for anything that runs."""
+        self.wire.app = None
+        await self._stack.aclose()
+        self.bot = None
+
+    async def settle(self) -> None:
+        """Wait until no webhook is on its way and nothing that the bot took in is left to do."""
+        while True:
+            await self.hub.settled()
+            await self.running.settled()
+            if not self.hub.pending_deliveries():
+                return
+
+    def repository(
+        self, files: Mapping[str, str], *, name: str = REPO, collaborators: Mapping[str, str] | None = None
+    ) -> None:
+        """A repository whose files below boxes/ are executable."""
+        self.hub.create_repository(name, collaborators=collaborators or {"mona": "write", "eve": "read"}, files=files)
+
+    async def open_pull_request(
+        self, files: Mapping[str, str | None], *, by: str = "mona", branch: str = "topic", repo: str = REPO
+    ) -> PullRequest:
+        """Push a branch and propose it."""
+        self.hub.commit(repo, branch, files, f"Change {branch}", by)
+        pull = self.hub.open_pull_request(repo, branch, "main", f"Change {branch}", by)
+        return PullRequest(self, repo, pull.number, branch, by)
+
+    async def runs(self) -> list[Run]:
+        """Every run of the bot, oldest first."""
+        return list(reversed(await self.running.ctx.runs.recent(1000)))
+
+
+@dataclass
+class PullRequest:
+    """What a person sees of one pull request, and does to it."""
+
+    world: World
+    repo: str
+    number: int
+    branch: str
+    author: str
+
+    @property
+    def head(self) -> str:
+        """The SHA of its head."""
+        return self.world.hub.pull_request(self.repo, self.number).head_sha
+
+    def push(self, files: Mapping[str, str | None], *, by: str = "") -> str:
+        """Commit to its branch."""
+        return self.world.hub.commit(self.repo, self.branch, files, "Change it again", by or self.author)
+
+    def say(self, body: str, *, by: str = "") -> Comment:
+        """Write a comment on it."""
+        return self.world.hub.comment(self.repo, self.number, body, by or self.author)
+
+    def checks(self, sha: str = "") -> dict[str, CheckRun]:
+        """The newest check run of each name on its head, as GitHub's page shows them."""
+        return {run.name: run for run in self.world.hub.check_runs(self.repo, sha or self.head)}
+
+    def check(self, name: str, sha: str = "") -> CheckRun:
+        """One of them."""
+        return self.checks(sha)[name]
+
+    @property
+    def conclusion(self) -> str | None:
+        """Of the required check on its head."""
+        return self.check("Interlock").conclusion
+
+    @property
+    def comments(self) -> list[str]:
+        """What the bot wrote, oldest first."""
+        author = "interlock[bot]"
+        return [c.body for c in self.world.hub.comments(self.repo, self.number) if c.author == author]
+
+    def reactions(self, comment: Comment) -> list[str]:
+        """What the bot reacted with."""
+        return self.world.hub.reactions(comment)
+
+
+@contextlib.asynccontextmanager
+async def open_world(directory: Path, *, bot: bool = True) -> AsyncIterator[World]:
+    """A world that begins on 2026-01-02 and ends with a check that both sides spoke as GitHub does."""
+    violations: list[Violation] = []
+    wire = Wire(violations)
+    hub = LocalHub(transport=wire)
+    hub.app = ContractMiddleware(hub.app, CONTRACT, violations.append)
+    await hub.start()
+    hub.webhook_url = "http://bot.example/webhooks"
+    world = World(hub, directory / "bot", wire, violations)
+    try:
+        if bot:
+            await world.start_bot()
+        yield world
+    finally:
+        await world.stop_bot()
+        await hub.stop()
+    assert not violations, "\n".join(str(violation) for violation in violations)
+
+
+def parse_time(text: str) -> datetime:
+    """GitHub's timestamps."""
+    return datetime.fromisoformat(text)
