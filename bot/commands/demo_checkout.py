@@ -33,7 +33,7 @@ class Checkout:
     async def begin(self) -> str:
         """Make the repository of the sample's files and push its first commit; returns the commit's SHA."""
         self.directory.mkdir(parents=True)
-        copy_sample(SAMPLE / "repository", self.directory)
+        copy_sample(SAMPLE, self.directory)
         await self.git("init", "--quiet", "--initial-branch=main")
         await self.git("remote", "add", "origin", self._url)
         return await self.push("main", "Make long addresses short")

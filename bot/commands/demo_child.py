@@ -37,7 +37,7 @@ class Child:
         self.output = log.with_suffix(".out")
         with log.open("ab") as errors, self.output.open("wb") as output:
             # asyncio's own processes are killed with their loop; one that is kept must not be.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own commands, as a list.
                 list(argv),
                 env=dict(env),
                 cwd=cwd,
@@ -57,6 +57,10 @@ class Child:
         """It lives no more."""
         return self._process.poll() is not None
 
+    def printed(self) -> str:
+        """All that it said."""
+        return "".join(path.read_text(encoding="utf-8", errors="replace") for path in (self.output, self.log))
+
     def first_line(self) -> str:
         """The first line that it printed, once that is whole; before, ""."""
         text = self.output.read_text(encoding="utf-8", errors="replace")
@@ -64,7 +68,7 @@ class Child:
 
     async def wait(self) -> int:
         """Its exit code, when it has ended."""
-        while (code := self._process.poll()) is None:
+        while (code := self._process.poll()) is None:  # noqa: ASYNC110 - a process sets no event.
             await asyncio.sleep(POLL)
         return code
 
@@ -93,12 +97,11 @@ async def output_of(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, l
     except asyncio.CancelledError:
         await asyncio.shield(child.end())
         raise
-    printed = child.output.read_text(encoding="utf-8", errors="replace")
-    return code, printed + log.read_text(encoding="utf-8", errors="replace")
+    return code, child.printed()
 
 
 def processes_of(directory: Path) -> dict[int, str]:
-    """Processes that work in a directory or were told of it, with their command lines. Empty where there is no /proc."""
+    """Processes that work in a directory or were told of it, with their command lines; none where there is no /proc."""
     mark = os.fsencode(directory)
     found: dict[int, str] = {}
     with contextlib.suppress(FileNotFoundError), os.scandir("/proc") as entries:
@@ -123,7 +126,7 @@ async def gone(directory: Path, *, within: float) -> dict[int, str]:
     """Wait until no process works in a directory; returns those that still do."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within):
-            while processes_of(directory):
+            while processes_of(directory):  # noqa: ASYNC110 - as above.
                 await asyncio.sleep(POLL)
     return processes_of(directory)
 

@@ -1,4 +1,4 @@
-"""Where the demo plays: a directory of its own, the GitHub stand-in and the bot as processes, and what ends them all."""
+"""Where the demo plays: its directory, the GitHub stand-in and the bot as processes, and what ends them all."""
 
 from __future__ import annotations
 
@@ -273,9 +273,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def open_stage(*, keep: bool) -> AsyncIterator[Stage]:
     """A stage for one demonstration. At the end it is cleared, unless it shall be kept and nobody interrupted."""
-    stage = Stage(Path(tempfile.mkdtemp(prefix="interlock-demo-")).resolve())
-    for name in ("home", "tmp"):
-        (stage.directory / name).mkdir()
+    stage = Stage(_new_directory())
     kept = False
     try:
         yield stage
@@ -286,6 +284,13 @@ async def open_stage(*, keep: bool) -> AsyncIterator[Stage]:
             stage.leave()
         else:
             await stage.clear()
+
+
+def _new_directory() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="interlock-demo-")).resolve()
+    for name in ("home", "tmp"):
+        (directory / name).mkdir()
+    return directory
 
 
 def _free_port() -> int:

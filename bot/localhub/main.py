@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 USAGE, CONFIGURATION = 2, 3
 
 
-def serve(*, port: int = 0, state_dir: Path, seed_file: Path | None = None, webhook_url: str = "") -> int:
+def serve(*, port: int = 0, state_dir: Path | None, seed_file: Path | None = None, webhook_url: str = "") -> int:
     """Run a hub until it is told to stop; when it listens, print one JSON line that says how to reach and use it.
 
     Args:
         port: on 127.0.0.1; 0 takes a free one, which the line tells.
-        state_dir: where everything is kept; made if missing.
+        state_dir: where everything is kept, made if missing; None forgets it all at the end.
         seed_file: what to create that is not there yet.
         webhook_url: where our App's webhooks go; "" keeps what the state directory knows.
 
@@ -37,7 +37,7 @@ def serve(*, port: int = 0, state_dir: Path, seed_file: Path | None = None, webh
     return asyncio.run(_serve(port, state_dir, planted, webhook_url))
 
 
-async def _serve(port: int, state_dir: Path, planted: seed.Seed, webhook_url: str) -> int:
+async def _serve(port: int, state_dir: Path | None, planted: seed.Seed, webhook_url: str) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

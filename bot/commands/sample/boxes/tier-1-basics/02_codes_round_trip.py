@@ -6,6 +6,8 @@
 # edit = {file = "shorty/codes.py", find = "number = number * BASE", replace = "number = number * (BASE - 1)"}
 # expect = "round trip"
 # ///
+from __future__ import annotations
+
 from shorty.codes import decode, encode
 from support import box
 

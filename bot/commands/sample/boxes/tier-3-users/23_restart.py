@@ -11,7 +11,7 @@ import os
 from support import box
 from support.server import running
 
-db = os.environ.get("SHORTY_DB", os.path.join(os.environ["BOX_TMP"], "links.db"))
+db = os.environ.get("SHORTY_DB", f"{os.environ['BOX_TMP']}/links.db")
 
 with running(db) as shorty:
     link = shorty.shorten("https://example.com/kept").headers["Location"]

@@ -11,7 +11,9 @@ class TestLinks(unittest.TestCase):
 
     def setUp(self) -> None:
         """A fresh file for each test."""
-        self.links = Links(self.enterContext(tempfile.NamedTemporaryFile()).name)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.links = Links(f"{directory.name}/links.db")
 
     def test_a_link_is_found_by_its_code(self) -> None:
         """What was added comes back."""

@@ -1,5 +1,7 @@
 """The links, in one SQLite file."""
 
+from __future__ import annotations
+
 import sqlite3
 from contextlib import closing
 

@@ -1,5 +1,7 @@
 """A real shorty on a free port, and a client that does not follow redirects."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import subprocess
@@ -43,7 +45,7 @@ class Shorty:
 @contextlib.contextmanager
 def running(db: str = "") -> Iterator[Shorty]:
     """Start a server, wait until it listens, and end it."""
-    db = db or os.path.join(os.environ["BOX_TMP"], "links.db")
+    db = db or f"{os.environ['BOX_TMP']}/links.db"
     argv = [sys.executable, "-m", "shorty", "--port", "0", "--db", db]
     with LOG.open("a") as log, subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
