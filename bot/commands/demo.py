@@ -22,20 +22,19 @@ from bot.commands.demo_telling import PlainTelling, RichTelling, Silent, Telling
 INTERRUPTED = 130
 
 
-def demo(*, keep: bool = False, as_json: bool = False, story: tuple[Step, ...] = STORY) -> int:
+def demo(*, keep: bool = False, as_json: bool = False) -> int:
     """The `interlock demo` command.
 
     Args:
         keep: leave the hub, the bot and their files at the end, with their addresses and the way to end them.
         as_json: print one document on standard output and nothing else.
-        story: what happens.
 
     Returns:
         0 when every step happened, 1 when one did not, 130 when interrupted. Nothing is left running unless `keep`.
     """
     telling = _telling(as_json=as_json)
     try:
-        outcome = asyncio.run(_play(story, telling, keep=keep))
+        outcome = asyncio.run(_play(STORY, telling, keep=keep))
     except (KeyboardInterrupt, asyncio.CancelledError):
         telling.interrupted()
         return INTERRUPTED

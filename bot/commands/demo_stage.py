@@ -40,10 +40,20 @@ repositories:
 _STOP = """\
 #!/bin/sh
 # Ends what `interlock demo --keep` left running, and removes its files.
+directory='{directory}'
+alive() {{
+    if [ -d /proc/self ]; then grep -qs "$directory" "/proc/$1/environ"; else kill -s 0 "$1" 2>/dev/null; fi
+}}
 for pid in {pids}; do
-    if grep -qs '{directory}' "/proc/$pid/environ" || [ ! -d /proc/self ]; then kill -TERM "-$pid"; fi
+    if alive "$pid"; then kill -s TERM -- "-$pid"; fi
 done
-rm -rf '{directory}'
+for pid in {pids}; do
+    for second in 1 2 3 4 5 6 7 8; do
+        if alive "$pid"; then sleep 1; fi
+    done
+    if alive "$pid"; then kill -s KILL -- "-$pid"; fi
+done
+rm -rf "$directory"
 """
 
 T = TypeVar("T")

@@ -100,7 +100,7 @@ class Pages:
         )
 
     async def api_run(self, request: Request) -> Response:
-        """One run with its boxes as JSON. `runners` counts the processes that worked on it: one, and one for each crash."""
+        """One run with its boxes as JSON. `runners`: how many processes worked on it, one more for each crash."""
         run = await self._find(request)
         verdicts = self._verdicts(run)
         boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in self._progress(run).boxes]
