@@ -27,6 +27,7 @@ from bot.flows.child import LAUNCH, RUNNER_HOME
 
 LOGIN = "mona"
 REPOSITORY = "octo/shorty"
+TUTORIAL = "docs/tutorial/01-protect-your-first-repository.md"
 LOOK_EVERY = 0.1
 """Seconds between two looks at GitHub."""
 
@@ -237,7 +238,7 @@ class Stage:
     def where(self, *, kept: bool) -> dict[str, str]:
         """Where to look next, by what is there."""
         if not kept:
-            return {"pages to look at": "interlock demo --keep"}
+            return {"pages to look at": "interlock demo --keep", "your own repository": TUTORIAL}
         places = {"the pull request": self.pull_request_url, **self.runs, "all runs": f"{self.bot_url}/"}
         places |= {"logs and data": str(self.directory), "end it": f"sh {self.directory / 'stop'}"}
         return {name: place for name, place in places.items() if place}

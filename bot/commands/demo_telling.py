@@ -100,6 +100,7 @@ class RichTelling:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
+        self._why = ""
 
     def begin(self, total: int) -> None:
         """What this is."""
