@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from runner import __version__
 
@@ -81,9 +80,9 @@ def _localhub(arguments: argparse.Namespace) -> int:
 
     return serve(
         port=arguments.port,
-        state_dir=Path(arguments.state) if arguments.state else None,
-        seed_file=Path(arguments.seed) if arguments.seed else None,
-        webhook_url=arguments.webhook_url,
+        state_dir=arguments.state or None,
+        seed_file=arguments.seed or None,
+        webhook_url=arguments.webhook_url or None,
     )
 
 

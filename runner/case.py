@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     Steps = Generator[Job, Attempt, Proof]
 
 
+class EditsItself(Exception):
+    """The control breaks the box instead of what the box checks."""
+
+
 class Ground:
     """Where boxes are falsified: the original tree, one healthy copy that all boxes share, and room for more.
 
@@ -40,17 +44,23 @@ class Ground:
         suite: the repository; its tree is only read.
         scratch: an existing directory for the copies.
         pool: copies and removes trees; nothing else is asked of it.
-        env: what every run gets (what `setup:` left).
+        setup_dirs: where each suite's `setup:` left its result.
         python_path: the PYTHONPATH that boxes would inherit.
     """
 
     def __init__(
-        self, suite: Suite, *, scratch: str, pool: Pool, env: Mapping[str, str] | None = None, python_path: str = ""
+        self,
+        suite: Suite,
+        *,
+        scratch: str,
+        pool: Pool,
+        setup_dirs: Mapping[str, str] | None = None,
+        python_path: str = "",
     ) -> None:
         self.original = os.path.realpath(suite.root)
-        self.env = dict(env or {})
         self.python_path = python_path
         self._roots = suite.roots
+        self._setup_dirs = dict(setup_dirs or {})
         self._scratch = os.path.realpath(scratch)
         self._pool = pool
         self._copies = 0
@@ -67,6 +77,11 @@ class Ground:
     def discard(self, copy: Copy) -> None:
         """Remove a copy in the background."""
         self._pool.submit(remove_tree, os.path.dirname(copy.tree))
+
+    def env(self, box: Box) -> dict[str, str]:
+        """What every run of the box gets."""
+        suite = box.id.suite
+        return {"SETUP_DIR": self._setup_dirs[suite]} if suite in self._setup_dirs else {}
 
     def cwd(self, box: Box) -> str:
         """The suite's directory, relative to a tree."""
@@ -112,7 +127,7 @@ class Case:
             yield from self._sabotage()
         except Stale as why:
             return Proof(self.box, Answer.STALE, str(why))
-        except NotInThisVersion as why:
+        except (NotInThisVersion, EditsItself) as why:
             return Proof(self.box, Answer.UNPROVEN, str(why))
         except OSError as why:
             return Proof(self.box, Answer.UNPROVEN, f"the tree could not be copied: {why}")
@@ -134,11 +149,14 @@ class Case:
         Raises:
             Stale: it does not fit.
             NotInThisVersion: it cannot be applied.
+            EditsItself: it changes the box and nothing else.
             OSError: there is no copy to apply it to.
         """
         self._ground.healthy.linked.result()
         self._copy.linked.result()
         self._applied = apply(self._control, self._copy.tree, self._cwd)
+        if self.box.file and set(self._applied.edited) == {os.path.normpath(os.path.join(self._cwd, self.box.file))}:
+            raise EditsItself("the control edits the box itself, which shows nothing about what it checks")
         step = self._applied.step
         if step is None:
             return
@@ -153,7 +171,7 @@ class Case:
             slow=self.box.timeout,
             env=self.box.env,
         )
-        env = {**self._ground.env, **step.env}
+        env = {**self._ground.env(self.box), **step.env}
         attempt = yield Job(box=box, root=self._copy.tree, cwd=step.cwd, env=env, key=self)
         if attempt.outcome is not Verdict.PASSED:
             said = attempt.output.strip().splitlines()
@@ -193,7 +211,8 @@ class Case:
             inherited=self.box.env.get("PYTHONPATH", self._ground.python_path),
             original=self._ground.original,
         )
-        return {**self._ground.env, "PYTHONPATH": path} if path else dict(self._ground.env)
+        env = self._ground.env(self.box)
+        return {**env, "PYTHONPATH": path} if path else env
 
     def _sabotaged_environment(self) -> dict[str, str]:
         return {**self._environment(self._copy.tree), **self._applied.env}

@@ -44,6 +44,7 @@ _MODULES = {"list": "list_boxes"}  # `list` would shadow the type.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing is raised."""
     words = sys.argv[1:] if argv is None else list(argv)
+    _fill_standard_streams()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -99,6 +100,17 @@ def usage() -> str:
     return "\n".join(
         ["usage: runner [-C DIR] COMMAND ...", "", "commands:", *commands, "", "options:", *help_lines(GLOBAL), ""]
     )
+
+
+def _fill_standard_streams() -> None:
+    """Put the null device where a standard stream was closed, before a pipe of a box takes its place."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as we do.
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as we do.
 
 
 def _say(message: str, code: int) -> int:

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.model import Box, Control
+    from runner.model import Control
 
 LEFT_OUT = frozenset({".git", "__pycache__"})
 LINKED = frozenset({"node_modules"})
@@ -186,14 +186,6 @@ def imported_from(cache: str, tree: str, file: str) -> bool:
         return any(name.startswith(stem) and name.endswith(".pyc") for name in os.listdir(mirrored))
     except OSError:
         return False
-
-
-def sabotages_itself(box: Box) -> bool:
-    """Whether the control edits the box instead of what the box checks."""
-    control = box.control
-    if control is None or control.kind != "edit" or not box.file:
-        return False
-    return os.path.normpath(control.spec["file"]) == os.path.normpath(box.file)
 
 
 def _under(cwd: str, file: str) -> str:

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from runner.case import Case, Ground
-from runner.controls import sabotages_itself
 from runner.execute.process import ProcessExecutor
 from runner.executor import Finished
 from runner.proof import Answer, Proof
@@ -43,7 +42,7 @@ def main(
     out: TextIO | None = None,
     base_env: Mapping[str, str] | None = None,
     clean_env: bool = False,
-    setup_env: Mapping[str, str] | None = None,
+    setup_dirs: Mapping[str, str] | None = None,
     run_id: str = "falsify",
 ) -> int:
     """Falsify boxes and report on it.
@@ -57,7 +56,7 @@ def main(
         out: where people read; standard output, or standard error when the JSON goes there.
         base_env: what boxes inherit; this process's own environment by default.
         clean_env: boxes inherit nothing, as under the bot.
-        setup_env: what `setup:` left for the boxes.
+        setup_dirs: where each suite's `setup:` left its result; its boxes get that as SETUP_DIR.
         run_id: names the run for the boxes.
 
     Returns:
@@ -76,7 +75,7 @@ def main(
         with ThreadPoolExecutor(1, thread_name_prefix="copies") as pool:
             try:
                 inherited = "" if clean_env else environment.get("PYTHONPATH", "")
-                ground = Ground(suite, scratch=scratch, pool=pool, env=setup_env, python_path=inherited)
+                ground = Ground(suite, scratch=scratch, pool=pool, setup_dirs=setup_dirs, python_path=inherited)
                 proofs = falsify(
                     boxes, ground, executor=executor, jobs=jobs, report=report, interrupted=lambda: stop.received
                 )
@@ -122,8 +121,6 @@ def _without_a_run(box: Box) -> Proof | None:
         return Proof(box, Answer.NO_CONTROL, "it has no control")
     if box.unsupported:
         return Proof(box, Answer.UNPROVEN, f"not in this version: {box.unsupported}")
-    if sabotages_itself(box):
-        return Proof(box, Answer.UNPROVEN, "the control edits the box itself, which shows nothing about what it checks")
     return None
 
 

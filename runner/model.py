@@ -309,8 +309,8 @@ class Attempt(Value):
     """One execution of one box.
 
     `outcome` is one of passed, failed, timed_out, errored, vacuous, skipped, cancelled. `reason` is one sentence that
-    says why, in lower case, empty for a plain pass. Times are seconds. `output` is what a person reads: the head and tail
-    of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive.
+    says why, in lower case, empty for a plain pass. Times are seconds. `output` is what a person reads: the head and
+    tail of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive.
     """
 
     __slots__ = (

@@ -126,6 +126,38 @@ def test_set_up_without_root_prints_the_one_line_that_helps(bare: Path) -> None:
     assert "apt-get was run" not in answer.stderr
 
 
+def test_set_up_as_root_installs_what_debian_split_off(bare: Path) -> None:
+    flag = bare / "flag"
+    # The package lists are empty at first, as in a fresh container: only after an update is the package found.
+    script(
+        bare / "bin" / "apt-get",
+        f"""
+case "$*" in
+update*) echo updated >>{flag};;
+*) [ -e {flag} ] || exit 100; echo "$*" >>{flag};;
+esac""",
+    )
+    script(
+        bare / "bin" / "python3",
+        f"""
+case "$*" in
+*ensurepip*) [ -e {flag} ];;
+"-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
+"-m pip "*) ;;
+*) exec {sys.executable} "$@";;
+esac""",
+    )
+    for name in ("mkdir", "cp"):
+        (bare / "bin" / name).symlink_to(str(shutil.which(name)))
+    (bare / "bin" / "id").unlink()
+    script(bare / "bin" / "id", "echo 0")
+    answer = set_up(bare)
+    assert answer.returncode == 0, answer.stderr
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    assert flag.read_text().splitlines() == ["updated", f"install -qq -y {version}"]
+    assert (bare / ".venv" / ".installed").exists()
+
+
 def test_set_up_does_again_only_what_a_change_asks_for(bare: Path) -> None:
     log = bare / "log"
     script(

@@ -90,7 +90,7 @@ async def _play_step(step: Step, stage: Stage) -> StepOutcome:
             title=step.title,
             ok=False,
             seconds=monotonic() - began,
-            lines=(because, *stage.last_seen(), *(line for tail in logs.values() for line in tail)),
+            lines=(because, *stage.last_seen(), *(f"{name}: {line}" for name, tail in logs.items() for line in tail)),
             facts={"because": because, "seen": stage.seen, "logs": logs},
         )
     return StepOutcome(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.status import Status
@@ -108,7 +108,8 @@ class RichTelling:
 
     def step(self, title: str, why: str) -> None:
         """The title and the reason beside a spinner."""
-        self._status = self._console.status(Text.assemble((title, "bold"), "\n  ", (why, "dim")), spinner="dots")
+        going_on = Group(Text(title, "bold"), Text(why, "dim"))
+        self._status = self._console.status(going_on, spinner="dots")
         self._status.start()
         self._why = why
 

@@ -18,7 +18,15 @@ _LOOKS = 3
 
 
 async def ensure_check(
-    gh: Installation, repo: str, *, name: str, head_sha: str, external_id: str, check: Check, details_url: str = ""
+    gh: Installation,
+    repo: str,
+    *,
+    name: str,
+    head_sha: str,
+    external_id: str,
+    check: Check,
+    details_url: str = "",
+    started_at: datetime | None = None,
 ) -> int:
     """The id of our check run of this name and external id on a head; made from `check` if there is none yet.
 
@@ -33,6 +41,7 @@ async def ensure_check(
         external_id: ours, unique for what is reported (a run): another run of the same head gets another check run.
         check: what it says at first.
         details_url: where its "Details" lead.
+        started_at: aware; when the work began. GitHub takes the moment of creation otherwise.
 
     Raises:
         Unprocessable: GitHub does not know the head.
@@ -44,9 +53,7 @@ async def ensure_check(
             return found
         body = {"name": name, "head_sha": head_sha, "external_id": external_id}
         body |= {"details_url": details_url} if details_url else {}
-        if check.status != "queued":
-            body["started_at"] = timestamp(gh.app.now())
-        body |= _state(check, gh.app.now()) | {"output": _output(check, ())}
+        body |= _state(check, started_at, gh.app.now()) | {"output": _output(check, ())}
         try:
             return int((await gh.post(f"{repository_path(repo)}/check-runs", body)).json["id"])
         except GitHubUnavailable as lost:
@@ -54,7 +61,15 @@ async def ensure_check(
                 raise
 
 
-async def update_check(gh: Installation, repo: str, check_run_id: int, check: Check, *, sent_annotations: int) -> int:
+async def update_check(
+    gh: Installation,
+    repo: str,
+    check_run_id: int,
+    check: Check,
+    *,
+    sent_annotations: int,
+    started_at: datetime | None = None,
+) -> int:
     """Make a check run say `check`; returns how many of its annotations GitHub has now.
 
     GitHub appends annotations, so each is sent once: those after the first `sent_annotations`, or after as many as
@@ -68,9 +83,10 @@ async def update_check(gh: Installation, repo: str, check_run_id: int, check: Ch
         check_run_id: from `ensure_check`.
         check: what it should say.
         sent_annotations: what the last call returned; 0 at first.
+        started_at: aware; when the work began, if GitHub is to know it better than before.
     """
     path = f"{repository_path(repo)}/check-runs/{check_run_id}"
-    state = _state(check, gh.app.now())
+    state = _state(check, started_at, gh.app.now())
     sent, looks = sent_annotations, 0
     while sent < len(check.annotations):
         sent = max(sent, await _annotations_there(gh, path))
@@ -113,8 +129,10 @@ async def _annotations_there(gh: Installation, path: str) -> int:
     return int((await gh.get(path)).json["output"]["annotations_count"])
 
 
-def _state(check: Check, now: datetime) -> dict[str, Any]:
+def _state(check: Check, started_at: datetime | None, now: datetime) -> dict[str, Any]:
     state: dict[str, Any] = {"status": check.status}
+    if started_at:
+        state["started_at"] = timestamp(started_at)
     if check.conclusion:
         state |= {"conclusion": check.conclusion, "completed_at": timestamp(now)}
     return state

@@ -27,6 +27,7 @@ from bot.github.errors import (
     GitHubUnavailable,
     NotFound,
 )
+from bot.github.git_lock import WriterLock
 from bot.github.git_process import Finished, environment, run
 from bot.github.tokens import SecretToken
 
@@ -114,7 +115,7 @@ class Mirror:
         self.path = path.absolute()
         self.remote_url = remote_url
         self._scheme = parts.scheme
-        self._lock = asyncio.Lock()
+        self._writer = WriterLock(self.path, FETCH_SECONDS)
 
     async def fetch(self, shas: Iterable[str], *, token: SecretToken | None = None) -> None:
         """Have these commits, with all their history. Those that are here already cost no network.
@@ -131,8 +132,9 @@ class Mirror:
             GitHubUnavailable: anything else on the way; a repeat is safe.
         """
         wanted = sorted({sha_of(sha) for sha in shas})
-        async with self._lock:
-            await self._create()
+        await asyncio.to_thread(self.path.mkdir, parents=True, exist_ok=True)
+        async with self._writer.held() as lock:
+            await self._create(lock)
             missing = [sha for sha in wanted if not await self._keeps(sha)]
             if not missing:
                 return
@@ -146,6 +148,7 @@ class Mirror:
                 *(f"{sha}:{_KEEP}{sha}" for sha in missing),
                 config=config,
                 seconds=FETCH_SECONDS,
+                lock=lock,
             )
             if done.code:
                 raise _fetch_problem(_without(token, done.stderr), missing)
@@ -204,8 +207,8 @@ class Mirror:
         message = f"Merge {head} into {base}"
         made = await self._ok("commit-tree", tree, "-p", base, "-p", head, "-m", message, extra=_MERGER | dates)
         commit = sha_of(made.stdout.decode().strip())
-        async with self._lock:
-            await self._ok("update-ref", f"{_KEEP}{commit}", commit)
+        async with self._writer.held() as lock:
+            await self._ok("update-ref", f"{_KEEP}{commit}", commit, lock=lock)
         return Merged(tree, commit)
 
     async def export(
@@ -224,7 +227,7 @@ class Mirror:
         """
         await self._measure(sha, max_bytes, max_files)
         destination = await asyncio.to_thread(_make_empty, destination)
-        with tempfile.TemporaryDirectory(prefix="index-", dir=self.path) as private:
+        with tempfile.TemporaryDirectory(prefix="interlock-index-") as private:
             extra = {"GIT_INDEX_FILE": str(Path(private, "index")), "GIT_WORK_TREE": str(destination)}
             try:
                 await self._ok("read-tree", sha, extra=extra)
@@ -233,25 +236,30 @@ class Mirror:
                 await asyncio.to_thread(_empty, destination)
                 raise
 
+    async def kept(self) -> tuple[str, ...]:
+        """The commits that were fetched or merged and not forgotten, sorted."""
+        listed = await self._ok("for-each-ref", "--format=%(refname)", _KEEP)
+        return tuple(sorted(line.removeprefix(_KEEP) for line in listed.stdout.decode().splitlines()))
+
     async def forget(self, shas: Iterable[str]) -> None:
         """Stop keeping these commits; `compact` then frees what no other commit needs."""
-        async with self._lock:
-            for sha in shas:
-                await self._ok("update-ref", "-d", f"{_KEEP}{sha_of(sha)}")
+        refs = [f"{_KEEP}{sha_of(sha)}" for sha in shas]
+        async with self._writer.held() as lock:
+            for ref in refs:
+                await self._ok("update-ref", "-d", ref, lock=lock)
 
     async def compact(self) -> None:
         """Pack the mirror and drop what is not kept; takes long for large repositories, so call it when idle."""
-        async with self._lock:
-            await self._ok("gc", "--quiet", "--prune=1.hour.ago", seconds=FETCH_SECONDS)
+        async with self._writer.held() as lock:
+            await self._ok("gc", "--quiet", "--prune=1.hour.ago", seconds=FETCH_SECONDS, lock=lock)
 
-    async def _create(self) -> None:
-        if not (self.path / "HEAD").exists():
-            await asyncio.to_thread(self.path.mkdir, parents=True, exist_ok=True)
-            await self._ok("init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.path))
+    async def _create(self, lock: int) -> None:
         attributes = self.path / "info" / "attributes"
-        if not attributes.exists():
-            attributes.parent.mkdir(exist_ok=True)
-            attributes.write_text(_ATTRIBUTES)
+        if attributes.exists():
+            return
+        options = ("--quiet", "--bare", "--template=", "--object-format=sha1")
+        await self._ok("init", *options, str(self.path), lock=lock)
+        await asyncio.to_thread(_write_last, attributes, _ATTRIBUTES)
 
     async def _keeps(self, sha: str) -> bool:
         done = await self._git("rev-parse", "--verify", "--quiet", f"{_KEEP}{sha}")
@@ -296,9 +304,11 @@ class Mirror:
         cwd: Path | None = None,
         seconds: float = LOCAL_SECONDS,
         max_output: int = MAX_OUTPUT,
+        lock: int | None = None,
     ) -> Finished:
         env = environment({"GIT_DIR": str(self.path), **(extra or {})}, config or {"protocol.allow": "never"})
-        return await run(arguments, cwd=cwd or self.path, env=env, seconds=seconds, max_output=max_output)
+        keep = () if lock is None else (lock,)
+        return await run(arguments, cwd=cwd or self.path, env=env, seconds=seconds, max_output=max_output, keep=keep)
 
 
 def _entry(line: str) -> Entry:
@@ -338,6 +348,14 @@ def _fetch_problem(stderr: str, asked: Sequence[str]) -> GitHubProblem:
 
 def _failed(command: str, done: Finished) -> GitFailed:
     return GitFailed(f"git {command} ended with {done.code}: {' '.join(done.stderr.split())[-300:]}")
+
+
+def _write_last(path: Path, text: str) -> None:
+    """Write a file whole or not at all: that it exists says that everything before it was done."""
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def _make_empty(directory: Path) -> Path:

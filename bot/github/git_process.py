@@ -95,7 +95,13 @@ def environment(
 
 
 async def run(
-    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: float, max_output: int
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    seconds: float,
+    max_output: int,
+    keep: Sequence[int] = (),
 ) -> Finished:
     """Run `git arguments…` to its end.
 
@@ -105,11 +111,12 @@ async def run(
         env: its whole environment, see `environment`.
         seconds: how long it may take.
         max_output: how many bytes it may print.
+        keep: descriptors that it and its helpers inherit.
 
     Raises:
         GitFailed: it took too long or printed too much. It and its helpers are gone by then, as after a cancellation.
     """
-    child = _spawn(arguments, cwd, env)
+    child = _spawn(arguments, cwd, env, keep)
     try:
         async with asyncio.timeout(seconds):
             stdout, stderr = await _collect(child, max_output)
@@ -122,7 +129,7 @@ async def run(
     return Finished(child.returncode, stdout, stderr.decode("utf-8", "replace"))
 
 
-def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], keep: Sequence[int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - an argument list, no shell; `Mirror` admits no option from outside.
         ["git", *arguments],  # noqa: S607 - the git on the operator's PATH.
         cwd=cwd,
@@ -130,6 +137,7 @@ def _spawn(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subpr
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=tuple(keep),
         start_new_session=True,
         umask=0o022,  # a box runs under another user and must be able to read its tree.
     )

@@ -7,6 +7,7 @@ Answers about commits never change, so they are remembered by their ids. Names t
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ZERO = "0" * 40
+FULL_SHA = re.compile(r"[0-9a-f]{40}")
 SETTINGS = {
     "http.receivepack": "true",
     "uploadpack.allowFilter": "true",
@@ -138,6 +140,8 @@ class BareRepository:
         """The commit that a branch, tag, full ref or (shortened) SHA names."""
         if not revision or ".." in revision or "@{" in revision or any(letter in revision for letter in "^~: "):
             return None
+        if FULL_SHA.fullmatch(revision):
+            return revision if self.kind(revision) == "commit" else None
         for candidate in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             found = self.git(
                 "rev-parse", "--verify", "--quiet", "--end-of-options", candidate + "^{commit}", ok=(0, 1, 128)
@@ -148,6 +152,8 @@ class BareRepository:
 
     def kind(self, sha: str) -> str | None:
         """An object's type (`commit`, `tree`, `blob`, `tag`), or nothing when it is not here."""
+        if sha in self._commits:
+            return "commit"
         found = self.git("cat-file", "-t", sha, ok=(0, 1, 128)) if sha.isalnum() else None
         return found.stdout.decode().strip() if found and found.returncode == 0 else None
 

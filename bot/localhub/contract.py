@@ -98,9 +98,9 @@ class Contract:
     ) -> list[Violation]:
         """Judge an answer to a call.
 
-        GitHub answers 4xx and 5xx where its description lists none, so those pass when they look like GitHub's errors;
-        an unlisted 2xx does not. Custom media types (`application/vnd.github.diff`) are not described and not judged.
-        No body at all is read as `{}`, which is what GitHub's examples do where nothing is promised.
+        GitHub answers 4xx where its description lists none, or lists no body, so those pass when they look like its
+        usual errors; an unlisted 2xx does not. A 5xx may be anything. Custom media types, `application/vnd.github.diff`
+        for one, are not described and not judged. No body is read as `{}`, as in GitHub's own examples.
         """
         found = self.description.find(method, path)
         if isinstance(found, NoMatch):
@@ -108,12 +108,9 @@ class Contract:
         operation = found.operation
         if method.upper() == "HEAD" or status == 304 or status >= 500 or "vnd.github" in content_type:
             return []
-        listed = operation.body["responses"].get(str(status))
-        if listed is None:
-            return _check_unlisted(operation, status, body)
-        schema = listed["content"].get(JSON_MEDIA)
-        if schema is None:
-            return [_response(operation, "has a body, where GitHub sends none")] if body else []
+        listed = operation.body["responses"].get(str(status), {"content": {}})
+        if JSON_MEDIA not in listed["content"]:
+            return _check_undescribed(operation, status, body)
         if body and not content_type.startswith(JSON_MEDIA):
             return [_response(operation, f"is {content_type or 'untyped'}, where GitHub sends {JSON_MEDIA}")]
         pointer = f"{REST}#{operation.pointer}/responses/{status}/content/{escape(JSON_MEDIA)}/schema"
@@ -228,10 +225,17 @@ def _check_headers(operation: Operation, headers: Mapping[str, str]) -> Iterable
         yield _violation(Kind.HEADER, operation, "x-github-api-version", message)
 
 
-def _check_unlisted(operation: Operation, status: int, body: bytes) -> list[Violation]:
-    if status < 400:
-        listed = _names(operation.body["responses"])
-        return [_violation(Kind.STATUS, operation, "", f"{status} is not described; there are: {listed}")]
+def _check_undescribed(operation: Operation, status: int, body: bytes) -> list[Violation]:
+    """Judge an answer without a schema: an error is GitHub's usual one, anything else is listed and empty."""
+    if status >= 400:
+        return _check_error(operation, status, body)
+    described = operation.body["responses"]
+    if str(status) not in described:
+        return [_violation(Kind.STATUS, operation, "", f"{status} is not described; there are: {_names(described)}")]
+    return [_response(operation, "has a body, where GitHub sends none")] if body else []
+
+
+def _check_error(operation: Operation, status: int, body: bytes) -> list[Violation]:
     try:
         error = json.loads(body)
     except ValueError:

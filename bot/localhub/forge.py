@@ -8,6 +8,7 @@ from bot.localhub.bare import BareRepository, Person
 from bot.localhub.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bot.localhub.clock import Clock
@@ -51,13 +52,20 @@ class Forge:
         user = self.state.account(login)
         return Person(name=user.login, email=user.email, date=self.clock.stamp())
 
-    def emit(self, event: str, payload: Json, *, repo: Repository, app_id: int = 0) -> None:
-        """Queue an event for every App that is installed on the repository and asked for it (or for one App only)."""
-        for installation in self.state.installed(repo):
-            app = self.state.app_of(installation)
-            if app_id in {0, app.id} and wants(app, event):
-                full = {**payload, "installation": {"id": installation.id, "node_id": f"MDIz{installation.id}"}}
-                self.hooks.queue(app, event, full, repository_id=repo.id, installation_id=installation.id)
+    def emit(self, event: str, payload: Callable[[], Json], *, repo: Repository, app_id: int = 0) -> None:
+        """Queue an event for every App that is installed on the repository and asked for it (or for one App only).
+
+        `payload` is called at once, if anybody listens: most of the time that goes into a push is spent on it.
+        """
+        hearing = [
+            (app, installation)
+            for installation in self.state.installed(repo)
+            if (app := self.state.app_of(installation)).webhook_url and app_id in {0, app.id} and wants(app, event)
+        ]
+        body = payload() if hearing else {}
+        for app, installation in hearing:
+            full = {**body, "installation": {"id": installation.id, "node_id": f"MDIz{installation.id}"}}
+            self.hooks.queue(app, event, full, repository_id=repo.id, installation_id=installation.id)
 
 
 ALWAYS = ("installation", "installation_repositories")

@@ -64,8 +64,22 @@ class Hooks:
         return len(self._waiting) + self._in_flight
 
     async def settled(self) -> None:
-        """Wait until nothing is pending (needs `start`)."""
-        await self._idle.wait()
+        """Wait until nothing is pending.
+
+        Raises:
+            RuntimeError: something is pending and `start` was not called, so it would stay.
+            Exception: what the receiver raised, if it is an ASGI application in this process; deliveries have ended.
+        """
+        if not self.pending():
+            return
+        if self._task is None:
+            message = "webhooks are pending, and nothing delivers them (start the hub)"
+            raise RuntimeError(message)
+        idle = asyncio.create_task(self._idle.wait())
+        await asyncio.wait({idle, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        if self._task.done():
+            self._task.result()
 
     def queue(
         self, app: App, event: str, payload: Json, *, repository_id: int | None, installation_id: int | None

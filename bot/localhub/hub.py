@@ -6,7 +6,6 @@ the state has changed and the webhooks are queued. Call them on the thread of th
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,13 +122,14 @@ class LocalHub:
 
     async def stop(self) -> None:
         """Stop serving and delivering; with a state directory, a new hub on it goes on where this one stopped."""
-        await self._hooks.stop()
-        await self._server.stop()
-        if self._store:
-            self._store.close()
-        if self._temporary:
-            shutil.rmtree(self._temporary.name, ignore_errors=True)
-            self._temporary.cleanup()
+        try:
+            await self._hooks.stop()
+        finally:
+            await self._server.stop()
+            if self._store:
+                self._store.close()
+            if self._temporary:
+                self._temporary.cleanup()
 
     # The App.
 

@@ -41,6 +41,7 @@ def kept_key(directory: Path) -> str:
     return file.read_text()
 
 
+@cache
 def public_half(private_key: str) -> str:
     """The PEM of the public key that belongs to a private one."""
     private = serialization.load_pem_private_key(private_key.encode(), password=None)

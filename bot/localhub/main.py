@@ -6,38 +6,45 @@ import asyncio
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 from bot.localhub import keys, seed
 from bot.localhub.hub import LocalHub
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 USAGE, CONFIGURATION = 2, 3
 
 
-def serve(*, port: int = 0, state_dir: Path | None, seed_file: Path | None = None, webhook_url: str = "") -> int:
+def serve(
+    *,
+    port: int = 0,
+    state_dir: str | Path | None = None,
+    seed_file: str | Path | None = None,
+    webhook_url: str | None = None,
+) -> int:
     """Run a hub until it is told to stop; when it listens, print one JSON line that says how to reach and use it.
 
     Args:
         port: on 127.0.0.1; 0 takes a free one, which the line tells.
-        state_dir: where everything is kept, made if missing; None forgets it all at the end.
+        state_dir: where everything is kept, made if missing; None keeps nothing beyond this process.
         seed_file: what to create that is not there yet.
-        webhook_url: where our App's webhooks go; "" keeps what the state directory knows.
+        webhook_url: where our App's webhooks go; None leaves it as the state directory has it.
 
     Returns:
         The process's exit code: 0 stopped as asked, 2 the port is taken, 3 the seed is wrong.
     """
     try:
-        planted = seed.read(seed_file) if seed_file else seed.Seed()
+        planted = seed.read(Path(seed_file)) if seed_file else seed.Seed()
     except seed.SeedInvalid as wrong:
         print(wrong, file=sys.stderr)  # noqa: T201 - the command's own output.
         return CONFIGURATION
-    return asyncio.run(_serve(port, state_dir, planted, webhook_url))
+    if state_dir:
+        return asyncio.run(_serve(port, Path(state_dir), planted, webhook_url or ""))
+    with tempfile.TemporaryDirectory(prefix="localhub-") as passing:
+        return asyncio.run(_serve(port, Path(passing), planted, webhook_url or ""))
 
 
-async def _serve(port: int, state_dir: Path | None, planted: seed.Seed, webhook_url: str) -> int:
+async def _serve(port: int, state_dir: Path, planted: seed.Seed, webhook_url: str) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

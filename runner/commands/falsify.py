@@ -44,7 +44,7 @@ def main(root: str, given: Given) -> int:
     scratch = scratch_directory(os.environ)
     try:
         try:
-            setup_env = _setup(ground, {box.id.suite for box in boxes}, scratch, clean=clean)
+            setup_dirs = _setup(ground, {box.id.suite for box in boxes}, scratch, clean=clean)
         except SetupFailed:
             return EXIT_RED
         return falsify(
@@ -54,21 +54,19 @@ def main(root: str, given: Given) -> int:
             json_path=given.text("json"),
             strict="strict" in given,
             clean_env=clean,
-            setup_env=setup_env,
+            setup_dirs=setup_dirs,
         )
     finally:
         remove_tree(scratch)
 
 
 def _setup(ground: Ground, suites: set[str], scratch: str, *, clean: bool) -> dict[str, str]:
-    """Run the setups, telling of them on standard error; returns what they leave for the boxes."""
+    """Run the setups, telling of them on standard error; returns $SETUP_DIR by suite."""
     executor = ProcessExecutor(run_id="falsify-setup", scratch=scratch, base_env=os.environ, isolate_env=clean)
     try:
-        prepared = run_setups(ground.suite, suites, executor=executor, directory=scratch, emit=_tell, clock=time)
+        return run_setups(ground.suite, suites, executor=executor, directory=scratch, emit=_tell, clock=time)
     finally:
         executor.close()
-    # One environment serves all runs of a falsification; the repository's own setup goes before a sub-suite's.
-    return {"SETUP_DIR": prepared[min(prepared)]} if prepared else {}
 
 
 def _tell(event: Event) -> None:

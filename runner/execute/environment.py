@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+
+from runner.execute.files import remove_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,23 +20,46 @@ SETUP_DIR = "SETUP_DIR"
 
 
 class Places:
-    """Where one attempt's files are: a fresh directory per attempt, with the box's own temporary directory inside."""
+    """Where one attempt's files are: a private directory, with the box's own temporary directory inside.
+
+    A directory is used again when the attempt before left it as it was: making and removing three of them for each box
+    costs more than the box on a journalling file system.
+    """
 
     __slots__ = ("artifacts", "home", "junit", "report", "state", "tmp")
 
     def __init__(self, home: str) -> None:
         self.home = home
         self.tmp = os.path.join(home, "tmp")
-        self.artifacts = f"{home}/artifacts"
-        self.report = f"{home}/report.jsonl"
-        self.junit = f"{home}/junit.xml"
-        self.state = f"{home}/pytest.state"
+        self.artifacts = os.path.join(home, "artifacts")
+        self.report = os.path.join(home, "report.jsonl")
+        self.junit = os.path.join(home, "junit.xml")
+        self.state = os.path.join(home, "pytest.state")
 
     def make(self) -> None:
         """Create the directories. The files are the box's to create."""
-        os.mkdir(self.home, 0o700)
-        os.mkdir(self.tmp, 0o700)
-        os.mkdir(self.artifacts, 0o700)
+        for directory in (self.home, self.tmp, self.artifacts):
+            os.mkdir(directory, 0o700)
+
+    def renew(self) -> bool:
+        """Remove everything that an attempt left. False when a directory is not as it was made: do not use it again."""
+        remove_content(self.home, keep=("tmp", "artifacts"))
+        remove_content(self.tmp)
+        remove_content(self.artifacts)
+        return (
+            all(_is_private(directory) for directory in (self.home, self.tmp, self.artifacts))
+            and len(os.listdir(self.home)) == 2
+            and not os.listdir(self.tmp)
+            and not os.listdir(self.artifacts)
+        )
+
+
+def _is_private(directory: str) -> bool:
+    try:
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    return status.st_mode == stat.S_IFDIR | 0o700 and status.st_uid == os.getuid()
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -40,8 +40,21 @@ def remove_tree(path: str) -> None:
     A box may have taken permissions away from its own directories: they are given back on the way down. Not recursive,
     since a box may nest directories deeper than Python nests calls.
     """
-    directories = [path]
-    for directory in directories:
+    _remove_directories([path])
+
+
+def remove_content(path: str, *, keep: tuple[str, ...] = ()) -> None:
+    """Remove what is in a directory, but not the subdirectories named in `keep`. As `remove_tree` otherwise.
+
+    A `path` that is itself a link is left alone.
+    """
+    if not os.path.islink(path):
+        kept = {os.path.join(path, name) for name in keep}
+        _remove_directories([below for below in _remove_files(path) if below not in kept])
+
+
+def _remove_directories(directories: list[str]) -> None:
+    for directory in directories:  # grows while it is read
         directories.extend(_remove_files(directory))
     for directory in reversed(directories):
         try:

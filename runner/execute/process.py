@@ -110,6 +110,7 @@ class ProcessExecutor:
         self._running: list[_Live] = []
         self._ready: list[Finished | Slow] = []
         self._count = 0
+        self._free: list[Places] = []  # directories that are empty again
         self._poll = select.poll()
         self._inherited = _inheritable()
         self._home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
@@ -120,9 +121,7 @@ class ProcessExecutor:
     def start(self, job: Job) -> None:
         """Start a job; one that cannot be started is finished at once."""
         self._trees.prepare()
-        self._count += 1
-        places = Places(f"{self._scratch}/{self._count}")
-        places.make()
+        places = self._free.pop() if self._free else self._new_places()
         live = _Live(job, places, self._limits)
         directory = os.path.normpath(os.path.join(job.root, job.cwd))
         env = environment_of(job, places, self._base, run_id=self._run_id, own_home=self._own_home)
@@ -154,11 +153,25 @@ class ProcessExecutor:
             self._kill(live, "cancel")
             self._finish(live)
         self._ready.clear()
+        while self._free:
+            remove_tree(self._free.pop().home)
         self._wakeup.close()
         self._trees.release()
         if self._home >= 0:
             os.close(self._home)
             self._home = -1
+
+    def _new_places(self) -> Places:
+        self._count += 1
+        places = Places(f"{self._scratch}/{self._count}")
+        places.make()
+        return places
+
+    def _give_back(self, places: Places) -> None:
+        if places.renew():
+            self._free.append(places)
+        else:
+            remove_tree(places.home)
 
     def _spawn(self, live: _Live, argv: tuple[str, ...], directory: str, env: Mapping[str, str]) -> None:
         out, err = os.pipe(), os.pipe()
@@ -299,13 +312,13 @@ class ProcessExecutor:
             rss_kb=usage.ru_maxrss,
             leaked=[] if live.signalled else leaked,
         )
-        remove_tree(live.places.home)
+        self._give_back(live.places)
         self._ready.append(Finished(live.job, attempt, live.started))
 
     def _refuse(self, live: _Live, why: Unstartable) -> None:
         live.output.write(f"{why.reason}\n".encode())
         live.output.close()
-        remove_tree(live.places.home)
+        self._give_back(live.places)
         attempt = Attempt(
             outcome=why.outcome,
             reason=why.reason,

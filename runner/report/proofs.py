@@ -32,11 +32,14 @@ class Proofs:
         self._terminal = out.isatty()
         self._total = total
         self._answered = 0
+        self._shown = ""
 
     def running(self, boxes: Sequence[str]) -> None:
         """Show what runs now, in the status line."""
-        if self._terminal and boxes:
-            line = f"{self._answered}/{self._total}  {', '.join(boxes)}"[: _columns() - 1]
+        line = f"{self._answered}/{self._total}  {', '.join(boxes)}"
+        if self._terminal and boxes and line != self._shown:
+            self._shown = line
+            line = line[: max(1, _columns() - 1)]
             self._out.write(f"\r\x1b[2K{encodable(line, self._out.encoding)}")
             self._out.flush()
 
@@ -73,7 +76,8 @@ class Proofs:
         self._write(f"{sentence(proofs)} {self._symbols.dot} {seconds:.1f} s")
 
     def _write(self, line: str) -> None:
-        clear = "\r\x1b[2K" if self._terminal else ""
+        clear = "\r\x1b[2K" if self._shown else ""
+        self._shown = ""
         self._out.write(f"{clear}{encodable(line, self._out.encoding)}\n")
         self._out.flush()
 

@@ -1,6 +1,7 @@
 """Reads Markdown pages: their runnable blocks, their links and their headings. Shared by the tests beside it."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 SHELLS = frozenset({"sh", "console", "bash", "shell"})
 
 

@@ -5,13 +5,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, SCRIPTS
 
-SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 THERE = [script for script, entry in SCRIPTS.items() if importlib.util.find_spec(entry.partition(":")[0])]
 
 

@@ -6,11 +6,13 @@ when the world closes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -107,6 +109,24 @@ class World:
             await self.running.settled()
             if not self.hub.pending_deliveries():
                 return
+
+    async def until(self, holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
+        """Wait until something can be seen on GitHub.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+    async def api(self, path: str) -> Any:
+        """What the bot's REST says to whoever sits at its machine."""
+        transport = httpx.ASGITransport(self.running.app, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answer = await client.get(path)
+        answer.raise_for_status()
+        return answer.json()
 
     def repository(
         self, files: Mapping[str, str], *, name: str = REPO, collaborators: Mapping[str, str] | None = None

@@ -19,9 +19,8 @@ from runner.controls import (
     copy_tree,
     import_path,
     imported_from,
-    sabotages_itself,
 )
-from runner.model import Box, BoxId, Control
+from runner.model import Control
 
 
 def control(kind: str, **spec: str) -> Control:
@@ -282,13 +281,3 @@ def test_where_a_module_came_from_is_seen_without_touching_the_box(tree: Path) -
     assert imported_from(str(cache), str(tree), "src/app/calc.py")
     assert not imported_from(str(cache), str(copy), "src/app/calc.py")
     assert not imported_from(str(cache), str(tree), "src/app/cal.py")
-
-
-def test_a_control_that_edits_its_own_box_is_known() -> None:
-    def box(sabotage: Control) -> Box:
-        return Box(
-            id=BoxId("", 1), tier=1, title="x", kind="file", source="b/1.sh", file="boxes/tier-1/1.sh", control=sabotage
-        )
-
-    assert sabotages_itself(box(edit("x", file="./boxes/tier-1/1.sh")))
-    assert not sabotages_itself(box(edit("x", file="app.py")))

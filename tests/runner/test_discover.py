@@ -300,6 +300,14 @@ class TestBase:
         assert (box.network, box.secrets, box.needs, box.env, box.min_asserts) == ((), (), (), {}, 2)
         assert box.unsupported == ""
 
+    @pytest.mark.parametrize("path", [CONFIG, "boxes/tier-1/7_x.sh"])
+    def test_a_change_that_breaks_its_own_metadata_is_refused(self, base: Tree, tree: Tree, path: str) -> None:
+        base.write("boxes/tier-1/7_x.sh", BLOCK)
+        tree.write("boxes/tier-1/7_x.sh", BLOCK)
+        tree.write(path, "# /// box\n# timout = 3\n# ///\ntimout: 3\n")
+        with pytest.raises(BadMetadata, match="unknown key 'timout'"):
+            tree.discover(base=str(base.path))
+
     def test_settings_setup_and_the_hash_are_the_base_s(self, base: Tree, tree: Tree) -> None:
         base.write(CONFIG, "setup: {run: make}\nlimits: {processes: 9}\nsuites: {api: a}\n")
         base.write("a/boxes/tier-1/1_x.sh", "")

@@ -348,11 +348,50 @@ def test_boxes_without_control_are_counted_and_not_let_pass_strictly(repo: Path)
     assert "2 boxes, 1 proved able to fail: 1 without control" in said
 
 
-def test_a_control_that_breaks_the_box_itself_shows_nothing(repo: Path) -> None:
+ITSELF = {"file": "boxes/21.sh", "find": "true", "replace": "false"}
+PATCH_ITSELF = "--- a/boxes/21.sh\n+++ b/boxes/21.sh\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-true\n+false\n"
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        pytest.param(edit(ADDS_UP, **ITSELF), id="edit"),
+        pytest.param(Control(kind="patch", spec={"file": "p.patch"}, expect=ADDS_UP, where="x:1"), id="patch"),
+    ],
+)
+def test_a_control_that_breaks_the_box_itself_shows_nothing(repo: Path, control: Control) -> None:
     (repo / "boxes").mkdir()
     (repo / "boxes" / "21.sh").write_text("#!/bin/sh\ntrue\n")
-    own = box(control=edit(ADDS_UP, file="boxes/21.sh", find="true", replace="false"), kind="file", file="boxes/21.sh")
-    assert only(repo, own)[0] == "unproven"
+    (repo / "p.patch").write_text(PATCH_ITSELF)
+    own = box(control=control, kind="file", file="boxes/21.sh")
+    assert only(repo, own) == (
+        "unproven",
+        "the control edits the box itself, which shows nothing about what it checks",
+    )
+
+
+def test_each_suite_gets_its_own_setup(repo: Path) -> None:
+    check = 'test "$SETUP_DIR" = /prepared/api && ' + CHECK
+    boxes = [box(check, edit(ADDS_UP), id=BoxId("api", 1)), box(CHECK, edit(ADDS_UP), number=1)]
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    suite = Suite(root=str(repo), boxes=boxes, roots={"": ".", "api": "."})
+    dirs = {"": "/prepared/own", "api": "/prepared/api"}
+    assert main(suite, boxes, jobs=2, out=out, setup_dirs=dirs) == 0
+
+
+DOCUMENTED = (Path(__file__).parents[2] / "docs/reference/falsify.md").read_text()
+
+
+def test_every_answer_and_every_field_is_documented(repo: Path) -> None:
+    assert [a.value for a in Answer if f"| `{a.value}` |" not in DOCUMENTED] == []
+    run(repo, box(CHECK, edit(ADDS_UP)))
+    written = json.loads((repo.parent / "falsify.json").read_text())
+    shown = json.loads(DOCUMENTED.partition("```json\n")[2].partition("```")[0])
+    assert (list(shown), list(shown["boxes"][0]), list(shown["summary"])) == (
+        list(written),
+        list(written["boxes"][0]),
+        list(written["summary"]),
+    )
 
 
 @pytest.mark.parametrize("kind", ["fault", "target"])

@@ -553,6 +553,29 @@ def test_what_a_box_leaves_in_its_temporary_directory_is_removed(lab: Lab) -> No
     assert Path("/etc").exists()
 
 
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        pytest.param("touch $BOX_TMP/a $BOX_ARTIFACTS/b $BOX_REPORT; mkdir -p $BOX_TMP/c/d", id="files"),
+        pytest.param("chmod 755 $BOX_TMP; touch $BOX_TMP/a", id="another-mode"),
+        pytest.param("rm -r $BOX_TMP; ln -s $PWD $BOX_TMP", id="a-link-in-its-place"),
+        pytest.param("rm -r $BOX_ARTIFACTS; touch $BOX_ARTIFACTS", id="a-file-in-its-place"),
+        pytest.param("chmod 0 ${BOX_TMP%/*}", id="no-way-in"),
+    ],
+)
+def test_the_next_box_finds_nothing_of_the_one_before(lab: Lab, leaves: str) -> None:
+    (lab.root / "precious").write_text("the repository's")
+    executor = lab.executor()
+    executor.start(Job(box=box(1, run=leaves), root=str(lab.root)))
+    finish(executor)
+    looks = "cd $BOX_TMP/..; find . | sort; stat -c %a tmp artifacts; test ! -L tmp"
+    executor.start(Job(box=box(2, run=looks), root=str(lab.root)))
+    second = finish(executor)
+
+    assert (second.outcome, second.output) == (Verdict.PASSED, ".\n./artifacts\n./tmp\n700\n700\n")
+    assert (lab.root / "precious").exists()
+
+
 def test_other_children_of_this_process_are_left_alone(lab: Lab, tmp_path: Path) -> None:
     pid = os.posix_spawn("/bin/sleep", ["sleep", "99"], os.environ)
     try:

@@ -180,6 +180,13 @@ def test_no_stream_makes_the_reader_raise(stream: bytes) -> None:
     judge(Evidence(exit_code=0, tap=tap(stream)))
 
 
+def test_the_rest_of_a_long_line_is_no_line_of_its_own() -> None:  # clause P-24
+    reader = TapReader()
+    for piece in (b"x" * 9000, b"not ok inside\n", b"not ok outside\n"):
+        reader.feed(piece)
+    assert [failure.id for failure in reader.close().failures] == ["outside"]
+
+
 def test_the_reader_holds_neither_long_lines_nor_all_failures() -> None:  # clause P-52
     reader = TapReader()
     for _ in range(64):

@@ -87,6 +87,13 @@ def test_a_tier_that_was_not_reached_is_not_called_red() -> None:
     assert "tier 2 did not run\n" in text
 
 
+def test_a_box_that_did_not_run_to_its_end_has_one_line() -> None:
+    red = {"green": False, "reason": "interrupted", "output": "half a sentence"}
+    for verdict, word in ((Verdict.CANCELLED, "cancelled  0.31s"), (Verdict.BLOCKED, "blocked")):
+        lines = report([*red_run()[:1], finished(21, verdict=verdict, **red)]).splitlines()
+        assert lines[1:3] == [f"○ 21 Box 21  {word}", "the run did not finish"]
+
+
 def test_closing_after_the_end_says_nothing_more() -> None:
     assert report([*red_run()]).count("4 boxes:") == 1
 

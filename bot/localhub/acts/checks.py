@@ -135,13 +135,17 @@ def bot_login(app: App) -> str:
 def _emit_run(
     forge: Forge, repo: Repository, run: CheckRun, action: str, by: str, *, owner_only: bool = False, **more: Json
 ) -> None:
-    shown = checks.run_event(forge, repo, run)
-    payload = {"action": action, "check_run": shown, **more, **_where(forge, repo, by)}
-    forge.emit("check_run", payload, repo=repo, app_id=shown["app"]["id"] if owner_only else 0)
+    def payload() -> Json:
+        return {"action": action, "check_run": checks.run_event(forge, repo, run), **more, **_where(forge, repo, by)}
+
+    suite = forge.state.suites.get(run.suite_id)
+    forge.emit("check_run", payload, repo=repo, app_id=suite.app_id if suite and owner_only else 0)
 
 
 def _emit_suite(forge: Forge, repo: Repository, suite: CheckSuite, action: str, by: str) -> None:
-    payload = {"action": action, "check_suite": checks.suite_event(forge, repo, suite), **_where(forge, repo, by)}
+    def payload() -> Json:
+        return {"action": action, "check_suite": checks.suite_event(forge, repo, suite), **_where(forge, repo, by)}
+
     forge.emit("check_suite", payload, repo=repo, app_id=0 if action == "completed" else suite.app_id)
 
 

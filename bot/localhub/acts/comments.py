@@ -66,12 +66,15 @@ def react(forge: Forge, subject: str, subject_id: int, content: str, by: str) ->
 def _emit(forge: Forge, repo: Repository, comment: Comment, action: str, by: str, **more: Json) -> None:
     issue = forge.state.issue(repo, comment.number)
     assert issue, "a comment belongs to an issue"
-    payload = {
-        "action": action,
-        **more,
-        "issue": issues.issue(forge, repo, issue),
-        "comment": issues.comment(forge, repo, comment),
-        "repository": repositories.repository(forge, repo),
-        "sender": people.by_login(forge, by),
-    }
+
+    def payload() -> Json:
+        return {
+            "action": action,
+            **more,
+            "issue": issues.issue(forge, repo, issue),
+            "comment": issues.comment(forge, repo, comment),
+            "repository": repositories.repository(forge, repo),
+            "sender": people.by_login(forge, by),
+        }
+
     forge.emit("issue_comment", payload, repo=repo)

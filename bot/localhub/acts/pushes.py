@@ -51,10 +51,10 @@ def _pushed(forge: Forge, repo: Repository, move: Move, by: str) -> None:
     name = ref.split("/", 2)[2]
     if old == ZERO:
         facts = {"ref": name, "master_branch": repo.default_branch, "description": repo.description or None}
-        forge.emit("create", {**facts, **kind, **sender}, repo=repo)
+        forge.emit("create", lambda: {**facts, **kind, **sender}, repo=repo)
     if new == ZERO:
-        forge.emit("delete", {"ref": name, **kind, **sender}, repo=repo)
-    forge.emit("push", push_payload(forge, repo, move, by), repo=repo)
+        forge.emit("delete", lambda: {"ref": name, **kind, **sender}, repo=repo)
+    forge.emit("push", lambda: push_payload(forge, repo, move, by), repo=repo)
     if ref.startswith(BRANCH):
         if new != ZERO:
             checks.request_suites(forge, repo, head_sha=new, branch=name, before=old, by=by)
@@ -150,12 +150,15 @@ def merged(forge: Forge, pull: PullRequest, merge_sha: str, by: str) -> PullRequ
 def emit(forge: Forge, pull: PullRequest, action: str, by: str, **more: object) -> None:
     """Send a `pull_request` event."""
     base = pulls.base_repository(forge, pull)
-    payload = {
-        "action": action,
-        "number": pull.number,
-        "pull_request": pulls.full(forge, pull),
-        **more,
-        "repository": repositories.repository(forge, base),
-        "sender": people.by_login(forge, by),
-    }
+
+    def payload() -> Json:
+        return {
+            "action": action,
+            "number": pull.number,
+            "pull_request": pulls.full(forge, pull),
+            **more,
+            "repository": repositories.repository(forge, base),
+            "sender": people.by_login(forge, by),
+        }
+
     forge.emit("pull_request", payload, repo=base)

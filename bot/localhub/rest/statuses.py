@@ -50,7 +50,7 @@ def create(call: Call) -> Reply:
             created_at=call.forge.clock.stamp(),
         )
     )
-    call.forge.emit("status", _event(call, row), repo=call.repo)
+    call.forge.emit("status", lambda: _event(call, row), repo=call.repo)
     return Reply(status=201, body=checks.status(call.forge, call.repo, row))
 
 

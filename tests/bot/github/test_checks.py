@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -98,6 +99,17 @@ async def test_annotations_go_out_by_fifties_and_the_conclusion_with_the_last(co
     assert len(await titles(connected, check_id)) == 120
 
 
+async def test_a_check_that_is_still_filling_up_is_not_concluded(connected: Connected) -> None:
+    sha = connected.head
+    check_id = await ensure(connected, sha)
+    connected.hub.faults.next("PATCH", "/check-runs/", status=0)
+    connected.hub.faults.next("PATCH", "/check-runs/", status=502, times=3)
+    with pytest.raises(GitHubUnavailable):
+        await update_check(connected.gh, REPO, check_id, replace(GREEN, annotations=notes(70)), sent_annotations=0)
+    (run,) = connected.hub.check_runs(REPO, sha)
+    assert (run.status, run.conclusion, len(run.annotations)) == ("queued", None, 50)
+
+
 async def test_only_new_annotations_are_sent(connected: Connected) -> None:
     check_id = await ensure(connected, connected.head)
     running = replace(QUEUED, status="in_progress", annotations=notes(2))
@@ -136,8 +148,10 @@ async def titles(at: Connected, check_id: int) -> list[str]:
 
 
 async def test_times_are_written_as_github_writes_them(connected: Connected) -> None:
-    check_id = await ensure(connected, connected.head, check=GREEN)
+    check_id = await ensure(connected, connected.head)
+    began = connected.hub.clock.now() - timedelta(minutes=5)
+    await update_check(connected.gh, REPO, check_id, GREEN, sent_annotations=0, started_at=began)
     said = (await connected.gh.get(f"/repos/{REPO}/check-runs/{check_id}")).json
-    now = connected.hub.clock.now()
-    assert timestamp(now)[:10] == said["started_at"][:10] == said["completed_at"][:10]
-    assert said["completed_at"].endswith("Z")
+    assert said["started_at"] == timestamp(began)
+    assert timestamp(began) < said["completed_at"] <= timestamp(connected.hub.clock.now())
+    assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 678, timezone(timedelta(hours=2)))) == "2026-01-02T01:04:05Z"

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.github import git
 from bot.github.errors import CommitNotFound, GitFailed, GitHubUnavailable, NotFound
 from bot.github.git import Conflict, Entry, Merged, Mirror, sha_of
 from tests.bot.github.repositories import Repository
@@ -227,11 +233,11 @@ async def test_kept_commits_survive_compaction_and_forgotten_ones_are_let_go(
     kept = origin.commit({"a": "1"})
     gone = origin.commit({"a": "2"}, on="topic")
     await mirror.fetch([kept, gone])
+    assert await mirror.kept() == tuple(sorted((kept, gone)))
     await mirror.forget([gone])
     await mirror.compact()
     assert await mirror.read(kept, "a") == b"1"
-    refs = {line.split()[1] for line in (mirror.path / "packed-refs").read_text().splitlines()[1:]}
-    assert refs == {f"refs/interlock/{kept}"}
+    assert await mirror.kept() == (kept,)
 
 
 async def test_entries_say_what_they_are(origin: Repository, mirror: Mirror) -> None:
@@ -248,3 +254,80 @@ async def test_entries_say_what_they_are(origin: Repository, mirror: Mirror) -> 
 
 def test_a_missing_commit_is_a_kind_of_not_found() -> None:
     assert issubclass(CommitNotFound, NotFound)
+
+
+async def test_what_a_killed_git_left_behind_does_not_block_a_commit(origin: Repository, mirror: Mirror) -> None:
+    first = origin.commit({"a": "1"})
+    await mirror.fetch([first])
+    second = origin.commit({"a": "2"})
+    left = [
+        mirror.path / name for name in (f"refs/interlock/{second}.lock", "packed-refs.lock", "objects/pack/tmp_pack_x")
+    ]
+    for path in left:
+        path.touch()
+    restarted = Mirror(mirror.path, origin.url)
+    await restarted.fetch([second])
+    assert await restarted.read(second, "a") == b"2"
+    assert not any(path.exists() for path in left)
+
+
+def orphan_with_lock(mirror: Path) -> subprocess.Popen[bytes]:
+    """A process that inherited the lock from a bot that is gone."""
+    holder = os.open(mirror / "interlock.flock", os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        return subprocess.Popen(["sleep", "1000"], pass_fds=[holder])
+    finally:
+        os.close(holder)
+
+
+async def test_a_mirror_whose_creation_was_cut_short_is_finished(origin: Repository, mirror: Mirror) -> None:
+    sha = origin.commit({"a": "1"})
+    mirror.path.mkdir()
+    (mirror.path / "HEAD").write_text("ref: refs/heads/main\n")
+    (mirror.path / "config.lock").touch()
+    await mirror.fetch([sha])
+    assert await mirror.read(sha, "a") == b"1"
+
+
+async def test_a_git_that_outlived_its_bot_is_waited_for(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = origin.commit({"a": "1"})
+    await mirror.fetch([first])
+    second = origin.commit({"a": "2"})
+    orphan = orphan_with_lock(mirror.path)
+    monkeypatch.setattr(git, "FETCH_SECONDS", 0.2)
+    with pytest.raises(GitFailed, match="another git has been at work in mirror"):
+        await Mirror(mirror.path, origin.url).fetch([second])
+    orphan.kill()
+    orphan.wait()
+    monkeypatch.undo()
+    await Mirror(mirror.path, origin.url).fetch([second])
+
+
+async def test_git_inherits_the_lock_that_it_works_under(
+    origin: Repository, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    script = f'#!/bin/sh\n[ "$1" = fetch ] && readlink /proc/$$/fd/* > {tmp_path}/open\nexec {real} "$@"\n'
+    (tmp_path / "bin/git").write_text(script)
+    (tmp_path / "bin/git").chmod(0o755)
+    sha = origin.commit({"a": "1"})
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    await mirror.fetch([sha])
+    assert str(mirror.path / "interlock.flock") in (tmp_path / "open").read_text().splitlines()
+
+
+async def test_many_may_fetch_and_merge_at_the_same_time(origin: Repository, mirror: Mirror) -> None:
+    origin.commit({"a": "1\n", "b": "1\n"})
+    head = origin.commit({"a": "2\n"}, on="topic")
+    origin.checkout("main")
+    base = origin.commit({"b": "2\n"})
+
+    async def once() -> Merged | Conflict:
+        await mirror.fetch([base, head])
+        return await mirror.merge(base, head)
+
+    assert len(set(await asyncio.gather(*(once() for _ in range(4))))) == 1

@@ -1,4 +1,4 @@
-"""A hub in the test's own loop. Every exchange with it and every webhook it sends is held against GitHub's description."""
+"""A hub in the test's own loop; every exchange with it and every webhook is held against GitHub's description."""
 
 from __future__ import annotations
 

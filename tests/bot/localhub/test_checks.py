@@ -11,7 +11,7 @@ from bot.localhub.clock import Clock
 from bot.localhub.hub import LocalHub
 from bot.localhub.rest.checks import CONCLUSIONS
 from bot.localhub.rest.statuses import MOST
-from tests.bot.localhub.clients import Receiver, as_installation, as_user, client, app_jwt, pull_request
+from tests.bot.localhub.clients import Receiver, app_jwt, as_installation, as_user, client, pull_request
 
 RUNS = "/repos/octo/app/check-runs"
 NOTE = {"path": "src/new.py", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "no"}
@@ -61,11 +61,11 @@ async def test_annotations_are_appended(hub: LocalHub) -> None:
         pytest.param(output(annotations=[NOTE] * 51), "no more than 50 items", id="51-annotations"),
         pytest.param(output(summary="x" * 65536), "only 65535 characters", id="long-summary"),
         pytest.param(output(text="x" * 65536), "only 65535 characters", id="long-text"),
-        pytest.param({"output": {"title": "t"}}, "\"summary\" wasn't supplied", id="no-summary"),
-        pytest.param({"status": "completed"}, "\"conclusion\" wasn't supplied", id="no-conclusion"),
+        pytest.param({"output": {"title": "t"}}, '"summary" wasn\'t supplied', id="no-summary"),
+        pytest.param({"status": "completed"}, '"conclusion" wasn\'t supplied', id="no-conclusion"),
         pytest.param({"conclusion": "green"}, "is not a member of", id="unknown-conclusion"),
         pytest.param({"status": "done"}, "is not a member of", id="unknown-status"),
-        pytest.param({"name": None}, "\"name\" wasn't supplied", id="no-name"),
+        pytest.param({"name": None}, '"name" wasn\'t supplied', id="no-name"),
         pytest.param({"started_at": "yesterday"}, "not a valid date-time", id="no-timestamp"),
         pytest.param(
             {"actions": [{"label": "l", "description": "d", "identifier": "i"}] * 4}, "no more than 3", id="4-actions"

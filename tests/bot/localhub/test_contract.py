@@ -256,6 +256,19 @@ def test_a_body_where_github_sends_none_is_reported() -> None:
     assert violation.message == "has a body, where GitHub sends none"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/repos/o/r/pulls/7/merge", 404, id="described-without-a-body"),
+        pytest.param("PUT", "/repos/o/r/contents/a.py", 409, id="described-as-one-of-two-that-are-alike"),
+        pytest.param("POST", "/repos/o/r/git/blobs", 422, id="the-other-such"),
+    ],
+)
+def test_githubs_usual_error_passes_where_it_is_described_badly(method: str, path: str, status: int) -> None:
+    usual = {"message": "No", "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+    assert CONTRACT.check_response(method, path, status, json.dumps(usual).encode()) == []
+
+
 def test_custom_media_types_are_not_judged_but_html_is() -> None:
     path = "/repos/o/r/pulls/7"
     assert CONTRACT.check_response("GET", path, 200, b"diff", content_type="application/vnd.github.diff") == []

@@ -1,0 +1,69 @@
+"""Who may have code run, and what everybody else is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.world import World, box
+from tests.scenarios.test_pull_request import BOXES
+
+SPIES = {"boxes/tier-1/1_readme.sh": box('env > "$BOX_ARTIFACTS/env"; env; exit 1', title="Spies")}
+
+
+async def test_a_fork_runs_nothing_and_is_never_green(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    world.repository(BOXES)
+    world.hub.fork("octo/app", "stranger")
+    world.hub.commit("stranger/app", "topic", {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}, "Try", "stranger")
+    pull = world.hub.open_pull_request("octo/app", "topic", "main", "Try", "stranger", head_repo="stranger/app")
+    await world.settle()
+    [check] = world.hub.check_runs("octo/app", pull.head_sha)
+    assert (check.name, check.conclusion) == ("Interlock", "action_required")
+    assert not proof.exists()
+
+
+async def test_an_author_without_write_runs_nothing(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    world.repository({**BOXES, "boxes/tier-1/9_proof.sh": box(f"touch {proof}")})
+    world.hub.commit("octo/app", "topic", {"x": "y"}, "By a writer", "mona")
+    await world.settle()
+    proof.unlink()  # the default branch ran
+    pull = world.hub.open_pull_request("octo/app", "topic", "main", "Proposed by a reader", "eve")
+    await world.settle()
+    [check] = world.hub.check_runs("octo/app", pull.head_sha)
+    assert check.conclusion == "action_required"
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("permission", ["write", "maintain", "admin"])
+async def test_whoever_may_push_may_run(world: World, permission: str) -> None:
+    world.repository(BOXES, collaborators={"mona": permission})
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+async def test_a_box_sees_no_secret_of_the_bot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLOCK_WEBHOOK_SECRET", "canary-in-the-environment")
+    world.repository(BOXES)
+    pr = await world.open_pull_request(SPIES)
+    await world.settle()
+    seen = pr.check("Interlock / tier 1").text or ""
+    assert "BOX_ID=1" in seen
+    for secret in ("canary-in-the-environment", world.hub.webhook_secret, "ghs_", "PRIVATE KEY"):
+        assert secret not in seen
+    names = {line.partition("=")[0] for line in seen.splitlines() if "=" in line}
+    unexpected = {name for name in names if name.isupper() and not name.startswith(("BOX_", "INTERLOCK"))}
+    assert unexpected <= {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PWD", "SHLVL", "OLDPWD", "_"}
+
+
+async def test_the_token_for_git_is_left_nowhere(world: World) -> None:
+    world.repository(BOXES)
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    for path in world.data_dir.rglob("*"):
+        if path.is_file():
+            assert b"ghs_" not in path.read_bytes(), path
