@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group
@@ -158,5 +159,6 @@ def verdict(outcome: Outcome) -> str:
 
 
 def shown_comment(outcome: Outcome) -> str:
-    """The comment as people read it: without the hidden first line."""
-    return "\n".join(line for line in outcome.comment.splitlines() if not line.startswith("<!--")).strip()
+    """The comment as people read it: without the hidden first line, and links by their names alone."""
+    shown = "\n".join(line for line in outcome.comment.splitlines() if not line.startswith("<!--")).strip()
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", shown)
