@@ -51,10 +51,7 @@ def _telling(*, as_json: bool) -> Telling:
 
 async def _play(story: tuple[Step, ...], telling: Telling, *, keep: bool) -> Outcome:
     """Play the steps in order until one does not happen, then clear the stage."""
-    task = asyncio.current_task()
-    assert task
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    _end_on_signals()
     began = monotonic()
     steps: list[StepOutcome] = []
     telling.begin(total=len(story) + (not keep))
@@ -74,6 +71,19 @@ async def _play(story: tuple[Step, ...], telling: Telling, *, keep: bool) -> Out
     outcome = Outcome(steps=tuple(steps), seconds=monotonic() - began, where=where, comment=comment)
     telling.end(outcome)
     return outcome
+
+
+def _end_on_signals() -> None:
+    """The first signal ends the story; more of them must not disturb the clearing."""
+    task = asyncio.current_task()
+    assert task
+
+    def end() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end)
 
 
 async def _play_step(step: Step, stage: Stage) -> StepOutcome:

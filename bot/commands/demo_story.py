@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,8 @@ class Step:
 
 async def stand_in(stage: Stage) -> Seen:
     """GitHub, on loopback."""
+    if shutil.which("git") is None:
+        raise DidNotHappen("git is not installed, and everything here is about a git repository; install it first")
     ready = await stage.start_hub()
     facts = {"url": stage.hub_url, "app_id": ready["app_id"], "installation_id": ready["installation_id"]}
     return Seen((f"{stage.hub_url} answers like api.github.com, and serves git",), facts)
