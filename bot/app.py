@@ -111,10 +111,13 @@ class Bot:
 
     async def settled(self) -> None:
         """Wait until nothing that was taken in is left to do."""
-        while self.dispatch.busy or await self.ctx.inbox.count_open() or await self.ctx.runs.count_open():
+        while self.dispatch.busy or await self.ctx.engine.unfinished() or await self._open():
             await self.dispatch.idle()
             await self.ctx.engine.idle()
             await asyncio.sleep(0.01)
+
+    async def _open(self) -> int:
+        return await self.ctx.inbox.count_open() + await self.ctx.runs.count_open()
 
     async def drain(self) -> bool:
         """Let what runs end, for as long as the settings allow; what does not will resume at the next start."""

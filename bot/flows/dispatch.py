@@ -24,6 +24,9 @@ CLOSE_AFTER = 0.25
 """Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
 
 
+FLOWS_PER_DELIVERY = 5
+
+
 class Dispatch:
     """Starts a flow for each delivery that asks for something; the others are closed with their reason."""
 
@@ -68,7 +71,7 @@ class Dispatch:
     async def sweep(self) -> None:
         """Start flows for open deliveries and open runs. Starting one that exists changes nothing."""
         for delivery in await self._ctx.inbox.open():
-            await self._start(delivery)
+            await self._start_again(delivery)
         for run in await self._ctx.runs.all_open():
             status = await self._ctx.engine.status(run.id)
             if status == "ERROR":
@@ -112,6 +115,18 @@ class Dispatch:
     def _rest(self) -> None:
         if self._queue.empty() and not self._ignored:
             self._idle.set()
+
+    async def _start_again(self, delivery: Delivery) -> None:
+        """Start a delivery's flow; after one that failed (a bug: outages are waited for) another, but not for ever."""
+        for attempt in range(1, FLOWS_PER_DELIVERY + 1):
+            flow_id = delivery.id if attempt == 1 else f"{delivery.id}~{attempt}"
+            status = await self._ctx.engine.status(flow_id)
+            if status is None:
+                await self._ctx.engine.start(on_delivery.NAME, flow_id, delivery.id)
+            if status != "ERROR":
+                return
+        log.error("delivery_given_up", delivery=delivery.id)
+        await self._ctx.inbox.close([(delivery.id, "given up: its flow failed every time; see the log")])
 
     async def _start(self, delivery: Delivery) -> None:
         await self._ctx.engine.start(on_delivery.NAME, delivery.id, delivery.id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store.models import metadata
 
@@ -29,15 +29,23 @@ async def open_database(url: str) -> AsyncEngine:
     engine = create_async_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
-    async with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            found = (await connection.execute(sa.text("PRAGMA user_version"))).scalar_one()
-            if found > SCHEMA_VERSION:
-                message = f"the database has schema {found}, this version knows {SCHEMA_VERSION}: upgrade interlock"
-                raise DatabaseUnusable(message)
-            await connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-        await connection.run_sync(metadata.create_all)
+    try:
+        async with engine.begin() as connection:
+            await _prepare(connection)
+    except BaseException:
+        await engine.dispose()
+        raise
     return engine
+
+
+async def _prepare(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "sqlite":
+        found = (await connection.execute(sa.text("PRAGMA user_version"))).scalar_one()
+        if found > SCHEMA_VERSION:
+            message = f"the database has schema {found}, this version knows {SCHEMA_VERSION}: upgrade interlock"
+            raise DatabaseUnusable(message)
+        await connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+    await connection.run_sync(metadata.create_all)
 
 
 def open_writer(url: str) -> sa.Engine:

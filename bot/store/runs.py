@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store.models import checks, comments, runs
@@ -23,6 +24,8 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
 
+
+_NUMBER_TRIES = 10
 
 OPEN = (RunState.QUEUED, RunState.RUNNING)
 
@@ -77,15 +80,22 @@ class RunStore:
 
     async def create(self, run_id: str, *, now: datetime, **facts: Any) -> Run:
         """Insert a queued run, or return the one that has this id already."""
-        async with self._engine.begin() as connection:
-            existing = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).first()
-            if existing is not None:
-                return _run(existing)
-            last = (await connection.execute(sa.select(sa.func.max(runs.c.number)))).scalar()
-            values = {"id": run_id, "number": (last or 0) + 1, "state": RunState.QUEUED, "created_at": now, **facts}
-            await connection.execute(sa.insert(runs).values(**values))
-            row = (await connection.execute(sa.select(runs).where(runs.c.id == run_id))).one()
-        return _run(row)
+        # One statement takes the next number and the row's place: two flows that begin at once get two numbers.
+        following = sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0) + 1).scalar_subquery()
+        values = {"id": run_id, "number": following, "state": RunState.QUEUED, "created_at": now, **facts}
+        for attempt in range(_NUMBER_TRIES):
+            if (known := await self.get(run_id)) is not None:
+                return known
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(sa.insert(runs).values(**values))
+                break
+            except IntegrityError:  # somebody else took the id, or (not on SQLite) the number
+                if attempt == _NUMBER_TRIES - 1:
+                    raise
+        found = await self.get(run_id)
+        assert found is not None, run_id
+        return found
 
     async def get(self, run_id: str) -> Run | None:
         """A run by id."""

@@ -6,6 +6,7 @@ import sys
 from itertools import groupby
 
 from runner.commands.ground import Ground, selected
+from runner.errors import UserError
 from runner.options import Option
 from runner.verdict import EXIT_GREEN
 
@@ -28,20 +29,31 @@ OPTIONS = (
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
-    ground = Ground(root, base=given.text("base"))
-    boxes = sorted(selected(ground, given.words), key=lambda box: (box.tier, box.id))
+    try:
+        ground = Ground(root, base=given.text("base"))
+        chosen = selected(ground, given.words) if ground.suite.boxes or given.words else ()
+    except UserError as error:
+        if "json" in given:
+            _write({"schema": SCHEMA, "boxes": [], "errors": [mistake(error)]})
+        raise
+    boxes = sorted(chosen, key=lambda box: (box.tier, box.id))
     if "json" in given:
-        import json
-
-        document = {
-            "schema": SCHEMA,
-            "config_hash": ground.suite.config_hash,
-            "boxes": [described(box) for box in boxes],
-        }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        hashed = ground.suite.config_hash
+        _write({"schema": SCHEMA, "config_hash": hashed, "boxes": [described(box) for box in boxes], "errors": []})
     else:
         sys.stdout.write("".join(f"{line}\n" for line in lines(boxes)))
     return EXIT_GREEN
+
+
+def mistake(error: UserError) -> dict[str, object]:
+    """What the repository's owner can mend, as JSON."""
+    return {"message": error.message, "file": error.file, "line": error.line, "hint": error.hint}
+
+
+def _write(document: dict[str, object]) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
 def lines(boxes: Sequence[Box]) -> list[str]:

@@ -139,8 +139,8 @@ async def test_an_edited_comment_is_not_a_command(world: World) -> None:
 
 
 async def test_cancel_ends_the_run_and_its_processes(world: World) -> None:
-    world.repository({"boxes/tier-1/1_waits.sh": box("sleep 300", title="Waits", timeout='"10m"')})
-    pr = await world.open_pull_request({"x": "y"})
+    world.repository({"boxes/tier-1/1_waits.sh": box("exit 0", title="Waits")})
+    pr = await world.open_pull_request({"boxes/tier-1/1_waits.sh": box("sleep 50", title="Waits")})
     await world.until(lambda: "in_progress" in {run.status for run in pr.checks().values()})
     pr.say("/boxes cancel")
     await world.settle()

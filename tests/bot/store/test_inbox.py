@@ -121,3 +121,10 @@ async def test_a_run_that_ended_is_not_open(database: AsyncEngine) -> None:
     await store.update("r1", state=RunState.FINISHED, conclusion="success")
     assert await store.open_of(2, 3) == []
     assert await store.count_open() == 0
+
+
+async def test_runs_made_at_the_same_time_get_numbers_of_their_own(database: AsyncEngine) -> None:
+    store = RunStore(database)
+    made = await asyncio.gather(*(store.create(f"r{n % 5}", now=NOW, **FACTS) for n in range(20)))
+    assert {run.number for run in made} == {1, 2, 3, 4, 5}
+    assert len({run.id: run.number for run in made}) == 5
