@@ -181,3 +181,8 @@ def test_setup_tiers_and_warnings_are_remembered() -> None:
     assert (setup.run, setup.reason, setup.seconds) == ("make deps", "exit code 2", 3.0)
     assert progress.tier_seconds == {1: 4.0}
     assert progress.warnings == ("no bubblewrap",)
+
+
+def test_a_late_start_does_not_undo_a_verdict() -> None:
+    (box,) = Progress.of([run_started(21), finished(21), started(21, attempt=2)]).boxes
+    assert (box.phase, box.green) == (Phase.FINISHED, True)
