@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 SCHEMA = "runner.history/1"
 KEPT = 20  # durations of a box
 
-# A run in which the box got no verdict of its own says nothing about it.
-_UNHEARD = frozenset({Verdict.BLOCKED, Verdict.CANCELLED})
 # How long a box takes is learned only from attempts that did its work or filled its time.
 _TIMED = frozenset({Verdict.PASSED, Verdict.FLAKY, Verdict.FAILED, Verdict.TIMED_OUT})
 
@@ -65,13 +63,11 @@ class History:
         return {box_id: _median(past.seconds) for box_id, past in self._boxes.items() if past.seconds}
 
     def failed(self) -> set[BoxId]:
-        """The boxes whose last verdict was not green. Blocked and cancelled are not verdicts about the box."""
+        """The boxes whose last verdict was not green: those that are red, and those that a red one held back."""
         return {box_id for box_id, past in self._boxes.items() if past.red}
 
     def record(self, event: BoxFinished) -> None:
         """Take note of a finished box."""
-        if event.verdict in _UNHEARD:
-            return
         known = self._boxes.get(event.box)
         seconds = known.seconds if known else []
         if event.verdict in _TIMED:
