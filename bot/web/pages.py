@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -12,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from bot.domain.progress import BoxState, Progress
+from bot.domain.progress import NOT_EXECUTED, BoxState, Progress
 from bot.domain.report import RunState as Shown
 from bot.flows import record
 from bot.flows.context import Context
 from bot.store.runs import OPEN, Run, RunState
 from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
+from runner.events import BoxFinished
+from runner.model import BoxId
 
 EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
 """States of runs that ended before every box had its verdict."""
@@ -97,10 +100,12 @@ class Pages:
         )
 
     async def api_run(self, request: Request) -> Response:
-        """One run with its boxes as JSON."""
+        """One run with its boxes as JSON. `runners`: how many processes worked on it, one more for each crash."""
         run = await self._find(request)
-        boxes = [_box(state) for state in self._progress(run).boxes]
-        return JSONResponse({"schema": "interlock.run/1", **_plain(run), "boxes": boxes})
+        verdicts = self._verdicts(run)
+        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in self._progress(run).boxes]
+        runners = len(self._ctx.files(run).records())
+        return JSONResponse({"schema": "interlock.run/1", **_plain(run), "runners": runners, "boxes": boxes})
 
     async def _find(self, request: Request) -> Run:
         number = int(request.path_params["number"])
@@ -110,6 +115,11 @@ class Pages:
         if run is None:
             raise HTTPException(404, f"there is no run {number}")
         return run
+
+    def _verdicts(self, run: Run) -> Counter[BoxId]:
+        """How often each box got a verdict by running in this run; more than once only if a crash made it run again."""
+        events = self._ctx.files(run).events()
+        return Counter(e.box for e in events if isinstance(e, BoxFinished) and e.verdict not in NOT_EXECUTED)
 
     def _progress(self, run: Run) -> Progress:
         return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))

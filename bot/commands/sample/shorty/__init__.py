@@ -1,0 +1,1 @@
+"""shorty makes long addresses short."""
