@@ -6,6 +6,7 @@ installed Interlock must never answer in its place; every box that imports this 
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import os
@@ -17,12 +18,14 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from time import monotonic
+from typing import Any, NamedTuple, Self
 
 import httpx
 
 _spec = importlib.util.spec_from_file_location("box", os.environ["BOX_LIB_PY"])
-assert _spec and _spec.loader
+assert _spec
+assert _spec.loader
 box = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(box)
 
@@ -30,16 +33,20 @@ TREE = Path.cwd()
 TMP = Path(os.environ["BOX_TMP"])
 REPO = "octo/app"
 OVERALL = "Interlock"
+PATIENCE = 40.0
+"""Seconds that a process has to become ready, and a bot to come to rest; the box's own timeout is longer."""
 
 # BOX_TMP is how the runner knows whose a stray process is; PYTHONPYCACHEPREFIX tells it which modules were imported.
 _KEPT = ("PATH", "BOX_TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
 ENVIRON = {
     **{name: os.environ[name] for name in _KEPT if name in os.environ},
-    **{"PYTHONPATH": str(TREE), "HOME": str(TMP), "TMPDIR": str(TMP), "LANG": "C.UTF-8"},
-    **{"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"},
+    "PYTHONPATH": str(TREE),
+    "HOME": str(TMP),
+    "TMPDIR": str(TMP),
+    "LANG": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
 }
-
-T = TypeVar("T")
 
 
 def run(*command: str, cwd: Path = TMP) -> subprocess.CompletedProcess[str]:
@@ -72,14 +79,15 @@ def write(directory: Path, files: Mapping[str, str]) -> Path:
     return directory
 
 
-def until(look: Callable[[], T], *, within: float = 40.0) -> T:
-    """What `look` sees, once that is true; after `within` seconds whatever it sees then."""
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; False when it does not come."""
     pause = threading.Event()
-    for _ in range(int(within / 0.05)):
-        if seen := look():
-            return seen
+    end = monotonic() + PATIENCE
+    while not holds():
+        if monotonic() > end:
+            return False
         pause.wait(0.05)
-    return look()
+    return True
 
 
 class Process:
@@ -89,7 +97,7 @@ class Process:
         self.log = TMP / f"{name}.log"
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self: T) -> T:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +130,9 @@ class GitHub(Process):
             f"users: [mona]\nrepositories: [{{name: {REPO}, from: ./app, collaborators: {{mona: write}}}}]\n"
         )
         arguments = ("--state", str(TMP / "github"), "--seed", str(seed), "--webhook-url", webhooks)
-        self.ready = json.loads(self.spawn("localhub", *arguments).stdout.readline())
+        hub = self.spawn("localhub", *arguments)
+        assert hub.stdout
+        self.ready: dict[str, Any] = json.loads(hub.stdout.readline())
         self.token = self.ready["users"]["mona"]
         self._http = httpx.Client(
             base_url=self.ready["url"], headers={"Authorization": f"Bearer {self.token}"}, trust_env=False
@@ -139,14 +149,14 @@ class GitHub(Process):
         self._http.post("/_hub/settle").raise_for_status()
 
     def checks(self, sha: str) -> dict[str, dict[str, Any]]:
-        """The check runs of a commit by name, once the overall one has its conclusion."""
+        """The check runs of a commit by name."""
+        return {row["name"]: row for row in self.call("GET", f"/commits/{sha}/check-runs")["check_runs"]}
 
-        def concluded() -> dict[str, dict[str, Any]]:
-            rows = self.call("GET", f"/commits/{sha}/check-runs")["check_runs"]
-            found = {row["name"]: row for row in rows}
-            return found if OVERALL in found and all(row["status"] == "completed" for row in rows) else {}
-
-        return until(concluded)
+    def push(self, path: str) -> str:
+        """Add a file to the default branch; the commit's SHA."""
+        content = base64.b64encode(b"anything").decode()
+        made = self.call("PUT", f"/contents/{path}", message=f"Add {path}", content=content)
+        return str(made["commit"]["sha"])
 
 
 class Bot(Process):
@@ -203,7 +213,8 @@ class Bot(Process):
 
     def runs(self) -> list[dict[str, Any]]:
         """Its runs, newest first."""
-        return self._http.get("/api/v1/runs").json()["runs"]
+        runs: list[dict[str, Any]] = self._http.get("/api/v1/runs").json()["runs"]
+        return runs
 
     def _is_ready(self) -> bool:
         try:

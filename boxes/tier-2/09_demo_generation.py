@@ -1,6 +1,6 @@
 # /// box
 # title = "Demo Generation: the demo plays every step that it promises, and says so"
-# timeout = "120s"
+# timeout = "90s"
 # tags = ["slow"]
 #
 # [control]

@@ -12,7 +12,7 @@
 # ///
 from pathlib import Path
 
-from boxes._interlock import TMP, box, events, run, runner, until, write
+from boxes._interlock import TMP, box, events, run, runner, write
 
 # It would end by itself, and well, long after its deadline. It ignores polite signals, and so do those that it starts:
 # one in a session of its own, one whose parent is gone as well. All of them hold its standard output.
@@ -34,10 +34,12 @@ def lines(name: str) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def alive() -> list[str]:
-    """Those that were started and have not ended. An ended one that nobody has reaped holds nothing any more."""
-    states = {pid: Path("/proc", pid, "stat") for pid in lines("pids")}
-    return [pid for pid, stat in states.items() if stat.exists() and ") Z" not in stat.read_text()]
+def is_alive(pid: str) -> bool:
+    """Whether it still runs; one that has ended and was not reaped holds nothing any more."""
+    try:
+        return ") Z" not in Path("/proc", pid, "stat").read_text()
+    except OSError:
+        return False
 
 
 repository = write(TMP / "repository", {"boxes/tier-1/1_hung.sh": HUNG})
@@ -48,5 +50,5 @@ box.equal("all-three-hung", len(lines("pids")), 3)
 box.equal("the-verdict-is-timed-out", finished["verdict"], "timed_out")
 box.equal("the-run-is-red", ended.returncode, 1)
 box.equal("nobody-came-to-a-natural-end", lines("woke"), [])
-box.equal("nothing-is-left-running", alive(), [])
+box.equal("nothing-is-left-running", [pid for pid in lines("pids") if is_alive(pid)], [])
 box.metric("until the end", finished["seconds"], "s")

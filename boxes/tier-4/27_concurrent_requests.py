@@ -10,7 +10,6 @@
 # find = "asyncio.Semaphore(settings.max_runs)"
 # replace = "asyncio.Semaphore(1000)"
 # ///
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
@@ -27,8 +26,7 @@ for _ in $(seq 40); do test "$(ls | wc -l)" -ge {PUSHES} && break; sleep 0.05; d
 
 with Mailbox() as mailbox, GitHub({"boxes/tier-1/1_waits.sh": WAITS}, webhooks=mailbox.url) as github, Bot() as bot:
     for number in range(PUSHES):
-        content = b64encode(b"x").decode()
-        github.call("PUT", f"/contents/{number}.txt", message=f"Change {number}", content=content)
+        github.push(f"{number}.txt")
     github.settle()
     pushes = mailbox.of("push")
 
@@ -40,7 +38,9 @@ with Mailbox() as mailbox, GitHub({"boxes/tier-1/1_waits.sh": WAITS}, webhooks=m
 
 records = [events(path) for path in sorted(bot.data_dir.glob("runs/*/events-*.jsonl"))]
 steps = {"run_started": 1, "run_finished": -1}
-moments = sorted((event["at"], steps[event["type"]]) for record in records for event in record if event["type"] in steps)
+moments = sorted(
+    (event["at"], steps[event["type"]]) for record in records for event in record if event["type"] in steps
+)
 at_once = list(accumulate(step for _, step in moments))
 
 box.equal("every-delivery-is-acknowledged", answers, [202] * PUSHES)
