@@ -13,7 +13,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from boxes._interlock import OVERALL, Bot, GitHub, Mailbox, box
+from boxes._interlock import OVERALL, Bot, Delivery, GitHub, Mailbox, box
 
 ONE_BOX = {"boxes/tier-1/1_green.sh": "#!/bin/sh\nexit 0\n"}
 
@@ -22,9 +22,12 @@ with Mailbox() as mailbox, GitHub(ONE_BOX, webhooks=mailbox.url) as github, Bot(
     github.settle()
     first, second = mailbox.of("push")
 
+    # Two hooks tell one fact under two ids; the signature covers the body alone.
+    echo = Delivery({**first.headers, "x-github-delivery": "00000000-another-hook"}, first.body)
+
     bot.start(github)
-    with ThreadPoolExecutor(4) as senders:
-        answers = list(senders.map(bot.deliver, [second, first, second, first]))
+    with ThreadPoolExecutor(5) as senders:
+        answers = list(senders.map(bot.deliver, [second, first, echo, second, first]))
     bot.settle()
 
     # A pressed button has nothing but the delivery's id that tells one press from two.
