@@ -16,11 +16,13 @@ from itertools import accumulate
 from boxes._interlock import TMP, Bot, GitHub, Mailbox, box, events
 
 PUSHES, CAP = 6, 2
-# Each run waits for the others, not for ever: whoever may run at the same time, does.
+# A run stays until as many have begun as may, and then for two seconds in case that more do.
 WAITS = f"""\
 #!/bin/sh
 cd "{TMP}/arrived" && touch "$BOX_RUN_ID"
-for _ in $(seq 40); do test "$(ls | wc -l)" -ge {PUSHES} && break; sleep 0.05; done
+have_begun() {{ test "$(ls | wc -l)" -ge "$1"; }}
+for _ in $(seq 400); do have_begun {CAP} && break; sleep 0.05; done
+for _ in $(seq 40); do have_begun {PUSHES} && break; sleep 0.05; done
 """
 (TMP / "arrived").mkdir()
 
