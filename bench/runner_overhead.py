@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.figures import Figure, machine, report
 
+ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 JOBS = 2
 FEW, MANY = 77, 1000
@@ -82,7 +82,12 @@ class Bench:
         """
         out = self.directory / "cost"
         done = subprocess.run(
-            [str(self._launcher), str(out), *command], env=self._env, cwd=self.directory, capture_output=True, text=True
+            [str(self._launcher), str(out), *command],
+            env=self._env,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         wall, cpu, rss, code = out.read_text().split() if done.returncode == 0 else ("0", "0", "0", "launcher")
         if code != "0":
@@ -194,9 +199,7 @@ def figures(bench: Bench) -> list[Figure]:
 def main() -> int:
     """Measure and print; 1 when a promise does not hold here and now."""
     if shutil.which("cc") is None:
-        print(
-            "skipped: there is no C compiler (cc), and without the C loop the figures have nothing to be held against"
-        )
+        print("skipped: there is no C compiler (cc), and without the C loop there is nothing to compare with")
         return 0
     print(f"runner over its boxes, {JOBS} at a time, medians of {ROUNDS} rounds; {machine()}")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:

@@ -1,8 +1,8 @@
 """How long GitHub waits for a durable acknowledgement, beside a Starlette echo that reads the same body.
 
 Both servers are uvicorn with the same settings, each in its own process, measured in turns within one run. The promise
-(docs/explanation/promises.md) is a ratio and a percentile: p99 below 10 ms at 200 deliveries a second, and at least half
-of the echo's throughput.
+(docs/explanation/promises.md) is a ratio and a percentile: p99 below 10 ms at 200 deliveries a second, and at least
+half of the echo's throughput.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def free_port() -> int:
 @contextmanager
 def server(argv: list[str], env: dict[str, str], port: int, directory: str) -> Iterator[subprocess.Popen[bytes]]:
     """A server process that answers, ended afterwards."""
-    log = open(f"{directory}/server.log", "ab")
-    process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=log, stderr=log, cwd=directory)
+    with open(f"{directory}/server.log", "ab") as log:
+        process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=log, stderr=log, cwd=directory)
     try:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
