@@ -22,6 +22,7 @@ class Context:
     """The adapters.
 
     Attributes:
+        instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         stops: set to make an executing run look at its row, by run id.
     """
@@ -34,6 +35,7 @@ class Context:
     links: RunLinks
     workspaces: Workspaces
     data_dir: Path
+    instance: str
     seats: asyncio.Semaphore
     stops: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 

@@ -24,6 +24,17 @@ PULL = re.compile(r"/(?P<name>[^/]+/[^/]+)/pull/(?P<number>[0-9]{1,9})(?:/.*)?")
 REPOSITORY = re.compile(r"/(?P<name>[^/]+/[^/]+)/?")
 
 
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+_FOLD = re.compile(r"&lt;(/?(?:details|summary))&gt;")
+
+
+def render_markdown(text: str | None) -> Markup:
+    """Markdown as GitHub shows it, as far as our own texts need: comments hide, folds fold, other HTML is text."""
+    html = _MARKDOWN.render(_COMMENT.sub("", text or ""))
+    return Markup(_FOLD.sub(r"<\1>", html))  # noqa: S704 - markdown-it escaped everything; the fold's tags are bare.
+
+
 class Pages:
     """The hub's HTML, read-only."""
 
@@ -32,8 +43,7 @@ class Pages:
         loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
         self._templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         # Raw HTML is shown as text: what a bot wrote must not run in the page of the person who looks at it.
-        markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-        self._templates.filters["markdown"] = lambda text: Markup(markdown.render(text or ""))  # noqa: S704
+        self._templates.filters["markdown"] = render_markdown
         self._templates.filters["mark"] = mark
 
     def respond(self, request: Request) -> Response:

@@ -33,13 +33,13 @@ class Settings(BaseModel):
     public_url: Annotated[str, Field(description="address under which people and GitHub reach the bot")] = ""
     redis_url: Annotated[str, Field(description="reserved for scaling out; not used by this version")] = ""
     github_api_url: Annotated[str, Field(description="address of GitHub's REST API")] = "https://api.github.com"
-    github_url: Annotated[str, Field(description="address of GitHub's web and git; derived from the API's")] = ""
+    github_url: Annotated[str, Field(description="address of GitHub's pages and git")] = ""
     github_app_id: Annotated[int, Field(description="the App's id", gt=0)]
     github_private_key: Annotated[SecretStr, Field(description="the App's private key, PEM (or …_FILE)")]
     webhook_secret: Annotated[SecretStr, Field(description="the webhook's secret; comma-separated while rotating")]
     log: Annotated[Literal["pretty", "json"], Field(description="form of the log lines")] = "json"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level")] = "info"
-    max_runs: Annotated[int, Field(description="runs at once; the default is one per CPU", ge=1)] = os.cpu_count() or 1
+    max_runs: Annotated[int, Field(description="runs that execute at the same time", ge=1)] = os.cpu_count() or 1
     drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
 
     @field_validator("webhook_secret")

@@ -12,7 +12,7 @@ from runner.protocol import (
     Evidence,
     JunitSummary,
     ReportSummary,
-    find_location,
+    find_failure,
     judge,
     locate,
     read_junit,
@@ -139,8 +139,9 @@ def _failures(judgement: Judgement, text: str, job: Job) -> tuple[Failure, ...]:
         return place.startswith(root + os.sep) and os.path.isfile(place)
 
     if not failures:
-        file, line = find_location(text, exists)
-        failures = (Failure(message=judgement.reason, file=file, line=line),) if file else ()
+        said = find_failure(text, exists)
+        if said is not None:
+            failures = (Failure(message=said.message or judgement.reason, file=said.file, line=said.line),)
     return tuple(_in_tree(failure, root, start) for failure in locate(failures, exists))
 
 

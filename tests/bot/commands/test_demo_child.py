@@ -27,7 +27,7 @@ def stray(tmp_path: Path, env: dict[str, str]) -> Iterator[Child]:
 
 
 async def first_line(child: Child) -> str:
-    while not (line := child.first_line()):  # noqa: ASYNC110 - as the demo does it.
+    while not (line := child.first_line()):
         await asyncio.sleep(0.01)
     return line
 
@@ -41,7 +41,7 @@ async def test_a_child_is_read_while_it_runs(stray: Child) -> None:
 async def test_whatever_left_the_group_is_still_found_and_swept(stray: Child, tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         await first_line(stray)
-        while not any("sleep" in command for command in processes_of(tmp_path).values()):  # noqa: ASYNC110
+        while not any("sleep" in command for command in processes_of(tmp_path).values()):
             await asyncio.sleep(0.01)
         await stray.end()
     assert stray.ended
@@ -58,7 +58,7 @@ async def test_a_command_gives_its_exit_code_and_all_that_it_said(tmp_path: Path
 async def test_a_cancelled_command_is_ended(tmp_path: Path, env: dict[str, str]) -> None:
     running = asyncio.create_task(output_of(["sleep", "60"], env=env, cwd=tmp_path, log=tmp_path / "sleep.log"))
     async with asyncio.timeout(20):
-        while not processes_of(tmp_path):  # noqa: ASYNC110
+        while not processes_of(tmp_path):
             await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from bot.localhub.hub import LocalHub
+from bot.localhub.pages import render_markdown
 from tests.bot.localhub.clients import as_installation, client, pull_request
 
 
@@ -42,3 +43,10 @@ async def test_the_pages_lead_from_home_to_a_pull_request(hub: LocalHub) -> None
     assert 'href="/octo/app/pull/1"' in (await page(hub, "/octo/app")).text
     assert (await page(hub, "/octo/app/pull/9")).status_code == 404
     assert "image/svg+xml" in (await page(hub, f"/_hub/avatars/{hub.state.account('mona').id}")).headers["content-type"]
+
+
+def test_comments_are_hidden_folds_fold_and_other_html_stays_text() -> None:
+    shown = render_markdown("<!-- mark -->\n<details><summary>More</summary>\n\n<b>x</b> & `<details>`\n\n</details>")
+    assert "mark" not in shown
+    assert "<details><summary>More</summary>" in shown
+    assert "&lt;b&gt;x&lt;/b&gt;" in shown
