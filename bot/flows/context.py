@@ -22,6 +22,7 @@ class Context:
     """The adapters.
 
     Attributes:
+        instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         stops: of the runs that execute here, by run id; set to make one look at its row.
     """
@@ -34,6 +35,7 @@ class Context:
     links: RunLinks
     workspaces: Workspaces
     data_dir: Path
+    instance: str
     seats: asyncio.Semaphore
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 

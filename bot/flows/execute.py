@@ -78,7 +78,7 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     files = ctx.files(run)
     history = _history(ctx, run)
     plan = ChildPlan(
-        run_id=record.process_id(run),
+        run_id=record.process_id(ctx, run),
         selection=run.selection,
         done=[],
         trust=run.trust,

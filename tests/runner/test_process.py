@@ -134,7 +134,7 @@ class TestTheVerdict:
         attempt = lab.sh("echo src/app.py:1:8: F401 unused; exit 1")
 
         assert [(failure.file, failure.line, failure.message) for failure in attempt.failures] == [
-            ("src/app.py", 1, "exit 1")
+            ("src/app.py", 1, "F401 unused")
         ]
 
     def test_it_costs_are_measured(self, lab: Lab) -> None:
