@@ -17,6 +17,7 @@ from bot.flows.context import Context
 from bot.flows.execute import NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
+from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.store.runs import Run, RunState
 from runner.events import RunFinished
 
@@ -40,6 +41,8 @@ async def announce(ctx: Context, run_id: str) -> None:
 async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     """Show the verdict and close the run. Returns its conclusion."""
     run = await _get(ctx, run_id)
+    if isinstance(outcome, Stopped) and ctx.files(run).directory.is_dir():
+        await record.keep(ctx, run)  # it may have been stopped before it did so itself
     state = _state_of(ctx, run)
     if isinstance(outcome, Stopped):
         return await _conclude_stopped(ctx, run, state)
@@ -62,9 +65,7 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     """Show why nothing ran and close the run."""
     run = await _get(ctx, run_id)
     await publish_checks(ctx, run, shown)
-    if run.pr is not None and await _is_newest(ctx, run):
-        body = comment.render_sentence(because, pr=run.pr, head_sha=run.head_sha)
-        await publish_comment(ctx, run, body)
+    await _say(ctx, run, because)
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
 
 
@@ -96,7 +97,12 @@ async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await _get(ctx, run_id)
-    await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
+    try:
+        await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
+        await _say(ctx, run, f"Interlock could not run the boxes, incident {incident}")
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        # The App was uninstalled or the repository is gone: there is nobody to tell, and asking for ever is no help.
+        log.warning("failure_not_shown", run=run_id, because=str(refused))
     await _close(ctx, run, RunState.FINISHED, "failure", "interlock failed")
 
 
@@ -113,9 +119,8 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
         await publish_checks(ctx, run, shown)
     if ctx.files(run).directory.is_dir():
         record.save_verdicts(ctx.files(run), state)
-    if closed_as is RunState.CANCELLED and run.pr is not None and await _is_newest(ctx, run):
-        sentence = f"cancelled by {run.stop_because}"
-        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
+    if closed_as is RunState.CANCELLED:
+        await _say(ctx, run, f"cancelled by {run.stop_because}")
     await _close(ctx, run, closed_as, "cancelled", run.stop_because)
     return "cancelled"
 
@@ -123,8 +128,15 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
 async def _conclude_broken(ctx: Context, run: Run, broken: RunnerBroken) -> str:
     shown = unable("the runner crashed several times", hint=broken.tail, subject_note=record.note_of(run))
     await publish_checks(ctx, run, shown)
+    await _say(ctx, run, "the runner crashed several times")
     await _close(ctx, run, RunState.FINISHED, "action_required", "the runner crashed several times")
     return "action_required"
+
+
+async def _say(ctx: Context, run: Run, sentence: str) -> None:
+    """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
+    if run.pr is not None and await _is_newest(ctx, run):
+        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
 
 
 async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str) -> None:
