@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from bot.domain.checks import Check, config_error, conflict, refused, unable
+from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.flows import record
-from bot.flows.child import LAUNCH, RUNNER_HOME
+from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
 from bot.github.errors import NotFound
 from bot.github.git import Conflict
@@ -73,10 +72,9 @@ Answer = Ready | Pass | Stale | Refuse | Decline
 
 async def prepare(ctx: Context, run_id: str) -> Answer:
     """Read what GitHub says now, decide, and write the run's files. Safe to repeat until the run executes."""
-    run = await ctx.runs.get(run_id)
-    assert run is not None, run_id
-    if run.stop_because:
-        return Pass(run.stop_because)
+    run = await ctx.run(run_id)
+    if (stop := from_text(run.stop_because)) is not None:
+        return Pass(in_words(stop))
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)
@@ -128,7 +126,7 @@ async def _supersede(ctx: Context, run: Run) -> None:
     assert run.pr is not None
     for other in await ctx.runs.open_of(run.repo_id, run.pr):
         if other.number < run.number and other.head_sha != run.head_sha:
-            await ctx.stop(other.id, f"superseded:{run.head_sha}")
+            await ctx.stop(other.id, Superseded(run.head_sha))
 
 
 async def _has_boxes(ctx: Context, subject: Subject, sha: str) -> bool:
@@ -161,13 +159,11 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
 async def _list(ctx: Context, run: Run) -> dict[str, Any]:
     """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
     files = ctx.files(run)
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "list", "--json"]
-    argv += ["--base", str(files.base)] if files.base.is_dir() else []
-    cache = ctx.data_dir / "cache" / str(run.repo_id)
     process = await asyncio.create_subprocess_exec(
-        *argv,
+        *runner_argv(files, "list"),
+        "--json",
         cwd=files.directory,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(cache)},
+        env=runner_environ(ctx.cache(run)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -135,6 +135,7 @@ async def test_closing_the_pull_request_cancels_its_run(world: World) -> None:
     await world.settle()
     assert pr.conclusion == "cancelled"
     assert "closing the pull request" in (pr.check("Interlock").title or "")
+    assert (await world.runs())[-1].because == "cancelled by closing the pull request"
 
 
 async def test_a_newer_head_supersedes_the_run_of_the_older(world: World) -> None:
@@ -148,6 +149,19 @@ async def test_a_newer_head_supersedes_the_run_of_the_older(world: World) -> Non
     await world.settle()
     assert pr.check("Interlock", older).conclusion == "cancelled"
     assert f"superseded by {newer[:7]}" in (pr.check("Interlock", older).title or "")
+    assert f"superseded by {newer[:7]}" in [run.because for run in await world.runs()]
     assert pr.conclusion == "success"
     [comment] = pr.comments
     assert f"For `{newer[:7]}`" in comment
+
+
+async def test_a_box_that_kills_its_runner_again_and_again_is_not_green_and_the_comment_says_so(world: World) -> None:
+    world.repository({"boxes/tier-1/1_kills.sh": box("test ! -e kill || kill -9 $PPID", title="Kills")})
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    pr.push({"kill": ""})
+    await world.settle()
+    assert pr.conclusion == "action_required"
+    [comment] = pr.comments
+    assert "the runner crashed several times" in comment
