@@ -124,8 +124,8 @@ def _history(ctx: Context, run: Run) -> Path:
 async def _keep(ctx: Context, run: Run) -> None:
     """Bring along the verdicts and the history of the run that this one continues."""
     older = await ctx.runs.get(run.kept_from) if run.kept_from else None
-    if older is None:
-        return
+    if older is None or older.base_ref != run.base_ref:
+        return  # a verdict for another base says nothing about this one.
     here, there = ctx.files(run).directory, ctx.files(older).directory
     for name, kept_as in ((record.VERDICTS, record.KEPT), (record.HISTORY, record.HISTORY)):
         if (there / name).is_file() and not (here / kept_as).exists():

@@ -21,7 +21,7 @@ from bot.flows.context import Context
 from bot.github.errors import NotFound
 from bot.github.git import Conflict
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, get_pull
+from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
 from runner.errors import BadSelection, NothingSelected, UserError
 from runner.model import Box, BoxId
@@ -30,6 +30,7 @@ from runner.select import parse, select
 log = structlog.get_logger()
 
 CONFIG = ".github/interlock.yml"
+OTHER_REPOSITORY = "another repository has this name now"
 LIST_TIMEOUT = 60.0
 """Seconds that reading the boxes may take; ten thousand need a few."""
 
@@ -87,14 +88,37 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
-    of_head = replace(record.subject(run), base_sha=run.head_sha)
+    """The delivery only hints: which branch is the default one, and whether it has the commit, is read here.
+
+    A re-run button on a commit that no open pull request has leads here too, and the commit may be any stranger's:
+    GitHub hands out a fork's commits from the base repository.
+    """
+    github = ctx.installation(run)
+    facts = await repository(github, run.repo)
+    if facts.id != run.repo_id:
+        return Pass(OTHER_REPOSITORY)
+    branch = facts.default_branch
+    tip = await branch_head(github, run.repo, branch)
+    of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
+    mirror = await ctx.workspaces.fetch(of_head)
+    trust = decide_trust(
+        TrustFacts(event="push", author="", to_default_branch=await mirror.contains(tip, run.head_sha))
+    )
+    if isinstance(trust, Untrusted):
+        log.warning("run_refused", reason="untrusted", author="", fork=False)
+        return Refuse(refused(trust), trust.because)
+    of_head = replace(of_head, base_sha=run.head_sha)
     if not await _has_boxes(ctx, of_head, run.head_sha):
         return Pass("there are no boxes")
-    await ctx.runs.update(run.id, base_sha=run.head_sha, trust="T0", title=f"push to {run.base_ref}")
+    await ctx.runs.update(
+        run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
+    )
     return await _lay_out(ctx, run, of_head)
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
+    if pull.base_repo_id != run.repo_id:
+        return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
         return Pass(f"the pull request is {pull.state}")
     if pull.head_sha != run.head_sha:
