@@ -9,6 +9,8 @@ from collections import deque
 HEAD = 256 * 1024
 TAIL = 256 * 1024
 EXCERPT = 64 * 1024
+# A box may have put a link where its log is to be, or a pipe that nobody reads.
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 _PLAIN = bytes([9, 10, *range(32, 127)])
 # Terminal sequences: CSI, OSC and the other string kinds (ended by BEL or ST, or cut off by a newline), two-byte ones.
@@ -103,7 +105,7 @@ class Output:
         try:
             if self._fd < 0:
                 os.makedirs(os.path.dirname(self.log) or ".", exist_ok=True)
-                self._fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+                self._fd = os.open(self.log, _OPEN, 0o644)
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
