@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 
 import structlog
 
@@ -19,6 +18,7 @@ from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
 from bot.store.runs import Run, RunState
 from runner.events import RunFinished
+from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, becau
     files = ctx.files(run)
     for tree in (files.tree, files.base):
         if tree.is_dir():
-            await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, str(tree))
 
 
 def _state_of(ctx: Context, run: Run) -> Progress:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
 from runner.errors import BadSelection, NothingSelected, UserError
+from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
 from runner.select import parse, select
 
@@ -164,7 +164,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     """Write the tree under test and the base's, and read the plan of all boxes in a process of its own."""
     files = ctx.files(run)
     if files.directory.exists():
-        await asyncio.to_thread(shutil.rmtree, files.directory)
+        await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
     workspace = await ctx.workspaces.prepare(subject, files.directory)
     if isinstance(workspace, Conflict):
