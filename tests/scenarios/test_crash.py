@@ -127,8 +127,12 @@ async def test_killed_again_and_again_it_still_ends(hub: LocalHub, tmp_path: Pat
 
 
 async def test_a_box_that_ran_while_the_bot_died_is_ended_and_run_again(hub: LocalHub, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    waits = box(f'echo start >> {ran}; test "$(wc -l < {ran})" -gt 1 || sleep 100', title="Waits the first time")
+    ran, first, met = tmp_path / "ran", tmp_path / "first", tmp_path / "met"
+    waits = box(
+        f'if test -e {first}; then kill -0 "$(cat {first})" && touch {met}; echo start >> {ran}; exit 0; fi\n'
+        f"echo $$ > {first}; echo start >> {ran}; sleep 100",
+        title="Waits the first time",
+    )
     hub.create_repository(REPO, files={"boxes/tier-1/1_waits.sh": box()}, collaborators={"mona": "write"})
     async with bot_process(hub, tmp_path) as bot:
         sha = hub.commit(REPO, "topic", {"boxes/tier-1/1_waits.sh": waits}, "Change", "mona")
@@ -141,6 +145,7 @@ async def test_a_box_that_ran_while_the_bot_died_is_ended_and_run_again(hub: Loc
         await bot.start()
         await concluded(hub, sha)
         assert ran.read_text() == "start\nstart\n"
+        assert not met.exists(), "the orphan was ended before its box was run again"
         assert processes_of_runs(bot.data_dir) == []
 
 
