@@ -22,9 +22,12 @@ KEPT = "kept.jsonl"
 HISTORY = "history.json"
 
 
-def process_id(run: Run) -> str:
-    """The id that every process of the run carries in its environment."""
-    return f"interlock-{run.number}-{run.head_sha[:12]}"
+def process_id(ctx: Context, run: Run) -> str:
+    """The id that every process of the run carries in its environment.
+
+    Processes are ended by it, so it must not be that of another bot on this machine, whose runs have numbers too.
+    """
+    return f"interlock-{ctx.instance}-{run.number}"
 
 
 def subject(run: Run) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +66,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCheck:
-    """A check run of ours on GitHub, how many annotations it has, and the digest of what it shows."""
+    """A check run of ours on GitHub, how many annotations it has, and the digest of what it shows.
+
+    `check_run_id` is 0 while it is not known: GitHub is about to be asked for it, or was when we crashed.
+    """
 
     name: str
     check_run_id: int
@@ -163,6 +167,14 @@ class RunStore:
                 )
                 for row in rows
             }
+
+    async def intend_checks(self, run_id: str, names: Iterable[str]) -> None:
+        """Remember that GitHub is about to be asked for check runs of these names; none of them may be known yet."""
+        rows = [
+            {"run_id": run_id, "name": name, "check_run_id": 0, "sent_annotations": 0, "digest": ""} for name in names
+        ]
+        async with self._engine.begin() as connection:
+            await connection.execute(sa.insert(checks), rows)
 
     async def save_check(self, run_id: str, check: StoredCheck) -> None:
         """Remember a check run of ours."""

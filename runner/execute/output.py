@@ -102,10 +102,19 @@ class Output:
             return
         try:
             if self._fd < 0:
-                os.makedirs(os.path.dirname(self.log) or ".", exist_ok=True)
-                self._fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+                self._fd = _create(self.log)
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError:
             self.log = ""
+
+
+def _create(path: str) -> int:
+    """Open a new log. Its directory is there for all logs of a run but the first."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        return os.open(path, flags, 0o644)

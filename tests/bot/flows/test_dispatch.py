@@ -120,7 +120,7 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     assert pr.check("Interlock").title == "Interlock failed"
     assert pr.conclusion == "failure"
     [comment] = pr.comments
-    assert "Interlock could not run the boxes" in comment
+    assert "Interlock itself failed" in comment
     assert (await world.runs())[-1].state is RunState.FINISHED
 
 

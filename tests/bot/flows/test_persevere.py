@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import pytest
 
-from bot.codec import Codec
 from bot.engine import Flow
 from bot.flows.persevere import PAUSES, TRIES, persevere
 from bot.github.errors import BadCredentials, Forbidden, GitHubUnavailable, NotFound, RateLimited, Unprocessable
@@ -28,7 +27,7 @@ class Hourglass(Flow):
     """A flow without an engine: it runs its steps and notes its waits instead of waiting."""
 
     def __init__(self) -> None:
-        super().__init__("flow", Codec((), ()))
+        self.id = "flow"
         self.waits: list[float] = []
 
     async def step(self, name: str, body: Callable[..., Awaitable[Result]], *args: object) -> Result:
