@@ -25,6 +25,7 @@ from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.app import GitHubApp
+from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
@@ -136,8 +137,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
 
     Raises:
         AlreadyRunning: another bot uses the data directory.
+        GitUnusable: git is missing or too old.
         DatabaseUnusable: it was written by a newer version.
     """
+    await require_git()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "lock"))
@@ -247,7 +250,7 @@ def serve(*, host: str, port: int) -> int:
         log.warning("setting_unknown", message=warning)
     try:
         asyncio.run(run(settings, host=host, port=port))
-    except (AlreadyRunning, DatabaseUnusable) as obstacle:
+    except (AlreadyRunning, DatabaseUnusable, GitUnusable) as obstacle:
         log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
         return 3
     return 0
