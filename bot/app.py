@@ -123,7 +123,8 @@ class Bot:
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
         try:
-            await asyncio.wait_for(self.ctx.engine.idle(), timeout=self.settings.drain_seconds)
+            async with asyncio.timeout(self.settings.drain_seconds):
+                await self.ctx.engine.idle()
         except TimeoutError:
             log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
             return False

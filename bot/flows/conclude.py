@@ -19,6 +19,7 @@ from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
+from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.store.runs import Run, RunState
 from runner.events import RunFinished
 
@@ -39,6 +40,8 @@ async def announce(ctx: Context, run_id: str) -> None:
 async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     """Show the verdict and close the run. Returns its conclusion."""
     run = await ctx.run(run_id)
+    if isinstance(outcome, Stopped) and ctx.files(run).directory.is_dir():
+        await record.keep(ctx, run)  # it may have been stopped before it did so itself
     state = _state_of(ctx, run)
     match outcome:
         case Stopped():
@@ -97,8 +100,12 @@ async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
-    await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
-    await _say(ctx, run, "Interlock itself failed; its check names the incident")
+    try:
+        await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
+        await _say(ctx, run, "Interlock itself failed; its check names the incident")
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        # The App was uninstalled or the repository is gone: there is nobody to tell, and asking for ever is no help.
+        log.warning("failure_not_shown", run=run_id, because=str(refused))
     await _close(ctx, run, RunState.FINISHED, "failure", "Interlock failed")
 
 
@@ -140,6 +147,7 @@ async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> 
 
 
 async def _say(ctx: Context, run: Run, sentence: str) -> None:
+    """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
     if run.pr is not None and await _is_newest(ctx, run):
         await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
 

@@ -67,7 +67,7 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome:
         async with _seat(ctx, stop) as seated:
             if not seated:
                 return Stopped()
-            await _keep(ctx, run)
+            await record.keep(ctx, run)
             return await _execute(ctx, run, stop)
     finally:
         ctx.stops.pop(run_id, None)
@@ -115,17 +115,6 @@ def _history(ctx: Context, run: Run) -> Path:
         if shared.is_file():
             shutil.copyfile(shared, own)
     return own
-
-
-async def _keep(ctx: Context, run: Run) -> None:
-    """Bring along the verdicts and the history of the run that this one continues."""
-    older = await ctx.runs.get(run.kept_from) if run.kept_from else None
-    if older is None:
-        return
-    here, there = ctx.files(run).directory, ctx.files(older).directory
-    for name, kept_as in ((record.VERDICTS, record.KEPT), (record.HISTORY, record.HISTORY)):
-        if (there / name).is_file() and not (here / kept_as).exists():
-            shutil.copyfile(there / name, here / kept_as)
 
 
 async def _wait_for_turn(ctx: Context, run: Run, stop: asyncio.Event) -> None:

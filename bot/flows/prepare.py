@@ -20,7 +20,7 @@ from bot.flows.context import Context
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, get_pull
+from bot.github.pulls import PullFacts, branch_head, get_pull
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import load_config
@@ -98,14 +98,15 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
         return Pass(f"the pull request is {pull.state}")
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
+    base_sha = await _base_of(ctx, run, pull)
     await ctx.runs.update(
-        run.id, title=pull.title[:300], author=pull.author_login, base_ref=pull.base_ref, base_sha=pull.base_sha
+        run.id, title=pull.title[:300], author=pull.author_login, base_ref=pull.base_ref, base_sha=base_sha
     )
     await _supersede(ctx, run)
-    subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=pull.base_sha)
+    subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
-    mirror = await ctx.workspaces.fetch(replace(subject, head_sha=pull.base_sha))
-    if not await _has_boxes(mirror, pull.base_sha):
+    mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
+    if not await _has_boxes(mirror, base_sha):
         return Pass("the base has no boxes")
     trust = decide_trust(
         TrustFacts(
@@ -122,6 +123,22 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
         return Refuse(refused(trust), trust.because)
     await ctx.runs.update(run.id, trust=str(trust.level))
     return await _lay_out(ctx, run, subject)
+
+
+async def _base_of(ctx: Context, run: Run, pull: PullFacts) -> str:
+    """The commit that the head is merged into: where the base branch stands now.
+
+    A run of a part stays on the base of the run that it continues, or else the verdicts that it keeps would be about
+    something else. `base.sha` of a pull request is where the base stood when its head was last pushed.
+    """
+    if run.selection != "all":
+        older = await record.continued(ctx, run)
+        if older is not None and older.base_ref == pull.base_ref and older.base_sha:
+            return older.base_sha
+    try:
+        return await branch_head(ctx.installation(run), run.repo, pull.base_ref)
+    except NotFound:
+        return pull.base_sha
 
 
 async def _supersede(ctx: Context, run: Run) -> None:

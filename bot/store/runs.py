@@ -29,6 +29,7 @@ class RunState(StrEnum):
 _NUMBER_TRIES = 10
 
 OPEN = (RunState.QUEUED, RunState.RUNNING)
+GIVEN_UP = (RunState.CANCELLED, RunState.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +120,11 @@ class RunStore:
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
 
     async def newest_of(self, repo_id: int, pr: int) -> Run | None:
-        """The newest run of a pull request."""
-        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        """The newest run whose head was the pull request's when it was prepared.
+
+        A delivery that comes late makes a run for a head of the past. It gives way before it knows a base.
+        """
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
         return await self._first(query.order_by(runs.c.number.desc()))
 
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
