@@ -26,6 +26,7 @@ from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.app import GitHubApp
+from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
@@ -145,7 +146,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         DataDirUnusable: the data directory cannot be made or written.
         AlreadyRunning: another bot uses the data directory.
         DatabaseUnusable: it was written by a newer version, or cannot be opened.
+        GitUnusable: git is missing or too old.
     """
+    await require_git()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "lock"))
         database = await open_database(settings.app_database)
@@ -271,7 +274,7 @@ def serve(*, host: str, port: int) -> int:
         log.warning("setting_unknown", message=warning)
     try:
         asyncio.run(run(settings, host=host, port=port))
-    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable) as obstacle:
+    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable, GitUnusable) as obstacle:
         log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
         return 3
     return 0

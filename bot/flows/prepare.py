@@ -13,6 +13,7 @@ from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
+from bot.domain.wanted import mistake_in
 from bot.flows import record
 from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
@@ -23,10 +24,9 @@ from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import load_config
-from runner.errors import BadSelection, NothingSelected, UserError
+from runner.errors import UserError
 from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
-from runner.select import parse, select
 
 log = structlog.get_logger()
 
@@ -205,7 +205,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
-    if (mistake := _mistake_in(run.selection, listed["boxes"])) is not None:
+    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
@@ -236,24 +236,13 @@ async def _list(ctx: Context, run: Run) -> dict[str, Any]:
     return listed
 
 
-def _mistake_in(selection: str, listed: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a selection on this head, or None. `failed` is known only when the run's turn has come."""
-    boxes = [
-        Box(
-            id=BoxId(raw["suite"], raw["box"]),
-            tier=raw["tier"],
-            title=raw["title"],
-            kind="file",
-            source=raw["source"],
-            tags=raw.get("tags", ()),
-        )
-        for raw in listed
-    ]
-    try:
-        wanted = parse(selection)
-        if wanted.changed_refs():
-            return "changed: needs a working copy with its history; name the boxes, a tier or a tag"
-        select(selection, boxes, failed=[box.id for box in boxes])
-    except (BadSelection, NothingSelected) as mistake:
-        return str(mistake)
-    return None
+def _box(raw: dict[str, Any]) -> Box:
+    """As much of a listed box as a selection can ask for."""
+    return Box(
+        id=BoxId(raw["suite"], raw["box"]),
+        tier=raw["tier"],
+        title=raw["title"],
+        kind=raw["kind"],
+        source=raw["source"],
+        tags=raw["tags"],
+    )
