@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,10 +26,12 @@ from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.app import GitHubApp
+from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.links import RunLinks, load_key
+from bot.ops.listener import CannotListen, claim
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Inbox
@@ -73,6 +76,10 @@ CODEC = Codec(
 
 class AlreadyRunning(Exception):
     """Another bot uses the data directory; two would run everything twice."""
+
+
+class DataDirUnusable(Exception):
+    """The data directory cannot be made or written. Nothing was opened."""
 
 
 class Bot:
@@ -122,7 +129,8 @@ class Bot:
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
         try:
-            await asyncio.wait_for(self.ctx.engine.idle(), timeout=self.settings.drain_seconds)
+            async with asyncio.timeout(self.settings.drain_seconds):
+                await self.ctx.engine.idle()
         except TimeoutError:
             log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
             return False
@@ -135,10 +143,12 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
     """Open every adapter in order, take up what an earlier process left, and close all in reverse.
 
     Raises:
+        DataDirUnusable: the data directory cannot be made or written.
         AlreadyRunning: another bot uses the data directory.
-        DatabaseUnusable: it was written by a newer version.
+        DatabaseUnusable: it was written by a newer version, or cannot be opened.
+        GitUnusable: git is missing or too old.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    await require_git()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "lock"))
         database = await open_database(settings.app_database)
@@ -183,8 +193,14 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the data directory. The lock goes with the process, so a crash never leaves one behind."""
-    with path.open("a") as lock:
+    """Make the data directory and hold it. The lock goes with the process, so a crash never leaves one behind."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        held = path.open("a")
+    except OSError as refused:
+        message = f"the data directory {path.parent} cannot be used: {refused.strerror}; set INTERLOCK_DATA_DIR"
+        raise DataDirUnusable(message) from refused
+    with held as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:
@@ -196,13 +212,25 @@ def _only_one(path: Path) -> Iterator[None]:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: a signal begins the drain here, it does not end the process."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for listener in sockets or ():
+            address, port, *_ = listener.getsockname()
+            log.info("listening", address=address, port=port)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
 async def run(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and close. A second signal skips the drain."""
+    """Serve until SIGTERM or SIGINT, then drain and close. A second signal skips the drain.
+
+    Raises:
+        CannotListen: the address is taken, or not ours.
+        AlreadyRunning, DataDirUnusable, DatabaseUnusable: as `open_bot` raises them.
+    """
+    sockets = claim(host, port)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     at_once = asyncio.Event()
@@ -212,11 +240,10 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    port = sockets[0].getsockname()[1]
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
-            host=host,
-            port=port,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -224,7 +251,7 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
             server_header=False,
         )
         server = _Server(config)
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets))
         await asyncio.wait({serving, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             draining = asyncio.create_task(bot.drain())
@@ -247,7 +274,7 @@ def serve(*, host: str, port: int) -> int:
         log.warning("setting_unknown", message=warning)
     try:
         asyncio.run(run(settings, host=host, port=port))
-    except (AlreadyRunning, DatabaseUnusable) as obstacle:
+    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable, GitUnusable) as obstacle:
         log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
         return 3
     return 0

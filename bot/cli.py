@@ -11,6 +11,7 @@ from runner import __version__
 
 USAGE_ERROR = 2
 CONFIGURATION_ERROR = 3
+HIGHEST_PORT = 65535
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().print_help()
         return USAGE_ERROR
     if importlib.util.find_spec("dbos") is None or importlib.util.find_spec("starlette") is None:
-        print("this is the runner alone; the bot needs: pip install 'interlock[bot]'", file=sys.stderr)  # noqa: T201
+        print(  # noqa: T201 - the command's own output.
+            "interlock: this is the runner alone; the bot needs: pip install '.[bot]' in the clone of Interlock",
+            file=sys.stderr,
+        )
         return CONFIGURATION_ERROR
     try:
         return int(arguments.run(arguments))
@@ -43,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     serve = commands.add_parser("serve", help="run the bot; settings come from INTERLOCK_* and interlock.toml")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8080, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
 
 
@@ -56,11 +60,18 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_localhub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     hub = commands.add_parser("localhub", help="a GitHub on this machine, for trying things out")
-    hub.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    hub.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
     hub.add_argument("--state", default="", metavar="DIR", help="keep state here; without it, state is forgotten")
     hub.add_argument("--seed", default="", metavar="FILE", help="YAML with the users and repositories to begin with")
     hub.add_argument("--webhook-url", default="", metavar="URL", help="where to send webhooks")
     hub.set_defaults(run=_localhub)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_PORT):
+        message = f"a port is a number from 0 to {HIGHEST_PORT}, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ way is run once more: steps are therefore safe to repeat.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -159,8 +161,19 @@ def _sqlite(url: str) -> sa.Engine:
         # NORMAL may lose the last commits on a power cut, not on a crash; the inbox, which is FULL, starts them again.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if sqlite3.sqlite_version_info < (3, 42):
+            connection.create_function("unixepoch", -1, _unixepoch)
 
     return engine
+
+
+def _unixepoch(*modifiers: str) -> float:
+    """SQLite's function of that name as dbos calls it, for libraries that do not know its modifier `subsec`.
+
+    On Python 3.12 and newer dbos takes it for granted, though the library comes from the system: without it every
+    timestamp is null, and the engine cannot start.
+    """
+    return time.time() if "subsec" in modifiers else int(time.time())
 
 
 class _JSON(Serializer):

@@ -95,7 +95,10 @@ class _Collector:
         elif status.st_size > self._bytes:
             self._refuse(path, "too large")
         else:
-            self._copy(fd, path, status.st_size)
+            try:
+                self._copy(fd, path, status.st_size)
+            except OSError as error:  # a path too long for this place, a full disk, something in the way.
+                self._refuse(path, error.strerror or "cannot be written")
 
     def _copy(self, fd: int, path: str, size: int) -> None:
         goal = os.path.join(self._target, path)

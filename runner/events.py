@@ -12,7 +12,7 @@ from runner.model import BoxId, Failure, Metric, Value, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 SCHEMA = "runner.events/1"
@@ -275,11 +275,11 @@ def from_line(line: str) -> Event | None:
     """The event on a line, or None for the schema line, an unknown type, or a line that was cut off by a crash."""
     try:
         raw = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
         return None
-    cls = TYPES.get(raw.get("type", ""))
+    cls = TYPES.get(raw["type"])
     if cls is None:
         return None
     try:
@@ -320,11 +320,18 @@ def _plain(item: object) -> object:
 _NESTED: dict[str, type[Value]] = {"boxes": PlannedBox, "failures": Failure, "metrics": Metric}
 
 
+_MOST = 1e15
+_LATEST = 1e11  # seconds since 1970: the year 5138, which calendars still know.
+
+
 def _build(cls: type[Value], raw: Mapping[str, Any]) -> Any:
+    """The value, if every field is of its kind: what writes a stream may be older than its reader, or hostile."""
     fields: dict[str, Any] = {}
     for name in cls.__slots__:
+        if name in raw and not _fits(name, raw[name]):
+            raise TypeError(name)
         if name == "box":
-            fields["box"] = BoxId(raw.get("suite", ""), int(raw["box"]))
+            fields["box"] = BoxId(_suite(raw), raw["box"])
         elif name in raw:
             fields[name] = raw[name]
     for name, nested in _NESTED.items():
@@ -333,3 +340,63 @@ def _build(cls: type[Value], raw: Mapping[str, Any]) -> Any:
     if "verdict" in fields:
         fields["verdict"] = Verdict(fields["verdict"])
     return cls(**fields)
+
+
+def _suite(raw: Mapping[str, Any]) -> str:
+    suite = raw.get("suite", "")
+    if not isinstance(suite, str):
+        raise TypeError("suite")
+    return suite
+
+
+def _fits(name: str, item: object) -> bool:
+    return _KINDS.get(name, _is_text)(item)
+
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, str)
+
+
+def _is_flag(item: object) -> bool:
+    return isinstance(item, bool)
+
+
+def _is_count(item: object) -> bool:
+    return isinstance(item, int) and not isinstance(item, bool) and abs(item) < _MOST
+
+
+def _is_count_or_none(item: object) -> bool:
+    return item is None or _is_count(item)
+
+
+def _is_number(item: object) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool) and abs(item) < float("inf")
+
+
+def _is_time(item: object) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool) and abs(item) < _LATEST
+
+
+def _are_texts(item: object) -> bool:
+    return isinstance(item, list) and all(isinstance(part, str) for part in item)
+
+
+def _are_objects(item: object) -> bool:
+    return isinstance(item, list) and all(isinstance(part, dict) for part in item)
+
+
+def _are_counts(item: object) -> bool:
+    return isinstance(item, dict) and all(_is_count(part) for part in item.values())
+
+
+_KINDS: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("done", "gating", "green", "ok"), _is_flag),
+    **dict.fromkeys(("asserts", "attempt", "attempts", "box", "jobs", "line"), _is_count),
+    **dict.fromkeys(("output_bytes", "rss_kb", "tier"), _is_count),
+    **dict.fromkeys(("at", "cpu", "seconds", "started"), _is_time),
+    **dict.fromkeys(("artifacts", "leaked", "tags"), _are_texts),
+    **dict.fromkeys(_NESTED, _are_objects),
+    "counts": _are_counts,
+    "exit_code": _is_count_or_none,
+    "value": _is_number,
+}

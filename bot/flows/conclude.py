@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import assert_never
 
 import structlog
@@ -22,6 +21,7 @@ from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.store.runs import Run, RunState
 from runner.events import RunFinished
+from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
 
@@ -160,7 +160,7 @@ async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, becau
     files = ctx.files(run)
     for tree in (files.tree, files.base):
         if tree.is_dir():
-            await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, str(tree))
 
 
 def _state_of(ctx: Context, run: Run) -> Progress:

@@ -24,7 +24,7 @@ CLOSE_AFTER = 0.25
 """Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
 
 FLOWS_PER_DELIVERY = 5
-"""Flows that one delivery may use up; each failed of a bug, and a sixth would too."""
+"""Flows that one delivery may use up; a bug that failed that often will fail again."""
 
 _GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 """Statuses of a flow that will not go on by itself. The second: the process died in it again and again."""
@@ -99,6 +99,7 @@ class Dispatch:
         if len(reasons) < len(actions):
             await self._start(delivery)
             return
+        log.debug("delivery_ignored", delivery=delivery.id, webhook=delivery.event, reason="; ".join(reasons))
         self._ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
         self._some_ignored.set()
         await asyncio.sleep(0)  # a burst must not keep the door from answering

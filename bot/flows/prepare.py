@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,22 +13,24 @@ from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
+from bot.domain.wanted import mistake_in
 from bot.flows import record
 from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, branch_head, get_pull
+from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import load_config
-from runner.errors import BadSelection, NothingSelected, UserError
+from runner.errors import UserError
+from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
-from runner.select import parse, select
 
 log = structlog.get_logger()
 
+OTHER_REPOSITORY = "another repository has this name now"
 LIST_TIMEOUT = 60.0
 """Seconds that reading the boxes may take; ten thousand need a few."""
 
@@ -86,14 +87,37 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
-    of_head = replace(record.subject(run), base_sha=run.head_sha)
-    if not await _has_boxes(await ctx.workspaces.fetch(of_head), run.head_sha):
+    """The delivery only hints: which branch is the default one, and whether it has the commit, is read here.
+
+    A re-run button on a commit that no open pull request has leads here too, and the commit may be any stranger's:
+    GitHub hands out a fork's commits from the base repository.
+    """
+    github = ctx.installation(run)
+    facts = await repository(github, run.repo)
+    if facts.id != run.repo_id:
+        return Pass(OTHER_REPOSITORY)
+    branch = facts.default_branch
+    tip = await branch_head(github, run.repo, branch)
+    of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
+    mirror = await ctx.workspaces.fetch(of_head)
+    trust = decide_trust(
+        TrustFacts(event="push", author="", to_default_branch=await mirror.contains(tip, run.head_sha))
+    )
+    if isinstance(trust, Untrusted):
+        log.warning("run_refused", reason="untrusted", author="", fork=False)
+        return Refuse(refused(trust), trust.because)
+    of_head = replace(of_head, base_sha=run.head_sha)
+    if not await _has_boxes(mirror, run.head_sha):
         return Pass("there are no boxes")
-    await ctx.runs.update(run.id, base_sha=run.head_sha, trust="T0", title=f"push to {run.base_ref}")
+    await ctx.runs.update(
+        run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
+    )
     return await _lay_out(ctx, run, of_head)
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
+    if pull.base_repo_id != run.repo_id:
+        return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
         return Pass(f"the pull request is {pull.state}")
     if pull.head_sha != run.head_sha:
@@ -169,7 +193,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     """Write the tree under test and the base's, and read the plan of all boxes in a process of its own."""
     files = ctx.files(run)
     if files.directory.exists():
-        await asyncio.to_thread(shutil.rmtree, files.directory)
+        await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
     workspace = await ctx.workspaces.prepare(subject, files.directory)
     if isinstance(workspace, Conflict):
@@ -181,7 +205,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
-    if (mistake := _mistake_in(run.selection, listed["boxes"])) is not None:
+    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
@@ -212,24 +236,13 @@ async def _list(ctx: Context, run: Run) -> dict[str, Any]:
     return listed
 
 
-def _mistake_in(selection: str, listed: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a selection on this head, or None. `failed` is known only when the run's turn has come."""
-    boxes = [
-        Box(
-            id=BoxId(raw["suite"], raw["box"]),
-            tier=raw["tier"],
-            title=raw["title"],
-            kind="file",
-            source=raw["source"],
-            tags=raw.get("tags", ()),
-        )
-        for raw in listed
-    ]
-    try:
-        wanted = parse(selection)
-        if wanted.changed_refs():
-            return "changed: needs a working copy with its history; name the boxes, a tier or a tag"
-        select(selection, boxes, failed=[box.id for box in boxes])
-    except (BadSelection, NothingSelected) as mistake:
-        return str(mistake)
-    return None
+def _box(raw: dict[str, Any]) -> Box:
+    """As much of a listed box as a selection can ask for."""
+    return Box(
+        id=BoxId(raw["suite"], raw["box"]),
+        tier=raw["tier"],
+        title=raw["title"],
+        kind=raw["kind"],
+        source=raw["source"],
+        tags=raw["tags"],
+    )

@@ -184,6 +184,19 @@ class Mirror:
             return ()
         return await self._entries(sha, (f"{where}/",) if where.parts else ())
 
+    async def contains(self, tip: str, sha: str) -> bool:
+        """Whether `sha` is `tip` or one of its ancestors.
+
+        Raises:
+            CommitNotFound: one of them is not in the mirror.
+        """
+        for one in (tip, sha):
+            await self._must_have(one)
+        done = await self._git("merge-base", "--is-ancestor", sha, tip)
+        if done.code not in (0, 1):
+            raise _failed("merge-base", done)
+        return done.code == 0
+
     async def merge(self, base: str, head: str) -> Merged | Conflict:
         """Merge `head` into `base`, as GitHub does for `refs/pull/N/merge`; nothing is fetched or pushed.
 

@@ -31,7 +31,7 @@ def serve(
         webhook_url: where our App's webhooks go; None leaves it as the state directory has it.
 
     Returns:
-        The process's exit code: 0 stopped as asked, 2 the port is taken, 3 the seed is wrong.
+        The process's exit code: 0 stopped as asked, 2 the port is taken, 3 the seed or the state directory is wrong.
     """
     try:
         planted = seed.read(Path(seed_file)) if seed_file else seed.Seed()
@@ -39,6 +39,11 @@ def serve(
         print(wrong, file=sys.stderr)  # noqa: T201 - the command's own output.
         return CONFIGURATION
     if state_dir:
+        try:
+            Path(state_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as refused:
+            print(f"{state_dir}: cannot keep state there: {refused.strerror}", file=sys.stderr)  # noqa: T201 - as above.
+            return CONFIGURATION
         return asyncio.run(_serve(port, Path(state_dir), planted, webhook_url or ""))
     with tempfile.TemporaryDirectory(prefix="localhub-") as passing:
         return asyncio.run(_serve(port, Path(passing), planted, webhook_url or ""))

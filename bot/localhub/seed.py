@@ -54,9 +54,12 @@ def read(file: Path) -> Seed:
         SeedInvalid: with file and line.
     """
     try:
-        document = YAML(typ="rt").load(file.read_text())
+        document = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
     except OSError as wrong:
         message = f"{file}: cannot be read: {wrong.strerror}"
+        raise SeedInvalid(message) from wrong
+    except UnicodeDecodeError as wrong:
+        message = f"{file}: cannot be read as UTF-8 text"
         raise SeedInvalid(message) from wrong
     except MarkedYAMLError as wrong:
         line = wrong.problem_mark.line + 1 if wrong.problem_mark else 1

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 PREFIX = "INTERLOCK_"
 FILE = "interlock.toml"
+_SQLITE = "sqlite+aiosqlite:///"
 
 
 class BadSettings(Exception):
@@ -29,7 +30,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Annotated[Path, Field(description="where databases, mirrors and run records live")]
-    database_url: Annotated[str, Field(description="SQLAlchemy address of the bot's own tables")] = ""
+    database_url: Annotated[str, Field(description="SQLAlchemy address of the bot's own tables, SQLite")] = ""
     public_url: Annotated[str, Field(description="address under which people and GitHub reach the bot")] = ""
     redis_url: Annotated[str, Field(description="reserved for scaling out; not used by this version")] = ""
     github_api_url: Annotated[str, Field(description="address of GitHub's REST API")] = "https://api.github.com"
@@ -54,7 +55,15 @@ class Settings(BaseModel):
     @classmethod
     def _is_pem(cls, value: SecretStr) -> SecretStr:
         if "PRIVATE KEY-----" not in value.get_secret_value():
-            message = "is not a PEM private key"
+            message = "is not a PEM private key; GitHub gave you one as a .pem file when you generated it"
+            raise ValueError(message)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        if value and not value.startswith(_SQLITE):
+            message = f"must begin with {_SQLITE}; this version keeps its tables in SQLite alone"
             raise ValueError(message)
         return value
 
@@ -82,7 +91,7 @@ class Settings(BaseModel):
     @property
     def app_database(self) -> str:
         """SQLAlchemy's address of the bot's tables."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'app.sqlite'}"
+        return self.database_url or f"{_SQLITE}{self.data_dir / 'app.sqlite'}"
 
     @property
     def engine_database(self) -> str:
@@ -126,6 +135,9 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     return Path(state) / "interlock"
 
 
+_UNREAD = "-----PRIVATE KEY-----"
+"""Stands for what could not be read, which is one mistake: that it is missing or malformed is not a second one."""
+
 _FROM_FILE = frozenset({"github_private_key", "webhook_secret"})
 _KNOWN = sorted({*Settings.model_fields, *(f"{name}_file" for name in _FROM_FILE)})
 
@@ -154,11 +166,14 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         BadSettings: it is not TOML.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}, []
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        message = f"{path.name}: cannot be read: {error.strerror}"
+        raise BadSettings(message) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path.name}: {error}"
         raise BadSettings(message) from error
     mistakes = []
@@ -181,17 +196,30 @@ def _read_files(values: dict[str, Any]) -> list[str]:
             continue
         try:
             values[name] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error}")
+        except OSError as error:
+            values[name] = _UNREAD
+            mistakes.append(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error.strerror}")
+        except UnicodeDecodeError:
+            values[name] = _UNREAD
+            mistakes.append(f"{PREFIX}{name.upper()}_FILE: {path} is not text")
     return mistakes
 
 
 def _sentence(item: Any) -> str:
     place = ".".join(str(part) for part in item["loc"])
     name = f"{PREFIX}{place.upper()}" if place else ""
-    text = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "missing":
-        text = "is not set"
-        if place in _FROM_FILE:
-            text += f" (nor {name}_FILE)"
+    limits = item.get("ctx", {})
+    match item["type"]:
+        case "missing":
+            text = "is not set" + (f" (nor {name}_FILE)" if place in _FROM_FILE else "")
+        case "int_parsing" | "int_type" | "int_from_float":
+            text = "must be a whole number"
+        case "float_parsing" | "float_type":
+            text = "must be a number"
+        case "literal_error":
+            text = f"must be one of {limits['expected']}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            text = "must be " + str(item["msg"]).removeprefix("Input should be ")
+        case _:
+            text = str(item["msg"]).removeprefix("Value error, ")
     return f"{name} {text}".strip()

@@ -15,23 +15,31 @@ SCHEMA_VERSION = 1
 
 
 class DatabaseUnusable(Exception):
-    """The database was written by another version of Interlock. Nothing was changed."""
+    """The database cannot be opened, or was written by another version of Interlock. Nothing was changed."""
 
 
 async def open_database(url: str) -> AsyncEngine:
     """Open the database and make the tables where they are missing.
 
     Raises:
-        DatabaseUnusable: its schema is newer than this version's.
+        DatabaseUnusable: its schema is newer than this version's, or it cannot be opened as a database.
     """
-    if url.startswith("sqlite"):
-        _make_private(url)
+    try:
+        if url.startswith("sqlite"):
+            _make_private(url)
+    except OSError as refused:
+        message = f"{refused.filename} cannot be opened: {refused.strerror}"
+        raise DatabaseUnusable(message) from refused
     engine = create_async_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
     try:
         async with engine.begin() as connection:
             await _prepare(connection)
+    except sa.exc.DatabaseError as refused:
+        await engine.dispose()
+        message = f"{engine.url.database} cannot be used: {refused.orig}"
+        raise DatabaseUnusable(message) from refused
     except BaseException:
         await engine.dispose()
         raise

@@ -25,7 +25,10 @@ from runner.model import BoxId
 EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
 """States of runs that ended before every box had its verdict."""
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_BY_PROXIES = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
+_NUMBER = re.compile(r"[0-9]{1,15}")
 _LOG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
 
 
@@ -39,10 +42,10 @@ class Pages:
         """All routes of this module."""
         return [
             Route("/", self.index),
-            Route("/runs/{number:int}", self.run),
-            Route("/runs/{number:int}/logs/{name}", self.log),
+            Route("/runs/{number}", self.run),
+            Route("/runs/{number}/logs/{name}", self.log),
             Route("/api/v1/runs", self.api_runs),
-            Route("/api/v1/runs/{number:int}", self.api_run),
+            Route("/api/v1/runs/{number}", self.api_run),
         ]
 
     async def index(self, request: Request) -> Response:
@@ -108,7 +111,10 @@ class Pages:
         return JSONResponse({"schema": "interlock.run/1", **_plain(run), "runners": runners, "boxes": boxes})
 
     async def _find(self, request: Request) -> Run:
-        number = int(request.path_params["number"])
+        digits = request.path_params["number"]
+        if not _NUMBER.fullmatch(digits):  # more than a database, or Python, takes for a number
+            raise HTTPException(404, "there is no such run")
+        number = int(digits)
         if not self._ctx.links.allows(number, request.query_params.get("t", "")):
             _require_local(request)
         run = await self._ctx.runs.by_number(number)
@@ -126,10 +132,16 @@ class Pages:
 
 
 def _is_local(request: Request) -> bool:
-    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote."""
+    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote.
+
+    So does HTTP/1.0, which proxies speak by default and browsers do not, and any Host but this machine's: a page of
+    another site could have its name resolve to 127.0.0.1.
+    """
     client = request.client.host if request.client else ""
-    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip"))
-    return client in LOOPBACK and not forwarded and (request.url.hostname or "") in LOOPBACK
+    forwarded = any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in request.headers)
+    old = request.scope.get("http_version") == "1.0"
+    host = _LOCAL_HOST.fullmatch(request.headers.get("host", ""))
+    return client in LOOPBACK and host is not None and not forwarded and not old
 
 
 def _require_local(request: Request) -> None:

@@ -5,6 +5,7 @@ Order matters: size, then signature over the raw bytes, then the insert; the bod
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -22,12 +23,23 @@ log = structlog.get_logger()
 MAX_BODY = 25 * 1024 * 1024
 """GitHub sends nothing larger. Source: GitHub docs, "Webhook events and payloads", payload cap."""
 
+READ_SECONDS = 20.0
+"""How long a body may take; GitHub itself gives up after ten seconds."""
+
+HELD = 8 * MAX_BODY
+"""Bytes of unfinished bodies that are held at once, before anybody has shown to know the secret."""
+
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _EVENT = re.compile(r"[a-z_]{1,64}")
 
 
-class TooLarge(Exception):
-    """The body is over the cap; it was not read to its end."""
+class Unread(Exception):
+    """The body was not read to its end; says how that is answered."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status = status
+        self.sentence = sentence
+        super().__init__(status, sentence)
 
 
 class Webhooks:
@@ -53,17 +65,16 @@ class Webhooks:
         self._clock = clock
         self._accepted = accepted
         self._draining = draining
+        self._held = 0
 
     async def receive(self, request: Request) -> Response:
-        """Answer one delivery: 202 durable, 401 unsigned, 400 malformed, 413 too large, 503 not durable."""
+        """Answer one delivery: 202 durable, 401 unsigned, 400 malformed, 408 slow, 413 too large, 503 not durable."""
         if self._draining():
             return _refuse(503, "interlock is stopping; redeliver this later")
         try:
-            body = await _read(request)
-        except TooLarge:
-            return _refuse(413, f"the body is over {MAX_BODY} bytes")
-        except ClientDisconnect:
-            return _refuse(400, "the connection was closed early")
+            body = await self._read(request)
+        except Unread as why:
+            return _refuse(why.status, why.sentence)
         if not signed(body, request.headers.get("x-hub-signature-256", ""), self._secrets):
             log.warning("delivery_refused", reason="signature")
             return _refuse(401, "X-Hub-Signature-256 does not match: check the webhook secret")
@@ -72,6 +83,35 @@ class Webhooks:
         if not _ID.fullmatch(delivery_id) or not _EVENT.fullmatch(event):
             return _refuse(400, "X-GitHub-Delivery or X-GitHub-Event is missing or malformed")
         return await self._store(Delivery(delivery_id, event, body, self._clock.now()))
+
+    async def _read(self, request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self._gather(request)
+        except TimeoutError:
+            raise Unread(408, f"the body took longer than {READ_SECONDS:g} s") from None
+        except ClientDisconnect:
+            raise Unread(400, "the connection was closed early") from None
+
+    async def _gather(self, request: Request) -> bytes:
+        too_large = Unread(413, f"the body is over {MAX_BODY} bytes")
+        declared = request.headers.get("content-length", "0")
+        if not re.fullmatch(r"[0-9]{1,15}", declared) or int(declared) > MAX_BODY:
+            raise too_large
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > MAX_BODY:
+                    raise too_large
+                if self._held > HELD:
+                    raise Unread(503, "too many bodies at once; redeliver this later")
+                chunks.append(chunk)
+        finally:
+            self._held -= size
+        return b"".join(chunks)
 
     async def _store(self, delivery: Delivery) -> Response:
         try:
@@ -92,20 +132,6 @@ def signed(body: bytes, header: str, secrets: Sequence[bytes]) -> bool:
         expected = b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
         good |= hmac.compare_digest(expected, given)
     return good
-
-
-async def _read(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        raise TooLarge
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise TooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _refuse(status: int, sentence: str) -> Response:

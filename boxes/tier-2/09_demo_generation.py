@@ -1,6 +1,6 @@
 # /// box
 # title = "Demo Generation: the demo plays every step that it promises, and says so"
-# timeout = "90s"
+# timeout = "120s"
 # tags = ["slow"]
 #
 # [control]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_MOVES = 1_000_000
+
 
 class NotPlain(Exception):
     """A file is not what it should be: a link, a device, a pipe, or too large. The message says which."""
@@ -54,6 +57,7 @@ def remove_content(path: str, *, keep: tuple[str, ...] = ()) -> None:
 
 
 def _remove_directories(directories: list[str]) -> None:
+    roots = tuple(directories)
     for directory in directories:  # grows while it is read
         directories.extend(_remove_files(directory))
     for directory in reversed(directories):
@@ -61,6 +65,60 @@ def _remove_directories(directories: list[str]) -> None:
             os.rmdir(directory)
         except OSError:
             continue
+    for root in roots:
+        if os.path.lexists(root):
+            _flatten(root)
+
+
+def _flatten(root: str) -> None:
+    """Remove what is nested so deep that no path reaches it: every directory is moved up to the root, then emptied."""
+    try:
+        top = os.open(root, _DIRECTORY)
+    except OSError:
+        return
+    try:
+        for at in range(_MOST_MOVES):
+            below = [name for name in os.listdir(top) if _is_directory(name, top)]
+            if not below or not _lift(below, top, at):
+                break
+    finally:
+        os.close(top)
+    try:
+        os.rmdir(root)
+    except OSError:
+        return
+
+
+def _lift(names: list[str], top: int, at: int) -> bool:
+    """Empty these directories of `top`, lifting what is in them. False when nothing could be removed."""
+    removed = False
+    for nth, name in enumerate(names):
+        try:
+            os.chmod(name, 0o700, dir_fd=top)
+            fd = os.open(name, _DIRECTORY, dir_fd=top)
+        except OSError:
+            continue
+        try:
+            for inner, entry in enumerate(os.listdir(fd)):
+                if _is_directory(entry, fd):
+                    os.chmod(entry, 0o700, dir_fd=fd)  # a directory that is moved must be writable
+                    os.rename(entry, f".lifted-{at}-{nth}-{inner}", src_dir_fd=fd, dst_dir_fd=top)
+                else:
+                    os.unlink(entry, dir_fd=fd)
+            os.rmdir(name, dir_fd=top)
+            removed = True
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+    return removed
+
+
+def _is_directory(name: str, parent: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 def _remove_files(directory: str) -> list[str]:

@@ -9,6 +9,8 @@ from collections import deque
 HEAD = 256 * 1024
 TAIL = 256 * 1024
 EXCERPT = 64 * 1024
+# A box may have put a link where its log is to be, or a pipe that nobody reads.
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 _PLAIN = bytes([9, 10, *range(32, 127)])
 # Terminal sequences: CSI, OSC and the other string kinds (ended by BEL or ST, or cut off by a newline), two-byte ones.
@@ -112,9 +114,8 @@ class Output:
 
 def _create(path: str) -> int:
     """Open a new log. Its directory is there for all logs of a run but the first."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
-        return os.open(path, flags, 0o644)
+        return os.open(path, _OPEN, 0o644)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        return os.open(path, flags, 0o644)
+        return os.open(path, _OPEN, 0o644)

@@ -96,3 +96,26 @@ def test_depth_is_capped(source: Path, tmp_path: Path) -> None:
 
     assert collected.names == ()
     assert collected.refused[0].endswith("nested too deep")
+
+
+def test_a_path_too_long_for_its_place_is_refused_and_the_rest_is_kept(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source)
+    for _ in range(15):
+        Path("d" * 255).mkdir()
+        os.chdir("d" * 255)
+    Path("f" * 255).write_text("x")
+    (source / "e").write_text("kept")
+    collected = collect(str(source), str(tmp_path / "kept"))
+    assert collected.names == ("e",)
+    assert [entry.rpartition(": ")[2] for entry in collected.refused] == ["File name too long"]
+
+
+def test_something_in_the_way_of_a_copy_refuses_that_copy(source: Path, secret: Path, tmp_path: Path) -> None:
+    (source / "a").write_text("x")
+    (source / "b").write_text("x")
+    (tmp_path / "kept" / "a").mkdir(parents=True)
+    (tmp_path / "kept" / "b").symlink_to(secret)
+    assert collect(str(source), str(tmp_path / "kept")).names == ()
+    assert secret.read_text() == "hunter2"

@@ -27,7 +27,7 @@ class Hourglass(Flow):
     """A flow without an engine: it runs its steps and notes its waits instead of waiting."""
 
     def __init__(self) -> None:
-        self.id = "flow"
+        self.id = "flow"  # the rest of a Flow is its engine, which this one has not
         self.waits: list[float] = []
 
     async def step(self, name: str, body: Callable[..., Awaitable[Result]], *args: object) -> Result:

@@ -162,6 +162,17 @@ async def test_the_merge_commit_depends_on_its_parents_alone(origin: Repository,
     assert await mirror.merge(head, base) not in merges
 
 
+async def test_a_commit_is_contained_in_itself_and_in_what_came_after(origin: Repository, mirror: Mirror) -> None:
+    first = origin.commit({"a": "1"})
+    second = origin.commit({"a": "2"})
+    await mirror.fetch([first, second])
+    assert await mirror.contains(second, first)
+    assert await mirror.contains(first, first)
+    assert not await mirror.contains(first, second)
+    with pytest.raises(CommitNotFound):
+        await mirror.contains(first, NOWHERE)
+
+
 async def test_a_conflict_names_the_files_in_the_way(origin: Repository, mirror: Mirror) -> None:
     origin.commit({"a b.txt": "1\n", "ü.txt": "1\n", "fine": "1\n"})
     head = origin.commit({"a b.txt": "2\n", "ü.txt": "2\n"}, on="topic")

@@ -120,6 +120,20 @@ def test_a_wrong_seed_ends_the_command_with_3(tmp_path: Path, capsys: pytest.Cap
     assert "seed.yml:1: unknown key 'nonsense'" in capsys.readouterr().err
 
 
+def test_a_seed_that_is_no_text_ends_the_command_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "seed.yml").write_bytes(b"users: [\xff]\n")
+    assert serve(state_dir=tmp_path / "state", seed_file=tmp_path / "seed.yml") == 3
+    assert "seed.yml: cannot be read as UTF-8 text" in capsys.readouterr().err
+
+
+def test_a_state_directory_that_is_a_file_ends_the_command_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("")
+    assert serve(state_dir=tmp_path / "state") == 3
+    assert "state: cannot keep state there: File exists" in capsys.readouterr().err
+
+
 def test_a_taken_port_ends_the_command_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert serve(port=taken.getsockname()[1]) == 2

@@ -33,7 +33,10 @@ def test_two_secrets_are_accepted_while_one_replaces_the_other(tmp_path: Path) -
         pytest.param({"webhook_secret": None}, r"INTERLOCK_WEBHOOK_SECRET is not set \(nor .*_FILE\)", id="no-secret"),
         pytest.param({"webhook_secret": " , "}, "INTERLOCK_WEBHOOK_SECRET is empty: without it", id="empty-secret"),
         pytest.param({"github_private_key": "nonsense"}, "INTERLOCK_GITHUB_PRIVATE_KEY is not a PEM", id="not-pem"),
-        pytest.param({"github_app_id": "seven"}, "INTERLOCK_GITHUB_APP_ID", id="not-a-number"),
+        pytest.param({"github_app_id": "seven"}, "INTERLOCK_GITHUB_APP_ID must be a whole number", id="not-a-number"),
+        pytest.param({"log": "xml"}, "INTERLOCK_LOG must be one of 'pretty' or 'json'", id="not-a-form"),
+        pytest.param({"max_runs": "0"}, "INTERLOCK_MAX_RUNS must be greater than or equal to 1", id="too-little"),
+        pytest.param({"database_url": "postgresql://x"}, "DATABASE_URL must begin with sqlite", id="not-sqlite"),
         pytest.param({"github_api_url": "http://ghe.example"}, "would travel unencrypted", id="plain-http"),
         pytest.param({"github_api_url": "ftp://x"}, "must begin with http", id="not-http"),
         pytest.param({"webhook_secrt": "x"}, r"did you mean INTERLOCK_WEBHOOK_SECRET\?", id="misspelt"),
@@ -46,6 +49,28 @@ def test_two_secrets_are_accepted_while_one_replaces_the_other(tmp_path: Path) -
 def test_a_mistake_is_named_with_its_setting(tmp_path: Path, changes: dict[str, str | None], sentence: str) -> None:
     with pytest.raises(BadSettings, match=sentence):
         load(tmp_path, **changes)
+
+
+def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_bytes(b"\xff")
+    with pytest.raises(BadSettings) as caught:
+        load(
+            tmp_path,
+            github_private_key=None,
+            github_private_key_file="/no/such",
+            webhook_secret=None,
+            webhook_secret_file=str(tmp_path / "hook"),
+        )
+    assert str(caught.value).splitlines() == [
+        "INTERLOCK_GITHUB_PRIVATE_KEY_FILE: cannot read /no/such: No such file or directory",
+        f"INTERLOCK_WEBHOOK_SECRET_FILE: {tmp_path / 'hook'} is not text",
+    ]
+
+
+def test_a_directory_named_like_the_file_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "interlock.toml").mkdir()
+    with pytest.raises(BadSettings, match=r"interlock\.toml: cannot be read: Is a directory"):
+        load(tmp_path)
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -155,3 +156,31 @@ async def test_a_stopping_bot_takes_nothing_in(door: Door) -> None:
 @given(st.binary(), st.text())
 def test_no_header_can_make_the_check_raise_or_pass(body: bytes, header: str) -> None:
     assert signed(body, header, [b"secret"]) is (header == sign(body, "secret"))
+
+
+async def trickle() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x"
+        await asyncio.sleep(0.01)
+
+
+async def test_a_body_that_only_trickles_in_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 0.05)
+    assert (await door.client.post("/webhooks", content=trickle())).status_code == 408
+    assert (await door.post(b"{}")).status_code == 202
+
+
+async def test_unfinished_bodies_of_strangers_have_bounded_room(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 2.0)
+    monkeypatch.setattr(module, "HELD", 20)
+    answers = await asyncio.gather(*(door.client.post("/webhooks", content=trickle()) for _ in range(5)))
+    assert 503 in {answer.status_code for answer in answers}
+    assert (await door.post(b"{}")).status_code == 202
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "+1", "1_0", "0x10", ""])
+async def test_an_odd_content_length_is_no_accident(door: Door, length: str) -> None:
+    answer = await door.client.post(
+        "/webhooks", content=b"{}", headers=[(b"Content-Length", length.encode("latin-1")), (b"Host", b"bot")]
+    )
+    assert answer.status_code in {401, 413}

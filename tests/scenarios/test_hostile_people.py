@@ -1,0 +1,163 @@
+"""People who try to have code run that nobody with write permission stands for."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.localhub.acts.pulls import edit as edit_pull
+from tests.fakes.world import REPO, PullRequest, World, box
+from tests.scenarios.test_pull_request import BOXES
+
+
+async def deliver(world: World, event: str, payload: dict[str, Any]) -> int:
+    """A webhook that somebody who knows the secret made up, or GitHub sent long ago."""
+    body = json.dumps(payload).encode()
+    signature = hmac.new(world.hub.webhook_secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": hashlib.sha256(body).hexdigest()[:36],
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+    transport = httpx.ASGITransport(world.running.app, client=("203.0.113.7", 443))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bot.example") as client:
+        answer = await client.post("/webhooks", content=body, headers=headers)
+    await world.settle()
+    return answer.status_code
+
+
+def facts(world: World, *, repo: str = REPO) -> dict[str, Any]:
+    """What every payload about a repository says."""
+    known = world.hub.repository(repo)
+    return {
+        "repository": {"id": known.id, "full_name": repo, "default_branch": "main"},
+        "installation": {"id": world.hub.installation(repo.partition("/")[0]).id},
+        "sender": {"login": "mona", "id": 1, "type": "User"},
+    }
+
+
+async def fork_pull(world: World, proof: Path) -> tuple[PullRequest, str]:
+    """A stranger's pull request whose box would leave `proof`, and its head."""
+    world.repository(BOXES)
+    world.hub.fork(REPO, "stranger")
+    sabotage = {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}
+    head = world.hub.commit("stranger/app", "topic", sabotage, "Try", "stranger")
+    pull = world.hub.open_pull_request(REPO, "topic", "main", "Try", "stranger", head_repo="stranger/app")
+    await world.settle()
+    return PullRequest(world, REPO, pull.number, "topic", "stranger"), head
+
+
+@pytest.mark.parametrize("button", ["check_run", "check_suite"])
+async def test_rerunning_a_head_that_a_fork_has_left_behind_runs_nothing(
+    world: World, tmp_path: Path, button: str
+) -> None:
+    proof = tmp_path / "ran"
+    _, head = await fork_pull(world, proof)
+    [check] = world.hub.check_runs(REPO, head)
+    world.hub.commit("stranger/app", "topic", {"more": "x"}, "Move on", "stranger")
+    await world.settle()
+    if button == "check_run":
+        world.hub.rerequest_check_run(check, "mona")
+    else:
+        world.hub.rerequest_check_suite(check, "mona")
+    await world.settle()
+    assert not proof.exists()
+    assert {run.conclusion for run in world.hub.check_runs(REPO, head)} == {"action_required"}
+
+
+async def test_rerunning_a_closed_fork_runs_nothing(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    pr, head = await fork_pull(world, proof)
+    [check] = world.hub.check_runs(REPO, head)
+    world.hub.close_pull_request(REPO, pr.number, "stranger")
+    await world.settle()
+    world.hub.rerequest_check_suite(check, "mona")
+    await world.settle()
+    assert not proof.exists()
+
+
+async def test_a_push_that_never_reached_the_default_branch_runs_nothing(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    _, head = await fork_pull(world, proof)
+    push = {"ref": "refs/heads/main", "before": "0" * 40, "after": head, **facts(world)}
+    assert await deliver(world, "push", push) == 202
+    assert not proof.exists()
+
+
+async def test_a_delivery_that_calls_another_branch_the_default_one_runs_nothing(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    world.repository(BOXES)
+    head = world.hub.commit(REPO, "topic", {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}, "Try", "mona")
+    await world.settle()
+    said = facts(world)
+    said["repository"]["default_branch"] = "topic"
+    await deliver(world, "push", {"ref": "refs/heads/topic", "before": "0" * 40, "after": head, **said})
+    assert not proof.exists()
+
+
+async def test_a_stale_payload_cannot_name_an_older_head(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    world.repository(BOXES)
+    pr = await world.open_pull_request({"x": "1"})
+    await world.settle()
+    pull = {"number": pr.number, "head": {"sha": "0" * 40, "ref": "topic"}, "base": {"ref": "main", "sha": "1" * 40}}
+    assert await deliver(world, "pull_request", {"action": "synchronize", "pull_request": pull, **facts(world)}) == 202
+    assert {run.head_sha for run in await world.runs() if run.pr} == {pr.head, "0" * 40}
+    assert not world.hub.check_runs(REPO, "1" * 40)
+    assert pr.conclusion == "success"
+    assert not proof.exists()
+
+
+async def test_a_delivery_cannot_pair_one_repositorys_number_with_anothers_name(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    world.repository(BOXES)
+    world.repository(BOXES, name="octo/other", collaborators={"eve": "admin"})
+    await world.settle()
+    before = len(await world.runs())
+    world.hub.commit("octo/other", "topic", {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}, "Mine", "eve")
+    pull = world.hub.open_pull_request("octo/other", "topic", "main", "Mine", "eve")
+    await world.settle()
+    proof.unlink()  # her own repository may run her code
+    mixed = facts(world, repo="octo/other")
+    mixed["repository"]["id"] = world.hub.repository(REPO).id
+    said = {"number": pull.number, "head": {"sha": pull.head_sha, "ref": "topic"}, "base": {"ref": "main", "sha": ""}}
+    await deliver(world, "pull_request", {"action": "synchronize", "pull_request": said, **mixed})
+    push = {"ref": "refs/heads/main", "before": "0" * 40, "after": pull.head_sha, **mixed}
+    await deliver(world, "push", push)
+    assert not proof.exists()
+    assert len(await world.runs()) >= before
+
+
+async def test_a_new_base_is_a_new_question(world: World) -> None:
+    """What was green for a base with weak boxes says nothing about another base."""
+    strict = {"boxes/tier-2/7_strict.sh": box("exit 1", title="Strict")}
+    world.repository({**BOXES, **strict})
+    world.hub.commit(REPO, "weak", {"boxes/tier-2/7_strict.sh": None}, "Without the strict box", "mona")
+    world.hub.commit(REPO, "topic", {"boxes/tier-2/7_strict.sh": None, "x": "y"}, "Topic", "mona")
+    pull = world.hub.open_pull_request(REPO, "topic", "weak", "Topic", "mona")
+    await world.settle()
+    pr = PullRequest(world, REPO, pull.number, "topic", "mona")
+    assert pr.conclusion == "success"
+    forge = world.hub.forge
+    edit_pull(forge, world.hub.pull_request(REPO, pr.number), "mona", title=None, body=None, base="main")
+    await world.settle()
+    assert pr.conclusion == "failure"
+
+
+async def test_somebody_who_lost_write_permission_steers_nothing(world: World) -> None:
+    world.repository(BOXES, collaborators={"mona": "write", "eve": "write"})
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    runs = len(await world.runs())
+    forge = world.hub.forge
+    repository = world.hub.repository(REPO)
+    forge.state.repositories.change(repository, collaborators={**repository.collaborators, "eve": "read"})
+    pr.say("/boxes run all", by="eve")
+    await world.settle()
+    assert len(await world.runs()) == runs
