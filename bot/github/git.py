@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from bot.github.errors import (
 from bot.github.git_lock import WriterLock
 from bot.github.git_process import Finished, environment, run
 from bot.github.tokens import SecretToken
+from runner.execute.files import remove_content
 
 FETCH_SECONDS = 600.0
 LOCAL_SECONDS = 120.0
@@ -246,7 +246,7 @@ class Mirror:
                 await self._ok("read-tree", sha, extra=extra)
                 await self._ok("checkout-index", "--all", "--force", "--quiet", extra=extra, cwd=destination)
             except BaseException:
-                await asyncio.to_thread(_empty, destination)
+                await asyncio.to_thread(remove_content, str(destination))
                 raise
 
     async def kept(self) -> tuple[str, ...]:
@@ -379,11 +379,3 @@ def _make_empty(directory: Path) -> Path:
         message = f"the directory to export to is not empty: {directory.name}"
         raise GitFailed(message)
     return directory
-
-
-def _empty(directory: Path) -> None:
-    for inside in directory.iterdir():
-        if inside.is_dir() and not inside.is_symlink():
-            shutil.rmtree(inside)
-        else:
-            inside.unlink()
