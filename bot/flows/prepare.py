@@ -100,15 +100,14 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     tip = await branch_head(github, run.repo, branch)
     of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
     mirror = await ctx.workspaces.fetch(of_head)
-    trust = decide_trust(
-        TrustFacts(event="push", author="", to_default_branch=await mirror.contains(tip, run.head_sha))
-    )
+    is_there = await mirror.contains(tip, run.head_sha)
+    trust = decide_trust(TrustFacts(event="push", author="", to_default_branch=is_there))
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author="", fork=False)
         return Refuse(refused(trust), trust.because)
-    of_head = replace(of_head, base_sha=run.head_sha)
     if not await _has_boxes(mirror, run.head_sha):
         return Pass("there are no boxes")
+    of_head = replace(of_head, base_sha=run.head_sha)
     await ctx.runs.update(
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
@@ -138,7 +137,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
             author=pull.author_login,
             author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
             author_is_bot=pull.author_type == "Bot",
-            bot_is_listed=pull.author_id in await _listed_bots(mirror, base_sha),
+            bot_is_listed=await _is_listed(ctx, run, pull),
             is_fork=pull.head_is_fork,
         )
     )
@@ -177,9 +176,21 @@ async def _has_boxes(mirror: Mirror, sha: str) -> bool:
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
 
 
-async def _listed_bots(mirror: Mirror, base_sha: str) -> frozenset[int]:
-    """Ids of the accounts that the base lists; none when its configuration cannot be read, which is told later."""
-    text = await mirror.read(base_sha, CONFIG)
+async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
+    """Whether the default branch lists, at this moment, the app that opened a pull request.
+
+    Not the base: an app that can push could make a branch that lists it, and choose that as the base.
+    """
+    if pull.author_type != "Bot" or pull.head_is_fork:
+        return False
+    tip = await branch_head(ctx.installation(run), run.repo, pull.default_branch)
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
+    return pull.author_id in await _listed_bots(mirror, tip)
+
+
+async def _listed_bots(mirror: Mirror, sha: str) -> frozenset[int]:
+    """Ids of the accounts that a commit lists; none when its configuration cannot be read, which is told later."""
+    text = await mirror.read(sha, CONFIG)
     if text is None:
         return frozenset()
     try:
