@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +13,8 @@ from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.flows import record
-from bot.flows.child import LAUNCH, RUNNER_HOME
 from bot.flows.context import Context
+from bot.flows.listing import Listing
 from bot.github.errors import NotFound
 from bot.github.git import Conflict
 from bot.github.permissions import permission
@@ -30,8 +27,6 @@ from runner.select import parse, select
 log = structlog.get_logger()
 
 CONFIG = ".github/interlock.yml"
-LIST_TIMEOUT = 60.0
-"""Seconds that reading the boxes may take; ten thousand need a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +137,12 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if files.directory.exists():
         await asyncio.to_thread(shutil.rmtree, files.directory)
     files.directory.mkdir(parents=True)
-    workspace = await ctx.workspaces.prepare(subject, files.directory)
-    if isinstance(workspace, Conflict):
-        shown = conflict(workspace.paths, base_ref=subject.base_ref)
-        return Refuse(shown, f"it does not merge into {subject.base_ref}")
-    listed = await _list(ctx, run)
+    async with Listing(ctx, run) as listing:
+        workspace = await ctx.workspaces.prepare(subject, files.directory)
+        if isinstance(workspace, Conflict):
+            shown = conflict(workspace.paths, base_ref=subject.base_ref)
+            return Refuse(shown, f"it does not merge into {subject.base_ref}")
+        listed = await listing.read()
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
     if not listed.get("boxes"):
@@ -156,33 +152,6 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
-
-
-async def _list(ctx: Context, run: Run) -> dict[str, Any]:
-    """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
-    files = ctx.files(run)
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "list", "--json"]
-    argv += ["--base", str(files.base)] if files.base.is_dir() else []
-    cache = ctx.data_dir / "cache" / str(run.repo_id)
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        cwd=files.directory,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(cache)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout=LIST_TIMEOUT)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return {"errors": [{"message": f"reading the boxes took longer than {LIST_TIMEOUT:.0f} s"}]}
-    try:
-        listed: dict[str, Any] = json.loads(out)
-    except ValueError:
-        return {"errors": [{"message": err.decode("utf-8", "replace").strip()[-500:] or "the boxes cannot be read"}]}
-    return listed
 
 
 def _mistake_in(selection: str, listed: list[dict[str, Any]]) -> str | None:
