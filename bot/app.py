@@ -70,9 +70,6 @@ CODEC = Codec(
 )
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
 
-CUT_OFF = 10.0
-"""Seconds for ending children and connections after the drain; with the drain it stays below 45."""
-
 
 class AlreadyRunning(Exception):
     """Another bot uses the data directory; two would run everything twice."""

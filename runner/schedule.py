@@ -276,7 +276,7 @@ class _Run:
     def _conclude_box(self, box: Box, finished: Finished) -> None:
         attempts = self._attempts[box.id]
         fails = flaky_fails(box, default=self._policy.flaky_fails)
-        verdict = decide(attempts, flaky_fails=fails)
+        verdict = decide(attempts)
         told = finished.attempt
         if verdict is not told.outcome:
             # A flaky box passed in the end; what a person wants to know is how it was red.

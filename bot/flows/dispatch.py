@@ -23,8 +23,8 @@ SWEEP_EVERY = 30
 CLOSE_AFTER = 0.25
 """Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
 
-
 FLOWS_PER_DELIVERY = 5
+"""Flows that one delivery may use up; each failed of a bug, and a sixth would too."""
 
 
 class Dispatch:

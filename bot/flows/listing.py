@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import sys
 from typing import Any, Self
 
-from bot.flows.child import RUNNER_HOME
+from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
 from bot.store.runs import Run
 
@@ -33,17 +31,17 @@ class Listing:
 
     def __init__(self, ctx: Context, run: Run) -> None:
         self._files = ctx.files(run)
-        self._cache = ctx.data_dir / "cache" / str(run.repo_id)
+        self._cache = ctx.cache(run)
         self._has_base = run.pr is not None
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        argv = [sys.executable, "-I", "-c", LIST, RUNNER_HOME, "-C", str(self._files.tree), "list", "--json"]
-        argv += ["--base", str(self._files.base)] if self._has_base else []
+        argv = runner_argv(self._files, "list", launch=LIST, has_base=self._has_base)
         self._process = await asyncio.create_subprocess_exec(
             *argv,
+            "--json",
             cwd=self._files.directory,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(self._cache)},
+            env=runner_environ(self._cache),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

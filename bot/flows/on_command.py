@@ -82,7 +82,7 @@ async def _carry_out(ctx: Context, comment: ReadCommands, commands: Sequence[Par
             case RunCommand(selection):
                 runs.append(await _run(ctx, comment, selection, nth))
             case Cancel():
-                await _cancel(ctx, comment)
+                await ctx.cancel(comment.repo_id, comment.pr, by=f"@{comment.author}")
             case Help(topic):
                 said.append(help_text(topic))
             case Mistake():
@@ -110,11 +110,6 @@ async def _run(ctx: Context, comment: ReadCommands, selection: str, nth: int) ->
         delivery=f"comment:{comment.comment_id}",
     )
     return run.id
-
-
-async def _cancel(ctx: Context, comment: ReadCommands) -> None:
-    for run in await ctx.runs.open_of(comment.repo_id, comment.pr):
-        await ctx.stop(run.id, f"@{comment.author}")
 
 
 def _mended(author: str, mistakes: Sequence[Mistake]) -> str:

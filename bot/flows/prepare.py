@@ -10,23 +10,24 @@ from typing import Any
 import structlog
 
 from bot.domain.checks import Check, config_error, conflict, refused, unable
+from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.listing import Listing
 from bot.github.errors import NotFound
-from bot.github.git import Conflict
+from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, get_pull
 from bot.store.runs import Run
+from runner.config import FILE as CONFIG
+from runner.config import load_config
 from runner.errors import BadSelection, NothingSelected, UserError
 from runner.model import Box, BoxId
 from runner.select import parse, select
 
 log = structlog.get_logger()
-
-CONFIG = ".github/interlock.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,9 @@ Answer = Ready | Pass | Stale | Refuse | Decline
 
 async def prepare(ctx: Context, run_id: str) -> Answer:
     """Read what GitHub says now, decide, and write the run's files. Safe to repeat until the run executes."""
-    run = await ctx.runs.get(run_id)
-    assert run is not None, run_id
-    if run.stop_because:
-        return Pass(run.stop_because)
+    run = await ctx.run(run_id)
+    if (stop := from_text(run.stop_because)) is not None:
+        return Pass(in_words(stop))
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)
@@ -83,7 +83,7 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
     of_head = replace(record.subject(run), base_sha=run.head_sha)
-    if not await _has_boxes(ctx, of_head, run.head_sha):
+    if not await _has_boxes(await ctx.workspaces.fetch(of_head), run.head_sha):
         return Pass("there are no boxes")
     await ctx.runs.update(run.id, base_sha=run.head_sha, trust="T0", title=f"push to {run.base_ref}")
     return await _lay_out(ctx, run, of_head)
@@ -100,14 +100,17 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=pull.base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
-    if not await _has_boxes(ctx, replace(subject, head_sha=pull.base_sha), pull.base_sha):
+    mirror = await ctx.workspaces.fetch(replace(subject, head_sha=pull.base_sha))
+    if not await _has_boxes(mirror, pull.base_sha):
         return Pass("the base has no boxes")
+    is_bot = pull.author_type == "Bot"
     trust = decide_trust(
         TrustFacts(
             event="pull_request",
             author=pull.author_login,
             author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
-            author_is_bot=pull.author_type == "Bot",
+            author_is_bot=is_bot,
+            bot_is_listed=is_bot and pull.author_id in await _listed_bots(mirror, pull.base_sha),
             is_fork=pull.head_is_fork,
         )
     )
@@ -123,12 +126,23 @@ async def _supersede(ctx: Context, run: Run) -> None:
     assert run.pr is not None
     for other in await ctx.runs.open_of(run.repo_id, run.pr):
         if other.number < run.number and other.head_sha != run.head_sha:
-            await ctx.stop(other.id, f"superseded:{run.head_sha}")
+            await ctx.stop(other.id, Superseded(run.head_sha))
 
 
-async def _has_boxes(ctx: Context, subject: Subject, sha: str) -> bool:
-    mirror = await ctx.workspaces.fetch(subject)
+async def _has_boxes(mirror: Mirror, sha: str) -> bool:
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
+
+
+async def _listed_bots(mirror: Mirror, base_sha: str) -> frozenset[int]:
+    """Ids of the accounts that the base lists; none when its configuration cannot be read, which is told later."""
+    text = await mirror.read(base_sha, CONFIG)
+    if text is None:
+        return frozenset()
+    try:
+        config = await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
+    except UserError:
+        return frozenset()
+    return config.bots
 
 
 async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:

@@ -58,8 +58,7 @@ async def open_run(
 
 async def request_run(ctx: Context, older_id: str, head_sha: str) -> str:
     """The run for the newer head of an older run's pull request; returns its id."""
-    older = await ctx.runs.get(older_id)
-    assert older is not None, older_id
+    older = await ctx.run(older_id)
     newer = await open_run(
         ctx,
         installation_id=older.installation_id,
