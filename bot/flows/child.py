@@ -153,10 +153,10 @@ async def execute(
     return None if stop.is_set() and (finished is None or finished.exit_code == EXIT_INTERRUPTED) else finished
 
 
-def runner_argv(files: RunFiles, command: str) -> list[str]:
+def runner_argv(files: RunFiles, command: str, *, has_base: bool, launch: str = LAUNCH) -> list[str]:
     """The words that start a runner's command on a run's tree, with the metadata of the base where there is one."""
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), command]
-    return [*argv, "--base", str(files.base)] if files.base.is_dir() else argv
+    argv = [sys.executable, "-I", "-c", launch, RUNNER_HOME, "-C", str(files.tree), command]
+    return [*argv, "--base", str(files.base)] if has_base else argv
 
 
 def runner_environ(cache: Path) -> dict[str, str]:
@@ -181,7 +181,7 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
-    argv = [*runner_argv(files, "run"), plan.selection]
+    argv = [*runner_argv(files, "run", has_base=files.base.is_dir()), plan.selection]
     argv += ["--jsonl", str(record), "--logs", str(files.logs)]
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
     argv += ["--sandbox", "off", "--clean-env", "--flaky", "fail", "--format", "plain"]

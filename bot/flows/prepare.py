@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +14,8 @@ from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.domain.wanted import mistake_in
 from bot.flows import record
-from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
+from bot.flows.listing import Listing
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
@@ -31,8 +30,6 @@ from runner.model import Box, BoxId
 log = structlog.get_logger()
 
 OTHER_REPOSITORY = "another repository has this name now"
-LIST_TIMEOUT = 60.0
-"""Seconds that reading the boxes may take; ten thousand need a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +203,12 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
-    workspace = await ctx.workspaces.prepare(subject, files.directory)
-    if isinstance(workspace, Conflict):
-        shown = conflict(workspace.paths, base_ref=subject.base_ref)
-        return Refuse(shown, f"it does not merge into {subject.base_ref}")
-    listed = await _list(ctx, run)
+    async with Listing(ctx, run) as listing:
+        workspace = await ctx.workspaces.prepare(subject, files.directory)
+        if isinstance(workspace, Conflict):
+            shown = conflict(workspace.paths, base_ref=subject.base_ref)
+            return Refuse(shown, f"it does not merge into {subject.base_ref}")
+        listed = await listing.read()
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
     if not listed.get("boxes"):
@@ -220,31 +218,6 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
-
-
-async def _list(ctx: Context, run: Run) -> dict[str, Any]:
-    """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
-    files = ctx.files(run)
-    process = await asyncio.create_subprocess_exec(
-        *runner_argv(files, "list"),
-        "--json",
-        cwd=files.directory,
-        env=runner_environ(ctx.cache(run)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout=LIST_TIMEOUT)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return {"errors": [{"message": f"reading the boxes took longer than {LIST_TIMEOUT:.0f} s"}]}
-    try:
-        listed: dict[str, Any] = json.loads(out)
-    except ValueError:
-        return {"errors": [{"message": err.decode("utf-8", "replace").strip()[-500:] or "the boxes cannot be read"}]}
-    return listed
 
 
 def _box(raw: dict[str, Any]) -> Box:
