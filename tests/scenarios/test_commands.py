@@ -46,6 +46,17 @@ async def test_failed_runs_what_is_red_and_what_it_held_back(world: World) -> No
     assert await boxes_of_last_run(world) == [(1, True), (2, False), (3, False)]
 
 
+async def test_failed_has_nothing_to_run_when_all_is_green_and_all_stays_green(world: World) -> None:
+    world.repository(COUNTS)
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    pr.say("/boxes run failed")
+    await world.settle()
+    assert await boxes_of_last_run(world) == [(1, True), (2, True), (3, True)]
+    assert {run.conclusion for run in pr.checks().values()} == {"success"}
+
+
 async def test_a_partial_run_never_makes_the_rest_green(world: World) -> None:
     world.repository({**COUNTS, "boxes/tier-2/3_late.sh": box("exit 1", title="Late")})
     await world.settle()

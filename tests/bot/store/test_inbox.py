@@ -75,6 +75,15 @@ async def test_what_cannot_be_made_durable_is_said_and_the_inbox_goes_on(inbox: 
     assert await inbox.add(delivery("one")) is True
 
 
+async def test_a_delivery_that_still_waits_when_the_inbox_stops_is_not_acknowledged(tmp_path: Path) -> None:
+    inbox = Inbox(open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"))  # nobody started its writer
+    waiting = asyncio.create_task(inbox.add(delivery("one")))
+    await asyncio.sleep(0)
+    await inbox.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, timeout=5)
+
+
 async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"
     engine = await open_database(url)
