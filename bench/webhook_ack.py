@@ -1,8 +1,8 @@
 """How long GitHub waits for a durable acknowledgement, beside a Starlette echo that reads the same body.
 
 Both servers are uvicorn with the same settings, each in its own process, measured in turns within one run. The promise
-(docs/explanation/promises.md) is a ratio and a percentile: p99 below 10 ms at 200 deliveries a second, and at least half
-of the echo's throughput.
+(docs/explanation/promises.md) is a ratio and a percentile: p99 below 10 ms at 200 deliveries a second, and at least
+half of the echo's throughput.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ import hashlib
 import hmac
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.load import at_rate, flat_out, percentile
+from bench.servers import free_port, server
 
 SECRET = "bench"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -77,33 +74,6 @@ def requests_for(tag: str) -> tuple[object, int]:
     return request, len(body)
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def server(argv: list[str], env: dict[str, str], port: int, directory: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that answers, ended afterwards."""
-    log = open(f"{directory}/server.log", "ab")
-    process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=log, stderr=log, cwd=directory)
-    try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                sys.exit(Path(directory, "server.log").read_text())
-            time.sleep(0.02)  # noqa: TID251 - waiting for another process.
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
 def resident(pid: int) -> float:
     """Resident memory in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -134,7 +104,6 @@ def main() -> int:
             "INTERLOCK_GITHUB_APP_ID": "1",
             "INTERLOCK_GITHUB_PRIVATE_KEY": key,
             "INTERLOCK_WEBHOOK_SECRET": SECRET,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
         }
         echo_port, bot_port = free_port(), free_port()
         serve = [sys.executable, "-m", "bot.cli", "serve", "--port", str(bot_port)]

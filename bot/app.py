@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import signal
 import sys
@@ -69,9 +70,6 @@ CODEC = Codec(
 )
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
 
-CUT_OFF = 10.0
-"""Seconds for ending children and connections after the drain; with the drain it stays below 45."""
-
 
 class AlreadyRunning(Exception):
     """Another bot uses the data directory; two would run everything twice."""
@@ -124,7 +122,8 @@ class Bot:
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
         try:
-            await asyncio.wait_for(self.ctx.engine.idle(), timeout=self.settings.drain_seconds)
+            async with asyncio.timeout(self.settings.drain_seconds):
+                await self.ctx.engine.idle()
         except TimeoutError:
             log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
             return False
@@ -159,6 +158,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
+        key = load_key(settings.data_dir / "links.key")
         ctx = Context(
             github=github,
             inbox=inbox,
@@ -166,8 +166,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
-            links=RunLinks(load_key(settings.data_dir / "links.key"), settings.public_url or public_url),
+            links=RunLinks(key, settings.public_url or public_url),
             data_dir=settings.data_dir,
+            instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),
         )
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))

@@ -8,6 +8,8 @@ way is run once more: steps are therefore safe to repeat.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -32,9 +34,9 @@ EMBEDDED = "embedded"
 class Flow:
     """What a flow body may do besides deciding."""
 
-    def __init__(self, flow_id: str, codec: Codec) -> None:
+    def __init__(self, flow_id: str, engine: Engine) -> None:
         self.id = flow_id
-        self._codec = codec
+        self._engine = engine
 
     async def step(self, name: str, body: Callable[..., Awaitable[Result]], *args: object) -> Result:
         """Run `body(*args)` unless its result is remembered.
@@ -48,7 +50,7 @@ class Flow:
             try:
                 return await body(*args)
             except Exception as error:
-                if self._codec.knows(error):
+                if self._engine.codec.knows(error):
                     raise
                 log.exception("step_crashed", flow=self.id, step=name)
                 raise StepFailed(type(error).__name__, str(error)) from error
@@ -61,7 +63,7 @@ class Flow:
 
     async def start(self, name: str, flow_id: str, args: object) -> None:
         """Start another flow by its registered name; a flow that exists already is left as it is."""
-        await Engine.current().start(name, flow_id, args)
+        await self._engine.start(name, flow_id, args)
 
 
 class Engine:
@@ -72,10 +74,8 @@ class Engine:
         codec: what flows may remember.
     """
 
-    _instance: Engine | None = None
-
     def __init__(self, *, url: str, codec: Codec) -> None:
-        self._codec = codec
+        self.codec = codec
         self._flows: dict[str, Callable[..., Any]] = {}
         self._running: dict[str, asyncio.Task[Any] | None] = {}
         self._idle = asyncio.Event()
@@ -93,13 +93,6 @@ class Engine:
                 "log_level": "WARNING",
             }
         )
-        Engine._instance = self
-
-    @classmethod
-    def current(cls) -> Engine:
-        """The engine of this process."""
-        assert cls._instance is not None, "no engine was made"
-        return cls._instance
 
     def register(self, name: str, body: Body) -> None:
         """Make a flow startable by name. Before `launch`, so that recovery finds it."""
@@ -110,7 +103,7 @@ class Engine:
             self._idle.clear()
             try:
                 with structlog.contextvars.bound_contextvars(flow=flow_id):
-                    return await body(Flow(flow_id, self._codec), args)
+                    return await body(Flow(flow_id, self), args)
             finally:
                 self._running.pop(flow_id, None)
                 if not self._running:
@@ -151,7 +144,6 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        Engine._instance = None
         tasks = [task for task in self._running.values() if task is not None]
         for task in tasks:
             task.cancel()  # dbos records nothing for a cancelled task, so the flow stays pending
@@ -169,8 +161,19 @@ def _sqlite(url: str) -> sa.Engine:
         # NORMAL may lose the last commits on a power cut, not on a crash; the inbox, which is FULL, starts them again.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if sqlite3.sqlite_version_info < (3, 42):
+            connection.create_function("unixepoch", -1, _unixepoch)
 
     return engine
+
+
+def _unixepoch(*modifiers: str) -> float:
+    """SQLite's function of that name as dbos calls it, for libraries that do not know its modifier `subsec`.
+
+    On Python 3.12 and newer dbos takes it for granted, though the library comes from the system: without it every
+    timestamp is null, and the engine cannot start.
+    """
+    return time.time() if "subsec" in modifiers else int(time.time())
 
 
 class _JSON(Serializer):

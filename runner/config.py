@@ -49,6 +49,12 @@ class Config(Value):
         self.defaults = defaults or Defaults()
         self.settings = dict(settings or {})
 
+    @property
+    def bots(self) -> frozenset[int]:
+        """Ids of the accounts below `trust: bots`."""
+        trust = self.settings.get("trust")
+        return frozenset(trust["bots"]) if isinstance(trust, dict) else frozenset()
+
 
 def load_config(text: str, *, file: str = FILE) -> Config:
     """Read and validate a configuration. Empty text is the empty configuration.

@@ -29,7 +29,7 @@ def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: boo
     """Find and validate all boxes of a repository.
 
     With `base`, configuration and metadata are those of `base`, and the programs are those of `root`: a box of `base`
-    whose file is missing in `root` stays, with `unsupported="file"`; a box that only `root` has keeps its own metadata
+    whose file is missing in `root` stays, with the kind `missing`; a box that only `root` has keeps its own metadata
     without network, secrets, env and needs. Identity is (suite, number), so a renamed file is still the same box.
 
     Args:
@@ -203,7 +203,7 @@ def _merged(base: list[Box], head: list[Box]) -> list[Box]:
 
 def _with_program(box: Box, program: Box | None) -> Box:
     if program is None:
-        return _changed(box, unsupported="file")
+        return _changed(box, kind="missing")
     return _changed(box, file=program.file, kind=program.kind, source=program.source, line=program.line)
 
 

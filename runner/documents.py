@@ -30,6 +30,8 @@ def read_toml(text: str, *, file: str, first_line: int = 1) -> tuple[dict[str, A
     Raises:
         BadMetadata: it is not TOML; says where.
     """
+    if not text.strip():
+        return {}, {}
     import tomllib
 
     try:

@@ -294,6 +294,10 @@ _PLACE = re.compile(
 )
 
 
+_COLUMN = re.compile(r"^(?::\d{1,7})?[:,\s-]*")  # `:12: words`, `: words`, ` - words`
+_EXCEPTION = re.compile(r"^\S.*$", re.MULTILINE)  # frames and their source lines are indented
+
+
 def find_location(text: str, exists: Callable[[str], bool]) -> tuple[str, int]:
     """The first `path:line` (or Python's `File "path", line N`) in a message whose path exists; ("", 0) if none does.
 
@@ -306,6 +310,39 @@ def find_location(text: str, exists: Callable[[str], bool]) -> tuple[str, int]:
         if exists(path):
             return path, int(match["at"] or match["line"])
     return "", 0
+
+
+def find_failure(text: str, exists: Callable[[str], bool]) -> Failure | None:
+    """What a box that only exited red says in its output: the first place that exists, and the words that go with it.
+
+    For `path:line: words` that is the rest of the line. For a Python traceback it is the innermost frame whose file
+    exists, and the exception's own line; the outer frames only say how the program got there.
+
+    Args:
+        text: the box's output; only its first 64 KiB are looked at.
+        exists: whether a path, as written, names a file that the reader can open.
+    """
+    text = text[: 64 * 1024]
+    for match in _PLACE.finditer(text):
+        path = (match["python"] or match["path"]).removeprefix("./")
+        if not exists(path):
+            continue
+        if match["python"]:
+            return _innermost(text, match, exists)
+        words = text[match.end() :].partition("\n")[0]
+        return Failure(message=_COLUMN.sub("", words).strip(), file=path, line=int(match["line"]))
+    return None
+
+
+def _innermost(text: str, outermost: re.Match[str], exists: Callable[[str], bool]) -> Failure:
+    """The frame of a traceback that is nearest to the exception; `outermost` is its first one that exists."""
+    end = _EXCEPTION.search(text, outermost.end())
+    frames = _PLACE.finditer(text, outermost.end(), end.start() if end else len(text))
+    known = [frame for frame in frames if frame["python"] and exists(frame["python"].removeprefix("./"))]
+    frame = [outermost, *known][-1]
+    return Failure(
+        message=end.group().strip() if end else "", file=frame["python"].removeprefix("./"), line=int(frame["at"])
+    )
 
 
 def locate(failures: Iterable[Failure], exists: Callable[[str], bool]) -> tuple[Failure, ...]:

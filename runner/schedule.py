@@ -134,6 +134,7 @@ class _Run:
         self._attempts: dict[BoxId, list[Attempt]] = {}
         self._first_started: dict[BoxId, float] = {}
         self._locks: set[str] = set()
+        self._chained = False  # whether boxes of this tier come after others, and so may be blocked by one of them
         self._stopping = ""
         self._blocker = ""  # what keeps everything that has not started from starting: "setup", or a box's id
 
@@ -161,6 +162,7 @@ class _Run:
     def _run_tier(self, tier: tuple[Box, ...]) -> None:
         began = self._clock()
         number = tier[0].tier
+        self._chained = any(box.after for box in tier)
         pending = {box.id: box for box in tier if box.id not in self._done}
         gate = self._blocker or self._closed_gate(number)
         if pending and not gate and not self._stopping:
@@ -187,12 +189,15 @@ class _Run:
 
     def _start_what_may(self, pending: dict[BoxId, Box], gate: str) -> None:
         for box in list(pending.values()):
+            full = len(self._running) >= self._policy.jobs
+            if full and not (self._chained or gate or self._blocker or self._stopping):
+                break  # the rest can neither start now nor be blocked by what is known.
             blocker = self._blocker or gate or self._red_before(box)
             if self._stopping:
                 self._settle(box, Verdict.CANCELLED, "the run was stopped before it started")
             elif blocker:
                 self._settle(box, Verdict.BLOCKED, self._because(blocker, gate), blocked_by=blocker)
-            elif len(self._running) < self._policy.jobs and not self._must_wait(box, pending):
+            elif not full and not self._must_wait(box, pending):
                 self._start(box)
             else:
                 continue
@@ -271,7 +276,7 @@ class _Run:
     def _conclude_box(self, box: Box, finished: Finished) -> None:
         attempts = self._attempts[box.id]
         fails = flaky_fails(box, default=self._policy.flaky_fails)
-        verdict = decide(attempts, flaky_fails=fails)
+        verdict = decide(attempts)
         told = finished.attempt
         if verdict is not told.outcome:
             # A flaky box passed in the end; what a person wants to know is how it was red.

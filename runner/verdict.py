@@ -23,16 +23,15 @@ RETRIED = frozenset({Verdict.FAILED, Verdict.TIMED_OUT, Verdict.ERRORED})
 _ALWAYS_GREEN = frozenset({Verdict.PASSED, Verdict.CACHED})
 
 
-def decide(attempts: Sequence[Attempt], *, flaky_fails: bool = False) -> Verdict:  # noqa: ARG001 - see Args.
+def decide(attempts: Sequence[Attempt]) -> Verdict:
     """The verdict of a box from its attempts, oldest first.
 
     The last attempt decides, with two exceptions: a pass after a red attempt is `flaky`, and a skip after a red attempt
-    is that red verdict, because a box that was seen red cannot skip its way out.
+    is that red verdict, because a box that was seen red cannot skip its way out. Whether `flaky` is enough is for
+    `is_green` to say.
 
     Args:
         attempts: at least one.
-        flaky_fails: accepted so that callers may pass what they pass to `is_green`; a flaky box is called `flaky`
-            either way, and only `is_green` says whether that is enough.
     """
     *earlier, last = [attempt.outcome for attempt in attempts]
     red = [outcome for outcome in earlier if outcome in RETRIED]

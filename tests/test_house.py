@@ -100,10 +100,9 @@ def script(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def set_up(tree: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [tree / "tools" / "setup.sh"], env={"PATH": str(tree / "bin")}, capture_output=True, text=True, check=False
-    )
+def set_up(tree: Path, *, path: str = "") -> subprocess.CompletedProcess[str]:
+    env = {"PATH": path or str(tree / "bin")}
+    return subprocess.run([tree / "tools" / "setup.sh"], env=env, capture_output=True, text=True, check=False)
 
 
 def test_set_up_passes_over_a_python_that_is_too_old(bare: Path) -> None:
@@ -217,3 +216,25 @@ def test_a_skip_for_a_missing_component_is_red_in_ci(
     # pytest ends with 5 when a module's skip left no test at all.
     assert answer.returncode == (5 if module_level and not code else code + module_level * code), answer.stdout
     assert ("it must be there when CI=true" in answer.stdout) is bool(code)
+
+
+def test_set_up_never_takes_its_own_python_for_another_one(bare: Path) -> None:
+    # make puts .venv first on the path, so from the second time on a python is found in there.
+    log = bare / "log"
+    script(
+        bare / "bin" / "python3",
+        f"""
+case "$*" in
+"-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp "$0" .venv/bin/python3; echo venv >>{log};;
+"-m pip "*) ;;
+*sys.executable*) echo "$0";;
+*) exec {sys.executable} "$@";;
+esac""",
+    )
+    for name in ("mkdir", "cp"):
+        (bare / "bin" / name).symlink_to(str(shutil.which(name)))
+    for _ in range(2):
+        path = f"{bare.resolve()}/.venv/bin:{bare / 'bin'}"
+        answer = set_up(bare, path=path)
+        assert answer.returncode == 0, answer.stderr
+    assert log.read_text().splitlines() == ["venv"]

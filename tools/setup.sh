@@ -3,6 +3,8 @@
 # The environment's own pip settings (index, proxy, certificates) are used as they are; nothing here names an index.
 set -eu
 cd "$(dirname "$0")/.."
+# make puts .venv first on the path; what .venv is made with is what comes after it.
+PATH=${PATH#"$(pwd -P)/.venv/bin:"}
 
 # Commands that tests want, and the Debian package of each: "command:package".
 COMMANDS="git:git"

@@ -125,7 +125,7 @@ def help_text(topic: str = "") -> str:
 def reference() -> str:
     """The text of docs/reference/commands.md."""
     entries = "\n".join(_entry(command).replace("### ", "## ", 1) for command in REGISTRY)
-    return f"# Comment commands\n\n{_GRAMMAR}\n\n{_LIMITS}\n\n{entries}"
+    return f"# Comment commands\n\n{_GRAMMAR}\n\n{_LIMITS}\n\n{_ANSWERS}\n\n{entries}\n{_BUTTONS}\n"
 
 
 def _run(argument: str, line: str) -> Parsed:
@@ -161,7 +161,8 @@ REGISTRY = (
         summary="run boxes of this pull request",
         details=(
             "Runs the selected boxes on the current head, merged into its base. Verdicts of other boxes on the same "
-            "head stay in force. A run that is under way for this pull request is replaced."
+            "head stay in force. It begins when earlier runs of this head have ended. `changed:` is not for comments: "
+            "the bot tests a copy without history."
         ),
         examples=(
             ("/boxes run all", "every box"),
@@ -177,7 +178,7 @@ REGISTRY = (
         words=("boxes", "cancel"),
         argument="",
         summary="end what runs for this pull request",
-        details="Ends the run that is under way. Its checks conclude `cancelled`, which is not green.",
+        details=("Ends what runs or waits for this pull request. Its checks conclude `cancelled`, which is not green."),
         examples=(("/boxes cancel", "end it now"),),
         who="write, maintain or admin",
         read=_cancel,
@@ -202,6 +203,17 @@ _GRAMMAR = (
 _LIMITS = (
     f"A comment may hold up to {MAX_COMMANDS} commands, one on each line. All of them are read and authorised before "
     "the first is carried out. Only new comments are read: editing one does nothing. Comments of bots are not read."
+)
+
+_ANSWERS = (
+    "The bot reacts to a comment with 👀 when it has read a command in it, with 🚀 when all of it is carried out, and "
+    "with 😕 when nothing is; then it answers with the reason."
+)
+_BUTTONS = (
+    "## Re-run buttons\n\n"
+    "*Re-run* on the check of a tier runs that tier's boxes again and keeps the verdicts of the others. *Re-run* on "
+    "the check `Interlock`, and *Re-run all checks*, run every box. GitHub offers the buttons to people with write "
+    "permission."
 )
 
 

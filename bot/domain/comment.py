@@ -20,14 +20,6 @@ def marker(pr: int) -> str:
     return f"<!-- interlock:pr={pr} -->"
 
 
-def is_ours(body: str, *, author_login: str, app_slug: str, pr: int) -> bool:
-    """Whether a comment is our sticky one: written by our app, with the marker of this pull request as its first line.
-
-    The author decides, since anybody can write the marker.
-    """
-    return author_login == f"{app_slug}[bot]" and body.lstrip().startswith(marker(pr))
-
-
 def render(progress: Progress, *, pr: int, head_sha: str, run_url: str, state: RunState) -> str:
     """The comment's body as Markdown, at most 60 000 bytes.
 

@@ -21,6 +21,7 @@ import structlog
 
 import runner
 from runner.events import Event, RunFinished, from_line
+from runner.verdict import EXIT_INTERRUPTED
 
 log = structlog.get_logger()
 
@@ -128,7 +129,7 @@ async def execute(
     """
     await end_orphan(files, plan.run_id)
     earlier = files.records()
-    if earlier and (finished := _finished(earlier[-1])) is not None and finished.exit_code != _INTERRUPTED:
+    if earlier and (finished := _finished(earlier[-1])) is not None and finished.exit_code != EXIT_INTERRUPTED:
         return finished
     record = files.next_record()
     process = await _start(files, plan, record, done=[*plan.done, *earlier])
@@ -149,10 +150,18 @@ async def execute(
     finished = _finished(record)
     if finished is None and not stop.is_set():
         raise ChildCrashed(ended.result(), _tail(files.directory / "child.log"))
-    return None if stop.is_set() and (finished is None or finished.exit_code == _INTERRUPTED) else finished
+    return None if stop.is_set() and (finished is None or finished.exit_code == EXIT_INTERRUPTED) else finished
 
 
-_INTERRUPTED = 5
+def runner_argv(files: RunFiles, command: str) -> list[str]:
+    """The words that start a runner's command on a run's tree, with the metadata of the base where there is one."""
+    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), command]
+    return [*argv, "--base", str(files.base)] if files.base.is_dir() else argv
+
+
+def runner_environ(cache: Path) -> dict[str, str]:
+    """All that a runner inherits: what finds programs, and where parsed suites are kept. So no secret can leak."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(cache)}
 
 
 async def end_orphan(files: RunFiles, run_id: str) -> None:
@@ -172,25 +181,17 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "run", plan.selection]
+    argv = [*runner_argv(files, "run"), plan.selection]
     argv += ["--jsonl", str(record), "--logs", str(files.logs)]
-    argv += ["--base", str(files.base)] if files.base.is_dir() else []
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
     argv += ["--sandbox", "off", "--clean-env", "--flaky", "fail", "--format", "plain"]
     for path in done:
         argv += ["--done", str(path)]
-    # An empty environment but for what finds programs and names the run: no secret of the bot's can leak from it.
-    environ = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": "C.UTF-8",
-        "XDG_CACHE_HOME": str(plan.cache),
-        "BOX_RUN_ID": plan.run_id,
-    }
     with (files.directory / "child.log").open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=files.directory,
-            env=environ,
+            env={**runner_environ(plan.cache), "BOX_RUN_ID": plan.run_id},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import assert_never
 
 import structlog
 
@@ -10,49 +11,54 @@ from bot.domain import comment
 from bot.domain.checks import Check, cancelled, checks, internal_error, superseded, unable
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
 from bot.flows import record
 from bot.flows.context import Context
-from bot.flows.execute import NothingToRun, Outcome, RunnerBroken, Stopped
+from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
+from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.store.runs import Run, RunState
 from runner.events import RunFinished
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
 
-SUPERSEDED = "superseded:"
-"""How `stop_because` begins when a newer head is the reason; its SHA follows."""
-
 
 async def announce(ctx: Context, run_id: str) -> None:
     """Show that the run is about to begin: its checks, and the comment if there is one already."""
-    run = await _get(ctx, run_id)
+    run = await ctx.run(run_id)
     if run.stop_because:
         return
     state = _state_of(ctx, run)
     await publish_checks(ctx, run, _checks(ctx, run, state, Shown.QUEUED))
-    if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr) and await _is_newest(ctx, run):
-        await publish_comment(ctx, run, _comment(ctx, run, run.pr, state, Shown.QUEUED))
+    if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr):
+        await _comment_on(ctx, run, state, Shown.QUEUED)
 
 
 async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     """Show the verdict and close the run. Returns its conclusion."""
-    run = await _get(ctx, run_id)
+    run = await ctx.run(run_id)
+    if isinstance(outcome, Stopped) and ctx.files(run).directory.is_dir():
+        await record.keep(ctx, run)  # it may have been stopped before it did so itself
     state = _state_of(ctx, run)
-    if isinstance(outcome, Stopped):
-        return await _conclude_stopped(ctx, run, state)
-    if isinstance(outcome, RunnerBroken):
-        return await _conclude_broken(ctx, run, outcome)
-    if isinstance(outcome, NothingToRun):
-        now = ctx.clock.now().timestamp()
-        state = state.fold([RunFinished(exit_code=0, green=True, seconds=0.0, counts={}, at=now)])
+    match outcome:
+        case Stopped():
+            return await _conclude_stopped(ctx, run, state)
+        case RunnerBroken():
+            return await _conclude_broken(ctx, run)
+        case NothingToRun():
+            now = ctx.clock.now().timestamp()
+            state = state.fold([RunFinished(exit_code=0, green=True, seconds=0.0, counts={}, at=now)])
+        case Executed():
+            pass
+        case _:
+            assert_never(outcome)
     record.save_verdicts(ctx.files(run), state)
     shown = _checks(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, shown)
-    if run.pr is not None and await _is_newest(ctx, run):
-        await publish_comment(ctx, run, _comment(ctx, run, run.pr, state, Shown.FINISHED))
+    await _comment_on(ctx, run, state, Shown.FINISHED)
     conclusion = str(shown[0].conclusion)
     await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title)
     return conclusion
@@ -60,17 +66,15 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
 
 async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: str) -> None:
     """Show why nothing ran and close the run."""
-    run = await _get(ctx, run_id)
+    run = await ctx.run(run_id)
     await publish_checks(ctx, run, shown)
-    if run.pr is not None and await _is_newest(ctx, run):
-        body = comment.render_sentence(because, pr=run.pr, head_sha=run.head_sha)
-        await publish_comment(ctx, run, body)
+    await _say(ctx, run, because)
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
 
 
 async def decline(ctx: Context, run_id: str, because: str) -> str:
     """Answer that a selection means nothing here; checks and comment stay as they are."""
-    run = await _get(ctx, run_id)
+    run = await ctx.run(run_id)
     if run.pr is not None:
         sentence = f"Nothing was started: {plain(because, 1000)}."
         await reply(
@@ -82,49 +86,70 @@ async def decline(ctx: Context, run_id: str, because: str) -> str:
 
 async def pass_over(ctx: Context, run_id: str, because: str) -> None:
     """Close a run that nobody needs to hear of."""
-    run = await _get(ctx, run_id)
-    state = RunState.SUPERSEDED if because.startswith(SUPERSEDED) else RunState.CANCELLED
-    await _close(ctx, run, state, "", because)
+    run = await ctx.run(run_id)
+    superseded_by = isinstance(from_text(run.stop_because), Superseded)
+    await _close(ctx, run, RunState.SUPERSEDED if superseded_by else RunState.CANCELLED, "", because)
 
 
 async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
     """Close a run whose pull request moved on before it began."""
-    run = await _get(ctx, run_id)
-    await _close(ctx, run, RunState.SUPERSEDED, "", f"{SUPERSEDED}{head_sha}")
+    run = await ctx.run(run_id)
+    await _close(ctx, run, RunState.SUPERSEDED, "", in_words(Superseded(head_sha)))
 
 
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
-    run = await _get(ctx, run_id)
-    await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
-    await _close(ctx, run, RunState.FINISHED, "failure", "interlock failed")
+    run = await ctx.run(run_id)
+    try:
+        await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
+        await _say(ctx, run, "Interlock itself failed; its check names the incident")
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        # The App was uninstalled or the repository is gone: there is nobody to tell, and asking for ever is no help.
+        log.warning("failure_not_shown", run=run_id, because=str(refused))
+    await _close(ctx, run, RunState.FINISHED, "failure", "Interlock failed")
 
 
 async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
-    run = await _get(ctx, run.id)
     note = record.note_of(run)
-    if run.stop_because.startswith(SUPERSEDED):
-        by = run.stop_because.removeprefix(SUPERSEDED)
-        shown, closed_as = superseded(by, progress=state, subject_note=note), RunState.SUPERSEDED
-    else:
-        shown, closed_as = cancelled(run.stop_because, progress=state, subject_note=note), RunState.CANCELLED
+    match from_text(run.stop_because):
+        case Superseded(by_sha) as stop:
+            shown, closed_as = superseded(by_sha, progress=state, subject_note=note), RunState.SUPERSEDED
+        case Cancelled(by) as stop:
+            shown, closed_as = cancelled(by, progress=state, subject_note=note), RunState.CANCELLED
+        case None:
+            message = f"{run.id} was stopped, and its row does not say why"
+            raise AssertionError(message)
     # A run that was stopped before it was announced shows nothing: its head may never have had a check.
     if await ctx.runs.checks_of(run.id):
         await publish_checks(ctx, run, shown)
     if ctx.files(run).directory.is_dir():
         record.save_verdicts(ctx.files(run), state)
-    if closed_as is RunState.CANCELLED and run.pr is not None and await _is_newest(ctx, run):
-        sentence = f"cancelled by {run.stop_because}"
-        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
-    await _close(ctx, run, closed_as, "cancelled", run.stop_because)
+    if closed_as is RunState.CANCELLED:
+        await _say(ctx, run, in_words(stop))
+    await _close(ctx, run, closed_as, "cancelled", in_words(stop))
     return "cancelled"
 
 
-async def _conclude_broken(ctx: Context, run: Run, broken: RunnerBroken) -> str:
-    shown = unable("the runner crashed several times", hint=broken.tail, subject_note=record.note_of(run))
-    await publish_checks(ctx, run, shown)
-    await _close(ctx, run, RunState.FINISHED, "action_required", "the runner crashed several times")
+async def _conclude_broken(ctx: Context, run: Run) -> str:
+    because = "the runner crashed several times"
+    hint = f"whoever runs Interlock finds the runner's last words in its log, under run {run.number}"
+    await publish_checks(ctx, run, unable(because, hint=hint, subject_note=record.note_of(run)))
+    await _say(ctx, run, because)
+    await _close(ctx, run, RunState.FINISHED, "action_required", because)
     return "action_required"
+
+
+async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:
+    if run.pr is not None and await _is_newest(ctx, run):
+        url = ctx.links.url(run.number)
+        body = comment.render(state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown)
+        await publish_comment(ctx, run, body)
+
+
+async def _say(ctx: Context, run: Run, sentence: str) -> None:
+    """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
+    if run.pr is not None and await _is_newest(ctx, run):
+        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
 
 
 async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str) -> None:
@@ -146,19 +171,9 @@ def _checks(ctx: Context, run: Run, state: Progress, shown: Shown) -> tuple[Chec
     return checks(state, subject_note=record.note_of(run), run_url=ctx.links.url(run.number), state=shown)
 
 
-def _comment(ctx: Context, run: Run, pr: int, state: Progress, shown: Shown) -> str:
-    return comment.render(state, pr=pr, head_sha=run.head_sha, run_url=ctx.links.url(run.number), state=shown)
-
-
 async def _is_newest(ctx: Context, run: Run) -> bool:
     """Whether the comment belongs to this run: an older head must not overwrite what a newer one said."""
     if run.pr is None:
         return False
     newest = await ctx.runs.newest_of(run.repo_id, run.pr)
     return newest is None or newest.number <= run.number or newest.head_sha == run.head_sha
-
-
-async def _get(ctx: Context, run_id: str) -> Run:
-    run = await ctx.runs.get(run_id)
-    assert run is not None, run_id
-    return run

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.engine import Engine
 from bot.flows.child import RunFiles
 from bot.github.app import GitHubApp, Installation
@@ -22,8 +22,9 @@ class Context:
     """The adapters.
 
     Attributes:
+        instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
-        stops: set to make an executing run look at its row, by run id.
+        stops: of the runs that execute here, by run id; set to make one look at its row.
     """
 
     github: GitHubApp
@@ -34,18 +35,35 @@ class Context:
     links: RunLinks
     workspaces: Workspaces
     data_dir: Path
+    instance: str
     seats: asyncio.Semaphore
-    stops: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""
         return self.github.installation(run.installation_id)
 
+    async def run(self, run_id: str) -> Run:
+        """The run of a flow; its row was made before the flow was started."""
+        run = await self.runs.get(run_id)
+        assert run is not None, run_id
+        return run
+
     def files(self, run: Run) -> RunFiles:
         """Where a run lives on disk."""
         return RunFiles(directory=self.data_dir / "runs" / str(run.number))
 
-    async def stop(self, run_id: str, because: str) -> None:
+    def cache(self, run: Run) -> Path:
+        """Where the runner keeps the parsed suites of a run's repository."""
+        return self.data_dir / "cache" / str(run.repo_id)
+
+    async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""
-        await self.runs.ask_to_stop(run_id, because)
-        self.stops[run_id].set()
+        await self.runs.ask_to_stop(run_id, to_text(why))
+        if (executing := self.stops.get(run_id)) is not None:
+            executing.set()
+
+    async def cancel(self, repo_id: int, pr: int, *, by: str) -> None:
+        """Stop every run of a pull request; `by` completes "cancelled by"."""
+        for run in await self.runs.open_of(repo_id, pr):
+            await self.stop(run.id, Cancelled(by))

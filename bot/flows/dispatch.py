@@ -23,8 +23,11 @@ SWEEP_EVERY = 30
 CLOSE_AFTER = 0.25
 """Seconds that deliveries without a flow are gathered before one commit closes them: acknowledging comes first."""
 
-
 FLOWS_PER_DELIVERY = 5
+"""Flows that one delivery may use up; a bug that failed that often will fail again."""
+
+_GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
+"""Statuses of a flow that will not go on by itself. The second: the process died in it again and again."""
 
 
 class Dispatch:
@@ -74,7 +77,7 @@ class Dispatch:
             await self._start_again(delivery)
         for run in await self._ctx.runs.all_open():
             status = await self._ctx.engine.status(run.id)
-            if status == "ERROR":
+            if status in _GIVEN_UP:
                 log.error("run_orphaned", run=run.id)
                 with contextlib.suppress(GitHubProblem):
                     await conclude.admit_failure(self._ctx, run.id, run.id)
@@ -123,7 +126,7 @@ class Dispatch:
             status = await self._ctx.engine.status(flow_id)
             if status is None:
                 await self._ctx.engine.start(on_delivery.NAME, flow_id, delivery.id)
-            if status != "ERROR":
+            if status not in _GIVEN_UP:
                 return
         log.error("delivery_given_up", delivery=delivery.id)
         await self._ctx.inbox.close([(delivery.id, "given up: its flow failed every time; see the log")])

@@ -21,14 +21,12 @@ from bot.flows.publish import publish_checks
 from bot.github.errors import GitHubProblem
 from bot.store.runs import OPEN, Run, RunState
 from runner.events import Event
+from runner.verdict import EXIT_NOTHING_SELECTED
 
 log = structlog.get_logger()
 
 CHILDREN = 3
 """Children that one run may use up; a runner that crashes that often will not get better."""
-
-NOTHING_SELECTED = 4
-"""Exit code of `runner run` when the selection matches no box."""
 
 UPDATE_EVERY = 2.0
 """Seconds between two updates of a running run's checks: GitHub allows 80 content writes a minute for everything."""
@@ -51,9 +49,7 @@ class NothingToRun:
 
 @dataclass(frozen=True, slots=True)
 class RunnerBroken:
-    """The runner itself crashed again and again; `tail` is the end of what it printed."""
-
-    tail: str
+    """The runner itself crashed again and again; the log has the end of what it printed."""
 
 
 Outcome = Executed | Stopped | NothingToRun | RunnerBroken
@@ -61,9 +57,9 @@ Outcome = Executed | Stopped | NothingToRun | RunnerBroken
 
 async def execute_run(ctx: Context, run_id: str) -> Outcome:
     """Run what has no verdict yet. Safe to repeat: the record of an earlier life is read, not made again."""
-    run = await ctx.runs.get(run_id)
-    assert run is not None, run_id
-    stop = ctx.stops[run_id]
+    # Before the row is read: a wish that comes between the two finds the event.
+    stop = ctx.stops.setdefault(run_id, asyncio.Event())
+    run = await ctx.run(run_id)
     if run.stop_because:
         stop.set()
     try:
@@ -71,7 +67,7 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome:
         async with _seat(ctx, stop) as seated:
             if not seated:
                 return Stopped()
-            await _keep(ctx, run)
+            await record.keep(ctx, run)
             return await _execute(ctx, run, stop)
     finally:
         ctx.stops.pop(run_id, None)
@@ -82,12 +78,12 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     files = ctx.files(run)
     history = _history(ctx, run)
     plan = ChildPlan(
-        run_id=record.process_id(run),
+        run_id=record.process_id(ctx, run),
         selection=run.selection,
         done=[],
         trust=run.trust,
         history=history,
-        cache=ctx.data_dir / "cache" / str(run.repo_id),
+        cache=ctx.cache(run),
     )
     log.info("run_started", number=run.number, repo=run.repo, pr=run.pr, sha=run.head_sha)
     async with _Updates(ctx, run) as updates:
@@ -95,11 +91,11 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
             try:
                 finished = await run_child(files, plan, on_events=updates.feed, stop=stop)
             except ChildCrashed as crash:
-                if crash.code == NOTHING_SELECTED:
+                if crash.code == EXIT_NOTHING_SELECTED:
                     return NothingToRun()
-                log.error("runner_crashed", code=crash.code, tail=crash.tail[-500:])  # noqa: TRY400 - not our stack.
+                log.error("runner_crashed", number=run.number, code=crash.code, tail=crash.tail[-2000:])  # noqa: TRY400 - not our stack.
                 if len(files.records()) >= CHILDREN:
-                    return RunnerBroken(crash.tail[-2000:])
+                    return RunnerBroken()
                 continue
             break
     if finished is None:
@@ -119,17 +115,6 @@ def _history(ctx: Context, run: Run) -> Path:
         if shared.is_file():
             shutil.copyfile(shared, own)
     return own
-
-
-async def _keep(ctx: Context, run: Run) -> None:
-    """Bring along the verdicts and the history of the run that this one continues."""
-    older = await ctx.runs.get(run.kept_from) if run.kept_from else None
-    if older is None or older.base_ref != run.base_ref:
-        return  # a verdict for another base says nothing about this one.
-    here, there = ctx.files(run).directory, ctx.files(older).directory
-    for name, kept_as in ((record.VERDICTS, record.KEPT), (record.HISTORY, record.HISTORY)):
-        if (there / name).is_file() and not (here / kept_as).exists():
-            shutil.copyfile(there / name, here / kept_as)
 
 
 async def _wait_for_turn(ctx: Context, run: Run, stop: asyncio.Event) -> None:

@@ -8,16 +8,18 @@ from typing import assert_never
 
 import structlog
 
+from bot.codec import StepFailed
 from bot.domain.commands import Cancel, Help, Mistake, Parsed, Refused, help_text, may_command, parse
 from bot.domain.commands import Run as RunCommand
 from bot.domain.deliveries import ReadCommands
-from bot.domain.text import plain
+from bot.domain.text import code, plain
 from bot.engine import Flow
 from bot.flows import on_commit
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
 from bot.github.comments import Reaction, react, reply
+from bot.github.errors import Forbidden, GitHubProblem, NotFound, Unprocessable
 from bot.github.permissions import permission
 from bot.github.pulls import get_pull
 
@@ -43,6 +45,14 @@ class OnCommand:
 
     async def __call__(self, flow: Flow, comment: ReadCommands) -> str:
         """Do what a comment asks for; returns a few words about it."""
+        try:
+            return await self._answer(flow, comment)
+        except (StepFailed, GitHubProblem) as error:
+            log.error("command_failed", comment=comment.comment_id, because=str(error))  # noqa: TRY400 - see the step.
+            await persevere(flow, self.ctx.clock, "admit", _admit_failure, self.ctx, comment, flow.id)
+            return "internal_error"
+
+    async def _answer(self, flow: Flow, comment: ReadCommands) -> str:
         ctx = self.ctx
         commands = parse(comment.body)
         if not commands:
@@ -82,7 +92,7 @@ async def _carry_out(ctx: Context, comment: ReadCommands, commands: Sequence[Par
             case RunCommand(selection):
                 runs.append(await _run(ctx, comment, selection, nth))
             case Cancel():
-                await _cancel(ctx, comment)
+                await ctx.cancel(comment.repo_id, comment.pr, by=f"@{comment.author}")
             case Help(topic):
                 said.append(help_text(topic))
             case Mistake():
@@ -112,11 +122,6 @@ async def _run(ctx: Context, comment: ReadCommands, selection: str, nth: int) ->
     return run.id
 
 
-async def _cancel(ctx: Context, comment: ReadCommands) -> None:
-    for run in await ctx.runs.open_of(comment.repo_id, comment.pr):
-        await ctx.stop(run.id, f"@{comment.author}")
-
-
 def _mended(author: str, mistakes: Sequence[Mistake]) -> str:
     lines = [f"@{author}: nothing was started."]
     for mistake in mistakes:
@@ -126,7 +131,19 @@ def _mended(author: str, mistakes: Sequence[Mistake]) -> str:
 
 
 async def _react(ctx: Context, comment: ReadCommands, content: Reaction) -> None:
-    await react(ctx.github.installation(comment.installation_id), comment.repo, comment.comment_id, content)
+    try:
+        await react(ctx.github.installation(comment.installation_id), comment.repo, comment.comment_id, content)
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        # The comment was deleted, or nobody may react to it. What it asks for does not depend on that.
+        log.warning("reaction_not_shown", comment=comment.comment_id, because=str(refused))
+
+
+async def _admit_failure(ctx: Context, comment: ReadCommands, incident: str) -> None:
+    """Say that Interlock itself failed: whoever asked for something and hears nothing waits for ever."""
+    try:
+        await _reply(ctx, comment, f"@{comment.author}: Interlock could not do this. Incident {code(incident)}.")
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        log.warning("failure_not_shown", comment=comment.comment_id, because=str(refused))
 
 
 async def _reply(ctx: Context, comment: ReadCommands, body: str) -> None:

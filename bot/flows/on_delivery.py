@@ -13,7 +13,7 @@ from bot.flows import on_command, on_commit
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
-from bot.github.payloads import Payload, Unreadable, parse
+from bot.github.payloads import Unreadable, parse
 from bot.github.pulls import pulls_for_sha
 from bot.store.deliveries import Delivery
 
@@ -53,10 +53,6 @@ def actions_of(delivery: Delivery, *, own_app_id: int) -> tuple[Action, ...]:
     payload = parse(delivery.event, delivery.body)
     if isinstance(payload, Unreadable):
         return (Ignore(f"unreadable: {payload.reason}"),)
-    return _react(payload, delivery, own_app_id)
-
-
-def _react(payload: Payload, delivery: Delivery, own_app_id: int) -> tuple[Action, ...]:
     return react(delivery.event, payload.action, payload.facts, own_app_id=own_app_id)
 
 
@@ -71,7 +67,7 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
             case StartRun():
                 started += await _start_run(ctx, action, delivery_id)
             case CancelRuns():
-                await _cancel_runs(ctx, action)
+                await ctx.cancel(action.repo_id, action.pr, by=action.because)
             case ReadCommands():
                 started.append(on_command_started(action))
             case Ignore(reason):
@@ -109,8 +105,3 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
         )
         started.append(Started(on_commit.NAME, run.id, run.id))
     return started
-
-
-async def _cancel_runs(ctx: Context, action: CancelRuns) -> None:
-    for run in await ctx.runs.open_of(action.repo_id, action.pr):
-        await ctx.stop(run.id, action.because)

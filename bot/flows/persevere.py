@@ -18,7 +18,7 @@ PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0)
 """Seconds before each further try; the last one repeats."""
 
 TRIES = 100
-"""With the pauses above: a little over eight hours, longer than GitHub was ever away."""
+"""With the pauses above: almost eight hours, longer than GitHub was ever away."""
 
 
 async def persevere(

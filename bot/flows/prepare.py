@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from bot.domain.checks import Check, config_error, conflict, refused, unable
+from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
 from bot.flows import record
-from bot.flows.child import LAUNCH, RUNNER_HOME
+from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
 from bot.github.errors import NotFound
-from bot.github.git import Conflict
+from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
+from runner.config import FILE as CONFIG
+from runner.config import load_config
 from runner.errors import BadSelection, NothingSelected, UserError
 from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
@@ -29,7 +30,6 @@ from runner.select import parse, select
 
 log = structlog.get_logger()
 
-CONFIG = ".github/interlock.yml"
 OTHER_REPOSITORY = "another repository has this name now"
 LIST_TIMEOUT = 60.0
 """Seconds that reading the boxes may take; ten thousand need a few."""
@@ -74,10 +74,9 @@ Answer = Ready | Pass | Stale | Refuse | Decline
 
 async def prepare(ctx: Context, run_id: str) -> Answer:
     """Read what GitHub says now, decide, and write the run's files. Safe to repeat until the run executes."""
-    run = await ctx.runs.get(run_id)
-    assert run is not None, run_id
-    if run.stop_because:
-        return Pass(run.stop_because)
+    run = await ctx.run(run_id)
+    if (stop := from_text(run.stop_because)) is not None:
+        return Pass(in_words(stop))
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)
@@ -101,15 +100,14 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     tip = await branch_head(github, run.repo, branch)
     of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
     mirror = await ctx.workspaces.fetch(of_head)
-    trust = decide_trust(
-        TrustFacts(event="push", author="", to_default_branch=await mirror.contains(tip, run.head_sha))
-    )
+    is_there = await mirror.contains(tip, run.head_sha)
+    trust = decide_trust(TrustFacts(event="push", author="", to_default_branch=is_there))
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author="", fork=False)
         return Refuse(refused(trust), trust.because)
-    of_head = replace(of_head, base_sha=run.head_sha)
-    if not await _has_boxes(ctx, of_head, run.head_sha):
+    if not await _has_boxes(mirror, run.head_sha):
         return Pass("there are no boxes")
+    of_head = replace(of_head, base_sha=run.head_sha)
     await ctx.runs.update(
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
@@ -123,13 +121,15 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
         return Pass(f"the pull request is {pull.state}")
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
+    base_sha = await _base_of(ctx, run, pull)
     await ctx.runs.update(
-        run.id, title=pull.title[:300], author=pull.author_login, base_ref=pull.base_ref, base_sha=pull.base_sha
+        run.id, title=pull.title[:300], author=pull.author_login, base_ref=pull.base_ref, base_sha=base_sha
     )
     await _supersede(ctx, run)
-    subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=pull.base_sha)
+    subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
-    if not await _has_boxes(ctx, replace(subject, head_sha=pull.base_sha), pull.base_sha):
+    mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
+    if not await _has_boxes(mirror, base_sha):
         return Pass("the base has no boxes")
     trust = decide_trust(
         TrustFacts(
@@ -137,6 +137,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
             author=pull.author_login,
             author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
             author_is_bot=pull.author_type == "Bot",
+            bot_is_listed=await _is_listed(ctx, run, pull),
             is_fork=pull.head_is_fork,
         )
     )
@@ -147,17 +148,56 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     return await _lay_out(ctx, run, subject)
 
 
+async def _base_of(ctx: Context, run: Run, pull: PullFacts) -> str:
+    """The commit that the head is merged into: where the base branch stands now.
+
+    A run of a part stays on the base of the run that it continues, or else the verdicts that it keeps would be about
+    something else. `base.sha` of a pull request is where the base stood when its head was last pushed.
+    """
+    if run.selection != "all":
+        older = await record.continued(ctx, run)
+        if older is not None and older.base_ref == pull.base_ref and older.base_sha:
+            return older.base_sha
+    try:
+        return await branch_head(ctx.installation(run), run.repo, pull.base_ref)
+    except NotFound:
+        return pull.base_sha
+
+
 async def _supersede(ctx: Context, run: Run) -> None:
     """A newer head ends what runs for an older one; runs of the same head take turns instead."""
     assert run.pr is not None
     for other in await ctx.runs.open_of(run.repo_id, run.pr):
         if other.number < run.number and other.head_sha != run.head_sha:
-            await ctx.stop(other.id, f"superseded:{run.head_sha}")
+            await ctx.stop(other.id, Superseded(run.head_sha))
 
 
-async def _has_boxes(ctx: Context, subject: Subject, sha: str) -> bool:
-    mirror = await ctx.workspaces.fetch(subject)
+async def _has_boxes(mirror: Mirror, sha: str) -> bool:
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
+
+
+async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
+    """Whether the default branch lists, at this moment, the app that opened a pull request.
+
+    Not the base: an app that can push could make a branch that lists it, and choose that as the base.
+    """
+    if pull.author_type != "Bot" or pull.head_is_fork:
+        return False
+    tip = await branch_head(ctx.installation(run), run.repo, pull.default_branch)
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
+    return pull.author_id in await _listed_bots(mirror, tip)
+
+
+async def _listed_bots(mirror: Mirror, sha: str) -> frozenset[int]:
+    """Ids of the accounts that a commit lists; none when its configuration cannot be read, which is told later."""
+    text = await mirror.read(sha, CONFIG)
+    if text is None:
+        return frozenset()
+    try:
+        config = await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
+    except UserError:
+        return frozenset()
+    return config.bots
 
 
 async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
@@ -185,13 +225,11 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
 async def _list(ctx: Context, run: Run) -> dict[str, Any]:
     """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
     files = ctx.files(run)
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), "list", "--json"]
-    argv += ["--base", str(files.base)] if files.base.is_dir() else []
-    cache = ctx.data_dir / "cache" / str(run.repo_id)
     process = await asyncio.create_subprocess_exec(
-        *argv,
+        *runner_argv(files, "list"),
+        "--json",
         cwd=files.directory,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(cache)},
+        env=runner_environ(ctx.cache(run)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

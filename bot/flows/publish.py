@@ -5,47 +5,90 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypedDict
 
 import structlog
 
 from bot.domain.checks import Check
 from bot.domain.comment import marker
 from bot.flows.context import Context
-from bot.github.checks import ensure_check, update_check
+from bot.github.checks import create_check, ensure_check, update_check
 from bot.github.comments import upsert_sticky
+from bot.github.errors import GitHubUnavailable
 from bot.store.runs import Run, StoredCheck
 
 log = structlog.get_logger()
 
 
+class Identity(TypedDict):
+    """What tells one check run of ours from all others, and where it leads."""
+
+    name: str
+    head_sha: str
+    external_id: str
+    details_url: str
+
+
 async def publish_checks(ctx: Context, run: Run, checks: Iterable[Check]) -> None:
-    """Bring the run's check runs to what `checks` says; those that show it already cost no call."""
+    """Bring the run's check runs to what `checks` says, in that order; those that show it already cost no call."""
+    # GitHub appends annotations and never takes one back, so they are sent when no more can come.
+    wanted = [check if check.status == "completed" else replace(check, annotations=()) for check in checks]
     known = await ctx.runs.checks_of(run.id)
-    github = ctx.installation(run)
-    for wanted in checks:
-        # GitHub appends annotations and never takes one back, so they are sent when no more can come.
-        check = wanted if wanted.status == "completed" else replace(wanted, annotations=())
+    new = [check.name for check in wanted if check.name not in known]
+    if new:
+        # Saved before GitHub is asked: only after a crash in between need anybody look whether they are there.
+        await ctx.runs.intend_checks(run.id, new)
+    for check in wanted:
         digest = hashlib.sha256(repr(check).encode()).hexdigest()
         stored = known.get(check.name)
-        if stored is not None and stored.digest == digest:
-            continue
         if stored is None:
-            check_run_id = await ensure_check(
-                github,
-                run.repo,
-                name=check.name,
-                head_sha=run.head_sha,
-                external_id=run.id,
-                check=check,
-                details_url=ctx.links.url(run.number),
-            )
-            stored = StoredCheck(name=check.name, check_run_id=check_run_id, sent_annotations=0, digest="")
-            # Saved before it is filled: after a crash here the same check run is filled, and no second one is made.
-            await ctx.runs.save_check(run.id, stored)
-        sent = await update_check(
-            github, run.repo, stored.check_run_id, check, sent_annotations=stored.sent_annotations
-        )
-        await ctx.runs.save_check(run.id, replace(stored, sent_annotations=sent, digest=digest))
+            stored = await _create(ctx, run, check, digest)
+        elif not stored.check_run_id:
+            stored = await _find_or_create(ctx, run, check)
+        if stored.digest != digest:
+            await _update(ctx, run, check, stored, digest)
+
+
+async def _create(ctx: Context, run: Run, check: Check, digest: str) -> StoredCheck:
+    try:
+        check_run_id = await create_check(ctx.installation(run), run.repo, check=check, **_identity(ctx, run, check))
+    except GitHubUnavailable as lost:
+        if not lost.maybe_done:
+            raise
+        return await _find_or_create(ctx, run, check)
+    # It shows all but annotations now; with some, an update follows.
+    shown = "" if check.annotations else digest
+    return await _save(
+        ctx, run, StoredCheck(name=check.name, check_run_id=check_run_id, sent_annotations=0, digest=shown)
+    )
+
+
+async def _find_or_create(ctx: Context, run: Run, check: Check) -> StoredCheck:
+    check_run_id = await ensure_check(ctx.installation(run), run.repo, check=check, **_identity(ctx, run, check))
+    # Saved before it is filled: after a crash here the same check run is filled, and no second one is made.
+    found = StoredCheck(name=check.name, check_run_id=check_run_id, sent_annotations=0, digest="")
+    return await _save(ctx, run, found)
+
+
+async def _update(ctx: Context, run: Run, check: Check, stored: StoredCheck, digest: str) -> None:
+    sent = await update_check(
+        ctx.installation(run), run.repo, stored.check_run_id, check, sent_annotations=stored.sent_annotations
+    )
+    await _save(ctx, run, replace(stored, sent_annotations=sent, digest=digest))
+
+
+async def _save(ctx: Context, run: Run, stored: StoredCheck) -> StoredCheck:
+    await ctx.runs.save_check(run.id, stored)
+    return stored
+
+
+def _identity(ctx: Context, run: Run, check: Check) -> Identity:
+    return {
+        "name": check.name,
+        "head_sha": run.head_sha,
+        "external_id": run.id,
+        "details_url": ctx.links.url(run.number),
+    }
 
 
 async def publish_comment(ctx: Context, run: Run, body: str) -> None:

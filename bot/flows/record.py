@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ from bot.domain.progress import Progress
 from bot.domain.subject import Subject
 from bot.flows.child import RunFiles
 from bot.flows.context import Context
-from bot.store.runs import Run
+from bot.store.runs import OPEN, Run
 from runner.events import SCHEMA, BoxFinished, PlannedBox, read, to_line
 from runner.model import BoxId
 
@@ -21,9 +22,12 @@ KEPT = "kept.jsonl"
 HISTORY = "history.json"
 
 
-def process_id(run: Run) -> str:
-    """The id that every process of the run carries in its environment."""
-    return f"interlock-{run.number}-{run.head_sha[:12]}"
+def process_id(ctx: Context, run: Run) -> str:
+    """The id that every process of the run carries in its environment.
+
+    Processes are ended by it, so it must not be that of another bot on this machine, whose runs have numbers too.
+    """
+    return f"interlock-{ctx.instance}-{run.number}"
 
 
 def subject(run: Run) -> Subject:
@@ -70,6 +74,31 @@ def kept(ctx: Context, run: Run) -> tuple[BoxFinished, ...]:
         return ()
     with path.open(encoding="utf-8") as lines:
         return tuple(event for event in read(lines) if isinstance(event, BoxFinished))
+
+
+async def continued(ctx: Context, run: Run) -> Run | None:
+    """The run that this one continues: the newest of the same head that has verdicts to keep, or will have them.
+
+    One that was declined or ended before it executed anything has none of its own; what it would have kept counts.
+    """
+    older = await ctx.runs.get(run.kept_from) if run.kept_from else None
+    while older is not None and older.state not in OPEN and not (ctx.files(older).directory / VERDICTS).is_file():
+        older = await ctx.runs.get(older.kept_from) if older.kept_from else None
+    return older
+
+
+async def keep(ctx: Context, run: Run) -> None:
+    """Bring along the verdicts and the history of the run that this one continues. Safe to repeat.
+
+    Nothing is kept of another base: those verdicts say nothing about what is tested now.
+    """
+    older = await continued(ctx, run)
+    if older is None or (older.base_ref, older.base_sha) != (run.base_ref, run.base_sha):
+        return
+    here, there = ctx.files(run).directory, ctx.files(older).directory
+    for name, kept_as in ((VERDICTS, KEPT), (HISTORY, HISTORY)):
+        if (there / name).is_file() and not (here / kept_as).exists():
+            shutil.copyfile(there / name, here / kept_as)
 
 
 def progress(files: RunFiles, *, kept: Iterable[BoxFinished]) -> Progress:

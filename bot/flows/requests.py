@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.flows.context import Context
-from bot.store.runs import Run, RunState
+from bot.store.runs import GIVEN_UP, Run
 
 
 def run_id(repo_id: int, pr: int | None, head_sha: str, *, again: str = "") -> str:
@@ -36,9 +38,8 @@ async def open_run(
     """
     wanted = run_id(repo_id, pr, head_sha, again=again)
     earlier = await ctx.runs.of_head(repo_id, pr, head_sha)
-    if not again and earlier and all(run.state is RunState.CANCELLED for run in earlier):
-        # The pull request was closed and reopened on the same head: the cancelled run is no answer.
-        wanted = run_id(repo_id, pr, head_sha, again=f"reopened{len(earlier)}")
+    if not again and earlier and not _is_answered(earlier, base_ref):
+        wanted = run_id(repo_id, pr, head_sha, again=f"anew{len(earlier)}")
     kept_from = next((run.id for run in earlier if run.id != wanted and again), "")
     return await ctx.runs.create(
         wanted,
@@ -56,10 +57,19 @@ async def open_run(
     )
 
 
+def _is_answered(earlier: Sequence[Run], base_ref: str) -> bool:
+    """Whether one of the runs of a head, newest first, answers for all its boxes on this base, or is about to.
+
+    A run that was given up is no answer: the pull request was closed and reopened, or its branch was moved away and
+    back. Neither is one for another base: the pull request was pointed at another branch.
+    """
+    whole = [run for run in earlier if run.selection == "all" and run.state not in GIVEN_UP]
+    return bool(whole) and whole[0].base_ref == base_ref
+
+
 async def request_run(ctx: Context, older_id: str, head_sha: str) -> str:
     """The run for the newer head of an older run's pull request; returns its id."""
-    older = await ctx.runs.get(older_id)
-    assert older is not None, older_id
+    older = await ctx.run(older_id)
     newer = await open_run(
         ctx,
         installation_id=older.installation_id,

@@ -51,14 +51,45 @@ async def ensure_check(
         looks += 1
         if found := await _find(gh, repo, name=name, head_sha=head_sha, external_id=external_id):
             return found
-        body = {"name": name, "head_sha": head_sha, "external_id": external_id}
-        body |= {"details_url": details_url} if details_url else {}
-        body |= _state(check, started_at, gh.app.now()) | {"output": _output(check, ())}
         try:
-            return int((await gh.post(f"{repository_path(repo)}/check-runs", body)).json["id"])
+            return await create_check(
+                gh,
+                repo,
+                name=name,
+                head_sha=head_sha,
+                external_id=external_id,
+                check=check,
+                details_url=details_url,
+                started_at=started_at,
+            )
         except GitHubUnavailable as lost:
             if not lost.maybe_done or looks == _LOOKS:
                 raise
+
+
+async def create_check(
+    gh: Installation,
+    repo: str,
+    *,
+    name: str,
+    head_sha: str,
+    external_id: str,
+    check: Check,
+    details_url: str = "",
+    started_at: datetime | None = None,
+) -> int:
+    """Make a check run that says all of `check` but its annotations, and return its id.
+
+    For whoever knows that it was never asked for before: a repeat makes a second one, which `ensure_check` does not.
+
+    Raises:
+        GitHubUnavailable: when it is `maybe_done`, the check run may be there all the same.
+        Unprocessable: GitHub does not know the head.
+    """
+    body = {"name": name, "head_sha": head_sha, "external_id": external_id}
+    body |= {"details_url": details_url} if details_url else {}
+    body |= _state(check, started_at, gh.app.now()) | {"output": _output(check, ())}
+    return int((await gh.post(f"{repository_path(repo)}/check-runs", body)).json["id"])
 
 
 async def update_check(

@@ -132,6 +132,8 @@ class Mirror:
             GitHubUnavailable: anything else on the way; a repeat is safe.
         """
         wanted = sorted({sha_of(sha) for sha in shas})
+        if all(_is_loose(self.path, sha) for sha in wanted):
+            return
         await asyncio.to_thread(self.path.mkdir, parents=True, exist_ok=True)
         async with self._writer.held() as lock:
             await self._create(lock)
@@ -203,19 +205,22 @@ class Mirror:
         Raises:
             CommitNotFound: one of them is not in the mirror.
         """
-        for sha in (base, head):
-            await self._must_have(sha)
-        done = await self._git("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, head)
+        base, head = sha_of(base), sha_of(head)
+        done, dated = await asyncio.gather(
+            self._git("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, head),
+            self._git("show", "--no-patch", "--no-show-signature", "--format=%ct", head),
+        )
         if "unrelated histories" in done.stderr:
             return Conflict(())
-        if done.code not in (0, 1):
+        # An unknown commit ends merge-tree with 1 as well, but without the tree that a conflict leaves.
+        if done.code not in (0, 1) or not done.stdout or dated.code:
+            for sha in (base, head):
+                await self._must_have(sha)
             raise _failed("merge-tree", done)
         tree, *paths = [part.decode("utf-8", "replace") for part in done.stdout.split(b"\0") if part]
         if done.code == 1:
             return Conflict(tuple(sorted(set(paths))))
-        when = (
-            (await self._ok("show", "--no-patch", "--no-show-signature", "--format=%ct", head)).stdout.decode().strip()
-        )
+        when = dated.stdout.decode().strip()
         dates = {"GIT_AUTHOR_DATE": f"@{when} +0000", "GIT_COMMITTER_DATE": f"@{when} +0000"}
         message = f"Merge {head} into {base}"
         made = await self._ok("commit-tree", tree, "-p", base, "-p", head, "-m", message, extra=_MERGER | dates)
@@ -243,8 +248,8 @@ class Mirror:
         with tempfile.TemporaryDirectory(prefix="interlock-index-") as private:
             extra = {"GIT_INDEX_FILE": str(Path(private, "index")), "GIT_WORK_TREE": str(destination)}
             try:
-                await self._ok("read-tree", sha, extra=extra)
-                await self._ok("checkout-index", "--all", "--force", "--quiet", extra=extra, cwd=destination)
+                # Into an empty index and an empty directory: reading the tree and writing it out in one process.
+                await self._ok("read-tree", "--reset", "-u", sha, extra=extra, cwd=destination)
             except BaseException:
                 await asyncio.to_thread(remove_content, str(destination))
                 raise
@@ -275,6 +280,8 @@ class Mirror:
         await asyncio.to_thread(_write_last, attributes, _ATTRIBUTES)
 
     async def _keeps(self, sha: str) -> bool:
+        if _is_loose(self.path, sha):
+            return True
         done = await self._git("rev-parse", "--verify", "--quiet", f"{_KEEP}{sha}")
         return done.code == 0
 
@@ -284,18 +291,20 @@ class Mirror:
             raise CommitNotFound(sha)
 
     async def _entries(self, sha: str, paths: Sequence[str]) -> tuple[Entry, ...]:
-        await self._must_have(sha)
-        listed = await self._ok("ls-tree", "-z", "--long", "--full-tree", sha, "--", *paths)
+        listed = await self._git("ls-tree", "-z", "--long", "--full-tree", sha_of(sha), "--", *paths)
+        if listed.code:
+            await self._must_have(sha)
+            raise _failed("ls-tree", listed)
         return tuple(_entry(line) for line in listed.stdout.decode("utf-8", "surrogateescape").split("\0") if line)
 
     async def _measure(self, sha: str, max_bytes: int, max_files: int) -> None:
         """Refuse a tree that would fill the disk; a few kilobytes of nested trees can stand for billions of files."""
-        await self._must_have(sha)
         try:
             listed = await self._ok(
-                *("ls-tree", "-r", "--full-tree", "--format=%(objectsize)", sha), max_output=max_files * 8
+                *("ls-tree", "-r", "--full-tree", "--format=%(objectsize)", sha_of(sha)), max_output=max_files * 8
             )
         except GitFailed as failure:
+            await self._must_have(sha)
             message = f"the tree of {sha} cannot be measured: {failure}"
             raise GitFailed(message) from failure
         sizes = listed.stdout.split()
@@ -322,6 +331,17 @@ class Mirror:
         env = environment({"GIT_DIR": str(self.path), **(extra or {})}, config or {"protocol.allow": "never"})
         keep = () if lock is None else (lock,)
         return await run(arguments, cwd=cwd or self.path, env=env, seconds=seconds, max_output=max_output, keep=keep)
+
+
+def _is_loose(mirror: Path, sha: str) -> bool:
+    """Whether a commit is kept by a ref in a file of its own, as every one is until the mirror is compacted.
+
+    False says nothing: the ref may have been packed, which git is then asked.
+    """
+    try:
+        return (mirror / _KEEP / sha).read_bytes() == f"{sha}\n".encode()
+    except OSError:
+        return False
 
 
 def _entry(line: str) -> Entry:

@@ -1,8 +1,7 @@
-"""Time and ids, the only place in the bot where they come from outside."""
+"""Time, the only place in the bot where it comes from outside."""
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,8 +19,3 @@ class SystemClock:
     def now(self) -> datetime:
         """The current moment, aware, in UTC."""
         return datetime.now(UTC)  # noqa: TID251 - this is the one place.
-
-
-def new_id() -> str:
-    """A short random id (64 bits) for runs and log lines; unguessable is not required of it."""
-    return secrets.token_hex(8)

@@ -25,9 +25,13 @@ def configure(*, form: str, level: str) -> None:
     ]
     pretty = form == "pretty"
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [
+            # Without the frames' local variables, which hold tokens and payloads.
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -99,18 +99,14 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
     Raises:
         BadSettings: something is missing, malformed or misspelt.
     """
-    values, warnings = _from_file(cwd / FILE)
-    mistakes: list[str] = []
-    for name in sorted(environ):
-        if not name.startswith(PREFIX):
-            continue
-        key = name.removeprefix(PREFIX).lower()
-        if key in Settings.model_fields or key.removesuffix("_file") in _FROM_FILE:
-            values[key] = environ[name]
-        elif near := get_close_matches(key, _KNOWN, n=1, cutoff=0.75):
-            mistakes.append(f"{name} is not a setting (did you mean {PREFIX}{near[0].upper()}?)")
-        else:
-            warnings.append(f"{name} is not a setting and is ignored")
+    values, mistakes = _from_file(cwd / FILE)
+    given, misspelt, warnings = _from_environment(environ)
+    mistakes += misspelt
+    for name in _FROM_FILE:
+        # Either spelling in the environment stands before either one in the file.
+        if given.keys() & {name, f"{name}_file"}:
+            values = {key: value for key, value in values.items() if key not in {name, f"{name}_file"}}
+    values.update(given)
     mistakes += _read_files(values)
     values.setdefault("data_dir", str(default_data_dir(environ)))
     try:
@@ -134,29 +130,54 @@ _FROM_FILE = frozenset({"github_private_key", "webhook_secret"})
 _KNOWN = sorted({*Settings.model_fields, *(f"{name}_file" for name in _FROM_FILE)})
 
 
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The values by key, what is misspelt, and what means nothing here."""
+    values: dict[str, Any] = {}
+    misspelt: list[str] = []
+    foreign: list[str] = []
+    for name in sorted(environ):
+        key = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX):
+            continue
+        if key in _KNOWN:
+            values[key] = environ[name]
+        elif near := get_close_matches(key, _KNOWN, n=1, cutoff=0.75):
+            misspelt.append(f"{name} is not a setting (did you mean {PREFIX}{near[0].upper()}?)")
+        else:
+            foreign.append(f"{name} is not a setting and is ignored")
+    return values, misspelt, foreign
+
+
 def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The values by key, and what is unknown. Nobody else writes this file, so an unknown name is always a mistake.
+
+    Raises:
+        BadSettings: it is not TOML.
+    """
     if not path.is_file():
         return {}, []
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         message = f"{path.name}: {error}"
         raise BadSettings(message) from error
-    unknown = [name for name in raw if name not in _KNOWN]
-    if unknown:
-        near = get_close_matches(unknown[0], _KNOWN, n=1, cutoff=0.5)
+    mistakes = []
+    for name in raw.keys() - set(_KNOWN):
+        near = get_close_matches(name, _KNOWN, n=1, cutoff=0.5)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        message = f"{path.name}: {unknown[0]} is not a setting{hint}"
-        raise BadSettings(message)
-    return raw, []
+        mistakes.append(f"{path.name}: {name} is not a setting{hint}")
+    return {name: raw[name] for name in raw if name in _KNOWN}, sorted(mistakes)
 
 
 def _read_files(values: dict[str, Any]) -> list[str]:
     """Replace each `…_file` by the file's text. A file keeps a secret out of `ps` and out of process environments."""
     mistakes = []
-    for name in _FROM_FILE:
+    for name in sorted(_FROM_FILE):
         path = values.pop(f"{name}_file", None)
         if path is None:
+            continue
+        if name in values:
+            mistakes.append(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set: keep one")
             continue
         try:
             values[name] = Path(path).read_text(encoding="utf-8").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ class RunState(StrEnum):
 _NUMBER_TRIES = 10
 
 OPEN = (RunState.QUEUED, RunState.RUNNING)
+GIVEN_UP = (RunState.CANCELLED, RunState.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCheck:
-    """A check run of ours on GitHub, how many annotations it has, and the digest of what it shows."""
+    """A check run of ours on GitHub, how many annotations it has, and the digest of what it shows.
+
+    `check_run_id` is 0 while it is not known: GitHub is about to be asked for it, or was when we crashed.
+    """
 
     name: str
     check_run_id: int
@@ -115,8 +120,11 @@ class RunStore:
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
 
     async def newest_of(self, repo_id: int, pr: int) -> Run | None:
-        """The newest run of a pull request."""
-        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        """The newest run whose head was the pull request's when it was prepared.
+
+        A delivery that comes late makes a run for a head of the past. It gives way before it knows a base.
+        """
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
         return await self._first(query.order_by(runs.c.number.desc()))
 
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
@@ -159,6 +167,14 @@ class RunStore:
                 )
                 for row in rows
             }
+
+    async def intend_checks(self, run_id: str, names: Iterable[str]) -> None:
+        """Remember that GitHub is about to be asked for check runs of these names; none of them may be known yet."""
+        rows = [
+            {"run_id": run_id, "name": name, "check_run_id": 0, "sent_annotations": 0, "digest": ""} for name in names
+        ]
+        async with self._engine.begin() as connection:
+            await connection.execute(sa.insert(checks), rows)
 
     async def save_check(self, run_id: str, check: StoredCheck) -> None:
         """Remember a check run of ours."""

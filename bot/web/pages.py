@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -163,7 +163,7 @@ def _shown(run: Run) -> Shown:
     return Shown.RUNNING if run.state is RunState.RUNNING else Shown.QUEUED
 
 
-def _html(render: Any) -> Response:
+def _html(render: Callable[[str], str]) -> Response:
     nonce = secrets.token_urlsafe(16)
     headers = {
         "Content-Security-Policy": content_security_policy(nonce),

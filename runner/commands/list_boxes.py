@@ -66,6 +66,7 @@ def lines(boxes: Sequence[Box]) -> list[str]:
             marks = [f"#{tag}" for tag in box.tags]
             marks.append(f"control: {box.control.kind}" if box.control else "no control")
             marks += [f"quarantined until {box.quarantine.until}"] if box.quarantine else []
+            marks += ["its file is missing"] if box.kind == "missing" else []
             marks += [f"not in this version: {box.unsupported}"] if box.unsupported else []
             shown.append(f"  {box.id!s:>{width}}  {box.title}  ({', '.join(marks)})")
     return shown

@@ -12,7 +12,7 @@ from runner.protocol import (
     Evidence,
     JunitSummary,
     ReportSummary,
-    find_location,
+    find_failure,
     judge,
     locate,
     read_junit,
@@ -128,6 +128,9 @@ def _pytest_ending(job: Job, places: Places, *, exit_code: int, signalled: str) 
 
 def _failures(judgement: Judgement, text: str, job: Job) -> tuple[Failure, ...]:
     """The judged failures with places in the tree; a box that only says so in its output is one failure without id."""
+    failures = judgement.failures
+    if not failures and judgement.outcome is not Verdict.FAILED:
+        return ()
     root = os.path.realpath(job.root)
     start = os.path.join(root, job.cwd)
 
@@ -135,10 +138,10 @@ def _failures(judgement: Judgement, text: str, job: Job) -> tuple[Failure, ...]:
         place = os.path.normpath(os.path.join(start, path))
         return place.startswith(root + os.sep) and os.path.isfile(place)
 
-    failures = judgement.failures
-    if not failures and judgement.outcome is Verdict.FAILED:
-        file, line = find_location(text, exists)
-        failures = (Failure(message=judgement.reason, file=file, line=line),) if file else ()
+    if not failures:
+        said = find_failure(text, exists)
+        if said is not None:
+            failures = (Failure(message=said.message or judgement.reason, file=said.file, line=said.line),)
     return tuple(_in_tree(failure, root, start) for failure in locate(failures, exists))
 
 

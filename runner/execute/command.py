@@ -51,6 +51,9 @@ def command_of(box: Box, directory: str, env: Mapping[str, str], *, state_file: 
     Raises:
         Unstartable: there is none.
     """
+    if box.kind == "missing":
+        hint = "to remove a box, quarantine it on the base first"
+        raise Unstartable(reason=f"{box.source} is missing here, and the base has it ({hint})")
     if box.unsupported:
         raise Unstartable(reason=f"not in this version: {box.unsupported}")
     if box.kind == "command":

@@ -43,9 +43,14 @@ class Places:
 
     def renew(self) -> bool:
         """Remove everything that an attempt left. False when a directory is not as it was made: do not use it again."""
+        if self._is_as_made():
+            return True
         remove_content(self.home, keep=("tmp", "artifacts"))
         remove_content(self.tmp)
         remove_content(self.artifacts)
+        return self._is_as_made()
+
+    def _is_as_made(self) -> bool:
         return (
             all(_is_private(directory) for directory in (self.home, self.tmp, self.artifacts))
             and len(os.listdir(self.home)) == 2

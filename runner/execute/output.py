@@ -104,10 +104,18 @@ class Output:
             return
         try:
             if self._fd < 0:
-                os.makedirs(os.path.dirname(self.log) or ".", exist_ok=True)
-                self._fd = os.open(self.log, _OPEN, 0o644)
+                self._fd = _create(self.log)
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError:
             self.log = ""
+
+
+def _create(path: str) -> int:
+    """Open a new log. Its directory is there for all logs of a run but the first."""
+    try:
+        return os.open(path, _OPEN, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        return os.open(path, _OPEN, 0o644)

@@ -282,12 +282,23 @@ def _children() -> list[int]:
     found: list[int] = []
     try:
         for thread in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{thread}/children", "rb", 0) as stream:
-                found.extend(map(int, stream.read().split()))
+            found.extend(map(int, _read_all(f"/proc/self/task/{thread}/children").split()))
     except FileNotFoundError:  # A kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended.
         me = os.getpid()
         return [process.pid for process in _table().values() if process.parent == me]
     return found
+
+
+def _read_all(path: str) -> bytes:
+    """A file of /proc, whose size is not known; asked for after every box, so without the layers of `open`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    finally:
+        os.close(fd)
+    return b"".join(parts)
 
 
 def _environ(pid: int) -> frozenset[bytes]:

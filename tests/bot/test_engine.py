@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import sqlalchemy as sa
+
+from bot.engine import _sqlite
 
 SCRIPT = dedent(
     """
@@ -127,3 +131,16 @@ def test_nothing_in_the_engines_file_is_a_pickle(base: Path) -> None:
     stored = b"".join(path.read_bytes() for path in base.glob("engine.sqlite*"))
     assert b"interlock_json_1" in stored
     assert b"py_pickle" not in stored
+
+
+def test_sqlite_tells_the_time_to_the_millisecond_whatever_its_version(tmp_path: Path) -> None:
+    """On Python 3.12 and newer every timestamp of dbos is `unixepoch('subsec')`, which SQLite has since 3.42 only."""
+    engine = _sqlite(f"sqlite:///{tmp_path / 'engine.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE t (id INTEGER, at INTEGER NOT NULL DEFAULT (unixepoch('subsec') * 1000))")
+        )
+        connection.execute(sa.text("INSERT INTO t (id) VALUES (1)"))
+        stored = connection.execute(sa.text("SELECT at FROM t")).scalar_one()
+    engine.dispose()
+    assert abs(stored / 1000 - time.time()) < 60

@@ -285,7 +285,7 @@ class TestBase:
 
     def test_a_box_whose_file_is_gone_stays_and_cannot_run(self, base: Tree, tree: Tree) -> None:
         base.write("boxes/tier-1/7_x.sh", BLOCK)
-        assert [(box.id.number, box.unsupported) for box in tree.discover(base=str(base.path)).boxes] == [(7, "file")]
+        assert [(box.id.number, box.kind) for box in tree.discover(base=str(base.path)).boxes] == [(7, "missing")]
 
     def test_an_entry_runs_the_base_s_command(self, base: Tree, tree: Tree) -> None:
         base.write(CONFIG, "boxes:\n  7: {tier: 1, run: make strict}\n")
@@ -316,7 +316,7 @@ class TestBase:
         suite = tree.discover(base=str(base.path))
         assert suite.setups[""].run == "make"
         assert suite.settings == {"limits": {"processes": 9}}
-        assert [(str(box.id), box.unsupported) for box in suite.boxes] == [("api/1", "file")]
+        assert [(str(box.id), box.kind) for box in suite.boxes] == [("api/1", "missing")]
 
 
 class TestCache:
@@ -396,7 +396,7 @@ class TestCache:
         assert cached.discover(cache_dir=directory) == cached.discover()
 
     @pytest.mark.parametrize(
-        "text", ["", "{", "[]", '{"format": "interlock.suite/0"}', "[" * 100_000, '{"format": "interlock.suite/1"}']
+        "text", ["", "{", "[]", '{"format": "interlock.suite/0"}', "[" * 100_000, '{"format": "interlock.suite/2"}']
     )
     def test_a_cache_that_cannot_be_read_is_ignored_and_mended(self, cached: Tree, tmp_path: Path, text: str) -> None:
         directory = self.warm(cached, tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import textwrap
@@ -134,7 +135,7 @@ class TestTheVerdict:
         attempt = lab.sh("echo src/app.py:1:8: F401 unused; exit 1")
 
         assert [(failure.file, failure.line, failure.message) for failure in attempt.failures] == [
-            ("src/app.py", 1, "exit 1")
+            ("src/app.py", 1, "F401 unused")
         ]
 
     def test_it_costs_are_measured(self, lab: Lab) -> None:
@@ -311,7 +312,7 @@ def test_nothing_is_alive_after_close(lab: Lab, tmp_path: Path) -> None:
 
 
 class TestTheEnvironment:
-    def test_a_box_is_told_who_it_is_and_where_its_files_go(self, lab: Lab) -> None:
+    def test_a_box_is_told_who_it_is_and_where_its_files_go(self, lab: Lab) -> None:  # clause P-60
         attempt = lab.run(
             box(21, run="env; pwd; ls $BOX_LIB $BOX_LIB_PY; test -d $BOX_TMP -a -d $BOX_ARTIFACTS"), job={"attempt": 2}
         )
@@ -320,10 +321,15 @@ class TestTheEnvironment:
         assert attempt.outcome is Verdict.PASSED
         assert (told["BOX_ID"], told["BOX_TIER"], told["BOX_ATTEMPT"], told["BOX_RUN_ID"]) == ("21", "4", "2", "run-7")
         assert (told["INTERLOCK"], told["PYTHONDONTWRITEBYTECODE"]) == ("1", "1")
-        assert {"BOX_TMP", "BOX_REPORT", "BOX_JUNIT", "BOX_ARTIFACTS"} <= told.keys()
+        page = Path(__file__).parents[2] / "docs" / "reference" / "box-protocol.md"
+        section = page.read_text(encoding="utf-8").partition("**P-60**")[2].partition("**P-61**")[0]
+        documented = set(re.findall(r"`(BOX_[A-Z_]+|INTERLOCK)`(?=[^|]*\|[^|]*\|$)", section, re.MULTILINE))
+        assert documented == {name for name in told if name.startswith("BOX_")} | {"INTERLOCK"}
         assert str(lab.root) in attempt.output.splitlines()
 
-    def test_isolated_it_tells_nothing_of_the_callers(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_isolated_it_tells_nothing_of_the_callers(  # clause P-62
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
         attempt = lab.sh("env", isolate_env=True, keys={"env": {"MINE": "1"}})
 
@@ -335,7 +341,7 @@ class TestTheEnvironment:
         }
         assert told["HOME"] == told["TMPDIR"] == told["BOX_TMP"]
 
-    def test_a_box_in_a_box_does_not_inherit_the_outer_ones_files(self, lab: Lab) -> None:
+    def test_a_box_in_a_box_does_not_inherit_the_outer_ones_files(self, lab: Lab) -> None:  # clause P-61
         outer = {**os.environ, "BOX_JUNIT": "/OUTER/junit.xml", "BOX_SECRET": "OUTER", "SETUP_DIR": "/OUTER"}
         attempt = lab.sh("env", base_env=outer)
 

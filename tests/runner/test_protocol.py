@@ -18,6 +18,7 @@ from runner.protocol import (
     ReportSummary,
     TapReader,
     TapSummary,
+    find_failure,
     find_location,
     judge,
     locate,
@@ -505,3 +506,39 @@ def test_every_clause_is_cited_by_a_test_and_every_cited_clause_exists() -> None
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "runner").rglob("*.py"))
     assert set(re.findall(r"# clause (P-\d+)", tests)) == clauses
     assert set(re.findall(r"\bP-\d+", code)) <= clauses
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "boxes/tier-1/1_sum.py", line 9, in <module>
+    check()
+  File "/usr/lib/python3/json.py", line 3, in loads
+    raise
+  File "src/sum.py", line 4, in add
+    assert total == 4, total
+           ^^^^^^^^^^
+AssertionError: 5
+1 box failed
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("sum:1: expected 4, got 5", Failure(message="expected 4, got 5", file="sum", line=1), id="words"),
+        pytest.param("x\n./sum:1:7: no\nlater", Failure(message="no", file="sum", line=1), id="column"),
+        pytest.param("at sum:2 - no", Failure(message="no", file="sum", line=2), id="dash"),
+        pytest.param("sum:3", Failure(message="", file="sum", line=3), id="place-only"),
+        pytest.param("nowhere:1: no\nsum:2: yes", Failure(message="yes", file="sum", line=2), id="first-that-exists"),
+        pytest.param(TRACEBACK, Failure(message="AssertionError: 5", file="src/sum.py", line=4), id="traceback"),
+        pytest.param("nothing here", None, id="nothing"),
+    ],
+)
+def test_a_box_that_only_exits_red_is_quoted_with_the_place_it_names(text: str, expected: Failure | None) -> None:
+    there = {"sum", "src/sum.py", "boxes/tier-1/1_sum.py"}
+    assert find_failure(text, there.__contains__) == expected
+
+
+@given(st.text())
+def test_no_output_can_make_the_search_for_a_failure_raise(text: str) -> None:
+    find_failure(text, bool)
+    find_failure(f'File "{text}", line 3\n{text}', bool)

@@ -70,6 +70,24 @@ async def test_configuration_comes_from_the_base_and_bodies_from_the_head(world:
     assert "timed_out" in (pr.check("Interlock / tier 1").summary or "")
 
 
+async def test_a_box_that_the_change_removes_is_red_and_names_its_file(world: World) -> None:
+    world.repository(BOXES)
+    pr = await world.open_pull_request({"boxes/tier-1/1_readme.sh": None})
+    await world.settle()
+    assert pr.conclusion == "failure"
+    assert "boxes/tier-1/1_readme.sh is missing here" in pr.comments[0]
+
+
+async def test_a_box_is_removed_in_two_steps_of_which_the_first_is_its_quarantine(world: World) -> None:
+    going = {"until": "2999-12-31", "reason": "goes"}
+    quarantine = "{" + ", ".join(f'{key} = "{value}"' for key, value in going.items()) + "}"
+    world.repository({**BOXES, "boxes/tier-1/1_readme.sh": box("exit 0", title="Goes", quarantine=quarantine)})
+    pr = await world.open_pull_request({"boxes/tier-1/1_readme.sh": None})
+    await world.settle()
+    assert pr.conclusion == "success"
+    assert "In quarantine, red without gating: `1`" in pr.comments[0]
+
+
 async def test_a_broken_configuration_is_not_green_and_points_to_its_line(world: World) -> None:
     world.repository({**BOXES, ".github/interlock.yml": "boxes:\n  9: {tier: 1, titel: x, run: 'true'}\n"})
     pr = await world.open_pull_request({"sum": "4\n", "x": "y"})
@@ -135,6 +153,7 @@ async def test_closing_the_pull_request_cancels_its_run(world: World) -> None:
     await world.settle()
     assert pr.conclusion == "cancelled"
     assert "closing the pull request" in (pr.check("Interlock").title or "")
+    assert (await world.runs())[-1].because == "cancelled by closing the pull request"
 
 
 async def test_a_newer_head_supersedes_the_run_of_the_older(world: World) -> None:
@@ -148,6 +167,19 @@ async def test_a_newer_head_supersedes_the_run_of_the_older(world: World) -> Non
     await world.settle()
     assert pr.check("Interlock", older).conclusion == "cancelled"
     assert f"superseded by {newer[:7]}" in (pr.check("Interlock", older).title or "")
+    assert f"superseded by {newer[:7]}" in [run.because for run in await world.runs()]
     assert pr.conclusion == "success"
     [comment] = pr.comments
     assert f"For `{newer[:7]}`" in comment
+
+
+async def test_a_box_that_kills_its_runner_again_and_again_is_not_green_and_the_comment_says_so(world: World) -> None:
+    world.repository({"boxes/tier-1/1_kills.sh": box("test ! -e kill || kill -9 $PPID", title="Kills")})
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    pr.push({"kill": ""})
+    await world.settle()
+    assert pr.conclusion == "action_required"
+    [comment] = pr.comments
+    assert "the runner crashed several times" in comment

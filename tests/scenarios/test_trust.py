@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.localhub.acts.accounts import create_user
 from tests.fakes.world import World, box
 from tests.scenarios.test_pull_request import BOXES
 
@@ -43,6 +44,25 @@ async def test_whoever_may_push_may_run(world: World, permission: str) -> None:
     pr = await world.open_pull_request({"x": "y"})
     await world.settle()
     assert pr.conclusion == "success"
+
+
+async def test_an_app_runs_where_the_base_lists_its_account_and_not_because_its_own_change_does(world: World) -> None:
+    app = create_user(world.hub.forge, "renovate[bot]", kind="Bot")
+    listed = {".github/interlock.yml": f"trust: {{bots: [{app.id}]}}\n"}
+    world.repository(BOXES)
+    world.hub.commit("octo/app", "sly", listed, "Trust me", "mona")
+    pull = world.hub.open_pull_request("octo/app", "sly", "main", "Trust me", app.login)
+    await world.settle()
+    [check] = world.hub.check_runs("octo/app", pull.head_sha)
+    assert check.conclusion == "action_required"
+    assert "list the app" in (check.summary or "")
+
+    world.hub.commit("octo/app", "main", listed, "Trust it", "mona")
+    world.hub.commit("octo/app", "topic", {"x": "y"}, "Update a dependency", "mona")
+    pull = world.hub.open_pull_request("octo/app", "topic", "main", "Update a dependency", app.login)
+    await world.settle()
+    conclusions = {run.name: run.conclusion for run in world.hub.check_runs("octo/app", pull.head_sha)}
+    assert conclusions["Interlock"] == "success"
 
 
 async def test_a_box_sees_no_secret_of_the_bot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

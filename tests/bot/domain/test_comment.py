@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import pytest
 from inline_snapshot import snapshot
 
-from bot.domain.comment import is_ours, marker, render, render_sentence
+from bot.domain.comment import render, render_sentence
 from bot.domain.progress import Progress
 from bot.domain.report import RunState
 from bot.domain.text import BUDGET, size
@@ -122,19 +121,3 @@ def test_a_flood_fits_into_a_comment() -> None:
     body = comment([*events, run_finished(green=False)])
     assert size(body) <= BUDGET
     assert body.count("<details>") == body.count("</details>")
-
-
-@pytest.mark.parametrize(
-    ("body", "author", "ours"),
-    [
-        pytest.param(f"{marker(7)}\nhi", "interlock[bot]", True, id="ours"),
-        pytest.param(f"\n{marker(7)}\r\nhi", "interlock[bot]", True, id="line-ends-of-a-web-form"),
-        pytest.param(f"{marker(7)}\nhi", "mona", False, id="somebody-copied-the-marker"),
-        pytest.param(f"{marker(7)}\nhi", "interlock", False, id="a-user-of-the-same-name"),
-        pytest.param(f"{marker(7)}\nhi", "other[bot]", False, id="another-app"),
-        pytest.param(f"{marker(70)}\nhi", "interlock[bot]", False, id="another-pull-request"),
-        pytest.param(f"hello {marker(7)}", "interlock[bot]", False, id="a-reply-that-quotes-it"),
-    ],
-)
-def test_only_our_own_comment_with_this_marker_is_ours(body: str, author: str, ours: bool) -> None:
-    assert is_ours(body, author_login=author, app_slug="interlock", pr=7) is ours

@@ -72,7 +72,7 @@ async def test_the_token_travels_in_the_environment_and_is_written_nowhere(
     assert set(server.seen) == {f"Basic {BASIC}"}
     argv = (witness / "argv").read_text()
     assert " fetch " in argv
-    assert " checkout-index " in argv
+    assert " read-tree " in argv
     assert SECRET not in argv
     assert BASIC not in argv
     assert (witness / "env").read_text().count(BASIC) == 1, "only the fetch may know it"

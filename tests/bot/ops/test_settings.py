@@ -37,7 +37,10 @@ def test_two_secrets_are_accepted_while_one_replaces_the_other(tmp_path: Path) -
         pytest.param({"github_api_url": "http://ghe.example"}, "would travel unencrypted", id="plain-http"),
         pytest.param({"github_api_url": "ftp://x"}, "must begin with http", id="not-http"),
         pytest.param({"webhook_secrt": "x"}, r"did you mean INTERLOCK_WEBHOOK_SECRET\?", id="misspelt"),
-        pytest.param({"github_private_key_file": "/no/such"}, "cannot read /no/such", id="no-file"),
+        pytest.param(
+            {"github_private_key": None, "github_private_key_file": "/no/such"}, "cannot read /no/such", id="no-file"
+        ),
+        pytest.param({"webhook_secret_file": "/no/such"}, "SECRET and .*_FILE are both set: keep one", id="both"),
     ],
 )
 def test_a_mistake_is_named_with_its_setting(tmp_path: Path, changes: dict[str, str | None], sentence: str) -> None:
@@ -63,10 +66,23 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.log, settings.max_runs) == ("pretty", 5)
 
 
-def test_a_misspelt_name_in_the_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "interlock.toml").write_text("max_run = 3\n")
-    with pytest.raises(BadSettings, match=r"max_run is not a setting \(did you mean max_runs\?\)"):
+def test_the_environment_wins_over_the_files_other_spelling(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("from-file")
+    (tmp_path / "interlock.toml").write_text(f'webhook_secret_file = "{tmp_path / "hook"}"\n')
+    assert load(tmp_path, webhook_secret="set-directly").webhook_secrets == ("set-directly",)
+    (tmp_path / "interlock.toml").write_text('webhook_secret = "in-the-toml"\n')
+    named = load(tmp_path, webhook_secret=None, webhook_secret_file=str(tmp_path / "hook"))
+    assert named.webhook_secrets == ("from-file",)
+
+
+def test_every_misspelt_name_in_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "interlock.toml").write_text('max_run = 3\nlogs = "json"\n')
+    with pytest.raises(BadSettings) as caught:
         load(tmp_path)
+    assert str(caught.value).splitlines() == [
+        "interlock.toml: logs is not a setting (did you mean log?)",
+        "interlock.toml: max_run is not a setting (did you mean max_runs?)",
+    ]
 
 
 def test_a_foreign_name_only_warns(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ CLICKS = 80
 with running() as shorty:
     link = shorty.shorten("https://example.com/").headers["Location"]
 
-    def visit(_: int) -> float:
-        """Follow the link; how long that took, in milliseconds."""
+    def visit(_: int) -> tuple[int, float]:
+        """Follow the link: the status of the answer, and how long it took in milliseconds."""
         began = perf_counter()
-        assert shorty.get(link).status == 302
-        return (perf_counter() - began) * 1000
+        return shorty.get(link).status, (perf_counter() - began) * 1000
 
     with ThreadPoolExecutor(8) as visitors:
-        times = sorted(visitors.map(visit, range(CLICKS)))
+        visits = list(visitors.map(visit, range(CLICKS)))
     box.contains("no click is lost", shorty.get("/").text, f"<td>{CLICKS}</td>")
-    box.ok("nobody waits for seconds", times[-1] < 5000, f"somebody waited for {times[-1]:.0f} ms")
-    box.metric("p95", times[int(CLICKS * 0.95)], "ms")
+    box.equal("everybody was led on", {status for status, _ in visits}, {302})
+    # How long it took is told, not judged: that would be a test of the machine.
+    box.metric("p95", sorted(took for _, took in visits)[int(CLICKS * 0.95)], "ms")

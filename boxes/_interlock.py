@@ -1,0 +1,281 @@
+"""What our boxes share: this tree's product as processes on loopback, and verbs for what people do with it. No box.
+
+Everything is started from the tree in which the box stands. While it is falsified that is the sabotaged copy, so an
+installed Interlock must never answer in its place; every box that imports this module asserts that first.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+_spec = importlib.util.spec_from_file_location("box", os.environ["BOX_LIB_PY"])
+assert _spec
+assert _spec.loader
+box = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(box)
+
+TREE = Path.cwd()
+TMP = Path(os.environ["BOX_TMP"])
+REPO = "octo/app"
+OVERALL = "Interlock"
+PATIENCE = 40.0
+"""Seconds that a process has to become ready, and a bot to come to rest; the box's own timeout is longer."""
+
+# BOX_TMP is how the runner knows whose a stray process is; PYTHONPYCACHEPREFIX tells it which modules were imported.
+_KEPT = ("PATH", "BOX_TMP", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+ENVIRON = {
+    **{name: os.environ[name] for name in _KEPT if name in os.environ},
+    "PYTHONPATH": str(TREE),
+    "HOME": str(TMP),
+    "TMPDIR": str(TMP),
+    "LANG": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
+
+def run(*command: str, cwd: Path = TMP) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with nothing of the caller's environment."""
+    return subprocess.run(command, cwd=cwd, env=ENVIRON, capture_output=True, text=True, check=False)
+
+
+def interlock(*arguments: str) -> list[str]:
+    """The command line of this tree's `interlock`."""
+    return [sys.executable, "-m", "bot.cli", *arguments]
+
+
+def runner(*arguments: str) -> list[str]:
+    """The command line of this tree's `runner`."""
+    return [sys.executable, "-m", "runner", *arguments]
+
+
+def events(record: Path) -> list[dict[str, Any]]:
+    """The events of a run's record, in order; the first line is the schema's."""
+    return [json.loads(line) for line in record.read_text().splitlines()[1:]]
+
+
+def write(directory: Path, files: Mapping[str, str]) -> Path:
+    """Write files below a directory; those that begin with `#!` can be executed."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+    return directory
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; False when it does not come."""
+    pause = threading.Event()
+    end = monotonic() + PATIENCE
+    while not holds():
+        if monotonic() > end:
+            return False
+        pause.wait(0.05)
+    return True
+
+
+class Process:
+    """A process of this tree's `interlock`, ended with the `with` statement that it was made in."""
+
+    def __init__(self, name: str) -> None:
+        self.log = TMP / f"{name}.log"
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.communicate()
+        box.attach(str(self.log))
+
+    def spawn(self, *arguments: str, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                interlock(*arguments),
+                env={**ENVIRON, **(settings or {})},
+                cwd=TMP,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        return self._process
+
+
+class GitHub(Process):
+    """`interlock localhub` with one repository, as mona sees it, who may write there."""
+
+    def __init__(self, files: Mapping[str, str], *, webhooks: str) -> None:
+        super().__init__("localhub")
+        write(TMP / "seed" / "app", files)
+        seed = TMP / "seed" / "seed.yml"
+        seed.write_text(
+            f"users: [mona]\nrepositories: [{{name: {REPO}, from: ./app, collaborators: {{mona: write}}}}]\n"
+        )
+        arguments = ("--state", str(TMP / "github"), "--seed", str(seed), "--webhook-url", webhooks)
+        hub = self.spawn("localhub", *arguments)
+        assert hub.stdout
+        self.ready: dict[str, Any] = json.loads(hub.stdout.readline())
+        self.token = self.ready["users"]["mona"]
+        self._http = httpx.Client(
+            base_url=self.ready["url"], headers={"Authorization": f"Bearer {self.token}"}, trust_env=False
+        )
+
+    def call(self, method: str, path: str, **body: Any) -> Any:
+        """One call of the REST API, below the repository; its answer."""
+        answer = self._http.request(method, f"/repos/{REPO}{path}", json=body or None)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def settle(self) -> None:
+        """Wait until every webhook has been sent."""
+        self._http.post("/_hub/settle").raise_for_status()
+
+    def checks(self, sha: str) -> dict[str, dict[str, Any]]:
+        """The check runs of a commit by name."""
+        return {row["name"]: row for row in self.call("GET", f"/commits/{sha}/check-runs")["check_runs"]}
+
+    def push(self, path: str) -> str:
+        """Add a file to the default branch; the commit's SHA."""
+        content = base64.b64encode(b"anything").decode()
+        made = self.call("PUT", f"/contents/{path}", message=f"Add {path}", content=content)
+        return str(made["commit"]["sha"])
+
+
+class Bot(Process):
+    """`interlock serve` on a port and a data directory that outlive a restart."""
+
+    def __init__(self) -> None:
+        super().__init__("bot")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.data_dir = TMP / "bot"
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False)
+
+    @property
+    def webhooks(self) -> str:
+        """Where it takes deliveries."""
+        return f"http://127.0.0.1:{self.port}/webhooks"
+
+    def start(self, github: GitHub, **settings: str) -> None:
+        """Start it, or start it again, and wait until it is ready."""
+        told = {
+            "DATA_DIR": str(self.data_dir),
+            "GITHUB_API_URL": github.ready["url"],
+            "GITHUB_APP_ID": str(github.ready["app_id"]),
+            "GITHUB_PRIVATE_KEY_FILE": github.ready["private_key_file"],
+            "WEBHOOK_SECRET": github.ready["webhook_secret"],
+            "DRAIN_SECONDS": "0",
+            **settings,
+        }
+        self.spawn(
+            "serve", "--port", str(self.port), settings={f"INTERLOCK_{name}": value for name, value in told.items()}
+        )
+        assert until(self._is_ready), self.log.read_text()
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        assert self._process
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+
+    def deliver(self, delivery: Delivery) -> int:
+        """Send it a webhook as it was signed; the status of its answer."""
+        return self._http.post("/webhooks", headers=delivery.headers, content=delivery.body).status_code
+
+    def settle(self) -> None:
+        """Wait until nothing that it took in is left to do."""
+
+        def idle() -> bool:
+            parts = self._http.get("/health/detailed").json()["parts"]
+            database, flows = parts["database"], parts["flows"]
+            return not database["open_deliveries"] + database["open_runs"] + flows["unfinished"]
+
+        assert until(idle), "the bot does not come to rest"
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Its runs, newest first."""
+        runs: list[dict[str, Any]] = self._http.get("/api/v1/runs").json()["runs"]
+        return runs
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._http.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+class Delivery(NamedTuple):
+    """A webhook as GitHub sent and signed it."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+class Mailbox:
+    """Takes GitHub's webhooks in the bot's place, so that a box decides when each arrives, and how often."""
+
+    def __init__(self) -> None:
+        self._taken: list[Delivery] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __enter__(self) -> Mailbox:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def of(self, event: str, action: str | None = None) -> list[Delivery]:
+        """The deliveries of an event, oldest first."""
+        return [
+            delivery
+            for delivery in self._taken
+            if delivery.headers["x-github-event"] == event and json.loads(delivery.body).get("action") == action
+        ]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        taken = self._taken
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                sent = {name.lower(): value for name, value in self.headers.items()}
+                kept = {name: value for name, value in sent.items() if name.startswith(("x-", "content-type"))}
+                taken.append(Delivery(kept, body))
+                self.send_response(202)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+
+def _assert_origin() -> None:
+    said = run(sys.executable, "-c", "import bot, runner; print(bot.__file__, runner.__file__, sep='\\n')")
+    ours = [str(TREE / name / "__init__.py") for name in ("bot", "runner")]
+    box.equal("this-tree-is-started", said.stdout.splitlines(), ours)
+
+
+_assert_origin()

@@ -1,0 +1,62 @@
+# /// box
+# title = "Full Integration: a git push becomes a verdict and one comment on its pull request"
+# timeout = "60s"
+#
+# [control]
+# expect = "a-broken-push-is-red"
+#
+# [control.edit]
+# file = "bot/domain/checks.py"
+# find = 'return "completed", "success" if green else "failure"'
+# replace = 'return "completed", "success"'
+# ///
+from typing import Any
+
+from boxes._interlock import OVERALL, REPO, TMP, Bot, GitHub, box, run
+
+ADDS = '#!/bin/sh\ntest "$(cat sum)" = 4 || { echo "sum:1: expected 4, got $(cat sum)"; exit 1; }\n'
+FILES = {"sum": "4\n", "boxes/tier-1/1_adds.sh": ADDS, "boxes/tier-2/2_ships.sh": "#!/bin/sh\nexit 0\n"}
+CHECKS = (OVERALL, "Interlock / tier 1", "Interlock / tier 2")
+
+
+def git(*arguments: str) -> str:
+    """What a git command in the clone prints."""
+    who = ("-c", "user.name=mona", "-c", "user.email=mona@example.com")
+    done = run("git", *who, *arguments, cwd=TMP / "clone")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def push(total: int, message: str) -> str:
+    """Change the sum and push it to the branch; the commit's SHA."""
+    (TMP / "clone" / "sum").write_text(f"{total}\n")
+    git("commit", "--quiet", "--all", f"--message={message}")
+    git("push", "--quiet", "origin", "HEAD:refs/heads/topic")
+    return git("rev-parse", "HEAD")
+
+
+def seen(sha: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """What GitHub shows when everything has come to rest: a commit's conclusions, the pull request's comments."""
+    github.settle()
+    bot.settle()
+    conclusions = {name: check["conclusion"] for name, check in github.checks(sha).items()}
+    return conclusions, github.call("GET", f"/issues/{number}/comments")
+
+
+bot = Bot()
+with GitHub(FILES, webhooks=bot.webhooks) as github, bot:
+    bot.start(github)
+    (TMP / "clone").mkdir()
+    git("clone", "--quiet", github.ready["url"].replace("://", f"://mona:{github.token}@") + f"/{REPO}.git", ".")
+
+    broken = push(5, "Break the sum")
+    number = github.call("POST", "/pulls", head="topic", base="main", title="Add up")["number"]
+    red, warned = seen(broken)
+    mended = push(4, "Mend it")
+    green, relieved = seen(mended)
+
+box.equal("a-broken-push-is-red", red, dict.fromkeys(CHECKS, "failure"))
+box.equal("the-fix-is-green", green, dict.fromkeys(CHECKS, "success"))
+box.equal("one-comment-says-so", [row["user"]["login"] for row in warned], ["interlock[bot]"])
+box.equal("it-stays-the-only-one", [row["id"] for row in relieved], [row["id"] for row in warned])
+box.contains("it-speaks-of-the-new-head", relieved[0]["body"], mended[:7])

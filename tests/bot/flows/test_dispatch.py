@@ -1,0 +1,144 @@
+"""A delivery whose flow fails by a bug, and a run that was left without one: begun again, given up, never lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from bot.flows import on_delivery
+from bot.flows.dispatch import FLOWS_PER_DELIVERY
+from bot.flows.requests import open_run
+from bot.store.database import open_writer
+from bot.store.runs import Run, RunState
+from tests.fakes.world import World, box, open_world
+
+BOXES = {"boxes/tier-1/1_ok.sh": box(title="Fine")}
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        world.repository(BOXES)
+        await world.settle()
+        yield world
+
+
+class Bug:
+    """Stands before `open_run` and fails as often as it is told."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    async def __call__(self, *args: object, **named: object) -> Run:
+        if self.left:
+            self.left -= 1
+            message = "a bug of ours"
+            raise RuntimeError(message)
+        return await open_run(*args, **named)  # type: ignore[arg-type]  # it passes on what it is given.
+
+
+def outcomes(world: World) -> list[str]:
+    """What became of the deliveries that opened a pull request."""
+    engine = open_writer(world.running.settings.app_database)
+    with engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT outcome FROM deliveries WHERE event = 'pull_request'"))
+        said = [str(row.outcome) for row in found]
+    engine.dispose()
+    return said
+
+
+async def sweep(world: World) -> None:
+    """One look for what was left behind, and the flows that it starts."""
+    await world.hub.settled()
+    await world.running.dispatch.idle()
+    await world.running.ctx.engine.idle()
+    await world.running.dispatch.sweep()
+    await world.running.ctx.engine.idle()
+
+
+async def test_a_delivery_whose_flow_failed_gets_another_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_delivery, "open_run", Bug(times=2))
+    pr = await world.open_pull_request({"x": "y"})
+    await sweep(world)
+    assert pr.checks() == {}
+    await sweep(world)
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+async def test_a_delivery_that_fails_every_time_is_given_up_with_its_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug = Bug(times=1000)
+    monkeypatch.setattr(on_delivery, "open_run", bug)
+    await world.open_pull_request({"x": "y"})
+    for _ in range(FLOWS_PER_DELIVERY - 1):
+        await sweep(world)
+    assert await world.running.ctx.inbox.count_open() == 1
+    await sweep(world)
+    assert await world.running.ctx.inbox.count_open() == 0
+    assert outcomes(world) == ["given up: its flow failed every time; see the log"]
+    assert 1000 - bug.left == FLOWS_PER_DELIVERY
+
+
+async def test_a_run_that_lost_its_flow_gets_one(world: World) -> None:
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr]
+    await open_run(
+        world.running.ctx,
+        installation_id=run.installation_id,
+        repo_id=run.repo_id,
+        repo=run.repo,
+        pr=run.pr,
+        head_sha=run.head_sha,
+        base_ref=run.base_ref,
+        again="a-crash-came-before-its-flow",
+    )
+    await sweep(world)
+    await world.settle()
+    assert [run.state for run in await world.runs() if run.pr] == [RunState.FINISHED, RunState.FINISHED]
+    assert pr.conclusion == "success"
+
+
+@pytest.mark.parametrize("status", ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"])
+async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world: World, status: str) -> None:
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr]
+    await world.running.ctx.runs.update(run.id, state=RunState.RUNNING)
+    database = sa.create_engine(world.running.settings.engine_database)
+    with database.begin() as connection:
+        statement = sa.text("UPDATE workflow_status SET status = :status WHERE workflow_uuid = :id")
+        connection.execute(statement, {"status": status, "id": run.id})
+    database.dispose()
+    await sweep(world)
+    assert pr.check("Interlock").title == "Interlock failed"
+    assert pr.conclusion == "failure"
+    [comment] = pr.comments
+    assert "Interlock could not run the boxes" in comment
+    assert (await world.runs())[-1].state is RunState.FINISHED
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_a_delivery_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = world.running.ctx.engine
+    real = type(engine).start
+    left = [1]
+
+    async def start(self: object, name: str, flow_id: str, args: object) -> None:
+        if left and left.pop():
+            raise OperationalError("INSERT", {}, Exception("disk I/O error"))
+        await real(self, name, flow_id, args)  # type: ignore[arg-type]  # it is the engine.
+
+    monkeypatch.setattr(type(engine), "start", start)
+    pr = await world.open_pull_request({"x": "y"})
+    await sweep(world)
+    await world.settle()
+    assert left == []
+    assert pr.conclusion == "success"
