@@ -21,6 +21,7 @@ import structlog
 
 import runner
 from runner.events import Event, RunFinished, from_line
+from runner.execute.files import remove_tree
 from runner.verdict import EXIT_INTERRUPTED
 
 log = structlog.get_logger()
@@ -51,6 +52,11 @@ class RunFiles:
     def base(self) -> Path:
         """The base commit's files, for configuration and metadata."""
         return self.directory / "base"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of the child and its boxes; a child that was killed leaves them here, and nowhere else."""
+        return self.directory / "tmp"
 
     @property
     def logs(self) -> Path:
@@ -181,6 +187,9 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
+    if files.scratch.is_dir():
+        await asyncio.to_thread(remove_tree, str(files.scratch))
+    files.scratch.mkdir()
     argv = [*runner_argv(files, "run", has_base=files.base.is_dir()), plan.selection]
     argv += ["--jsonl", str(record), "--logs", str(files.logs)]
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
@@ -191,7 +200,7 @@ async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequen
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=files.directory,
-            env={**runner_environ(plan.cache), "BOX_RUN_ID": plan.run_id},
+            env={**runner_environ(plan.cache), "BOX_RUN_ID": plan.run_id, "TMPDIR": str(files.scratch)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
