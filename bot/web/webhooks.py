@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from bot.ops.clock import Clock
 from bot.store.deliveries import Delivery, Inbox, InboxUnavailable
@@ -66,6 +67,14 @@ class Webhooks:
         self._accepted = accepted
         self._draining = draining
         self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request as an ASGI application, so that nothing stands between the server and the door."""
+        if scope["method"] == "POST":
+            response = await self.receive(Request(scope, receive))
+        else:
+            response = JSONResponse({"error": "send a POST"}, status_code=405, headers={"Allow": "POST"})
+        await response(scope, receive, send)
 
     async def receive(self, request: Request) -> Response:
         """Answer one delivery: 202 durable, 401 unsigned, 400 malformed, 408 slow, 413 too large, 503 not durable."""
