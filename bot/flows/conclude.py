@@ -199,7 +199,7 @@ async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, becau
     )
     log.info("run_finished", number=run.number, state=str(state), conclusion=conclusion, because=because[:200])
     files = ctx.files(run)
-    for tree in (files.tree, files.base):
+    for tree in (files.tree, files.base, files.scratch):
         if tree.is_dir():
             await asyncio.to_thread(remove_tree, str(tree))
     try:

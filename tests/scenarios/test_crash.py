@@ -185,3 +185,22 @@ async def test_two_bots_never_share_a_data_directory(hub: LocalHub, tmp_path: Pa
         with pytest.raises(AssertionError, match="another interlock uses"):
             await second.start()
         assert (await bot.get("/health")).status_code == 200
+
+
+async def test_a_run_leaves_no_temporary_files_even_when_its_runner_was_killed(hub: LocalHub, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    waits = box(f'touch "$BOX_TMP/big"; while ! test -e {go}; do sleep 0.05; done', title="Waits")
+    hub.create_repository(REPO, files={"boxes/tier-1/1_waits.sh": box()}, collaborators={"mona": "write"})
+    async with bot_process(hub, tmp_path) as bot:
+        sha = hub.commit(REPO, "topic", {"boxes/tier-1/1_waits.sh": waits}, "Change", "mona")
+        hub.open_pull_request(REPO, "topic", "main", "Change", "mona")
+        async with asyncio.timeout(30):
+            while not list(bot.data_dir.rglob("big")):
+                await asyncio.sleep(0.02)
+        await bot.kill()
+        go.touch()
+        await bot.start()
+        await concluded(hub, sha)
+        await quiet(hub, bot)
+        assert [files.scratch for files in records(bot) if files.scratch.exists()] == []
+        assert list(bot.data_dir.rglob("big")) == []

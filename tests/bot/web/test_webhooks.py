@@ -62,7 +62,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
         accepted=accepted.append,
         draining=lambda: holder[0].draining,
     )
-    app = Starlette(routes=[Route("/webhooks", endpoint.receive, methods=["POST"])])
+    app = Starlette(routes=[Route("/webhooks", endpoint)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bot") as client:
         holder.append(Door(client, inbox, accepted, disk))
         yield holder[0]
@@ -184,3 +184,8 @@ async def test_an_odd_content_length_is_no_accident(door: Door, length: str) -> 
         "/webhooks", content=b"{}", headers=[(b"Content-Length", length.encode("latin-1")), (b"Host", b"bot")]
     )
     assert answer.status_code in {401, 413}
+
+
+async def test_only_a_post_is_a_delivery(door: Door) -> None:
+    answer = await door.client.get("/webhooks")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
