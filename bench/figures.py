@@ -32,7 +32,9 @@ class Figure:
 
 def machine() -> str:
     """What a figure was measured on, as far as it matters: cores and how busy they were already."""
-    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    busy = "; BUSY: milliseconds say little, ratios a little more" if load > cores / 2 else ""
+    return f"{cores} cores, load {load:.1f} at the start{busy}"
 
 
 def report(figures: Iterable[Figure]) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
 from bot.domain import checks, deliveries
@@ -26,6 +26,7 @@ from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.app import GitHubApp
+from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
@@ -91,7 +92,7 @@ class Bot:
         self.draining = False
         self.app = self._routes()
 
-    def _routes(self) -> Starlette:
+    def _routes(self) -> ASGIApp:
         def draining() -> bool:
             return self.draining
 
@@ -103,9 +104,14 @@ class Bot:
             draining=draining,
         )
         health = Health({"database": self._database, "flows": self._flows}, draining)
-        pages = Pages(self.ctx)
-        door = Route("/webhooks", webhooks.receive, methods=["POST"])
-        return Starlette(routes=[door, *health.routes(), *pages.routes()])
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
+            at_the_door = scope["type"] == "http" and scope["path"] == "/webhooks"
+            await (webhooks if at_the_door else others)(scope, receive, send)
+
+        return app
 
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
@@ -145,7 +151,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         DataDirUnusable: the data directory cannot be made or written.
         AlreadyRunning: another bot uses the data directory.
         DatabaseUnusable: it was written by a newer version, or cannot be opened.
+        GitUnusable: git is missing or too old.
     """
+    await require_git()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir / "lock"))
         database = await open_database(settings.app_database)
@@ -245,6 +253,7 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=3,
+            proxy_headers=False,  # who sits at the machine is judged by `bot.web.pages`, from what a proxy adds
             server_header=False,
         )
         server = _Server(config)
@@ -271,7 +280,7 @@ def serve(*, host: str, port: int) -> int:
         log.warning("setting_unknown", message=warning)
     try:
         asyncio.run(run(settings, host=host, port=port))
-    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable) as obstacle:
+    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable, GitUnusable) as obstacle:
         log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
         return 3
     return 0

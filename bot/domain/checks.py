@@ -137,6 +137,23 @@ def cancelled(by: str, *, progress: Progress | None = None, subject_note: str = 
     return _given_up(f"cancelled by {by}", said, progress, subject_note)
 
 
+def held_by(check: Check, pr: int, *, waits: bool) -> Check:
+    """The overall check of a run that is green, on a head that another open pull request proposes, too.
+
+    GitHub shows one check of a name for a commit, whatever it is to be merged into, so green has to be true for all.
+
+    Args:
+        check: what the run would say by itself.
+        pr: the other pull request.
+        waits: whether that one has no verdict yet.
+    """
+    if waits:
+        title = f"green here, waits for pull request #{pr} of the same head"
+        return replace(check, status="in_progress", conclusion=None, title=title)
+    title = f"green here, but pull request #{pr} of the same head is not"
+    return replace(check, conclusion="failure", title=title)
+
+
 def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
     """Interlock itself failed; `incident` is the id under which the log has the details."""
     said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."

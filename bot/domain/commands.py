@@ -161,7 +161,8 @@ REGISTRY = (
         summary="run boxes of this pull request",
         details=(
             "Runs the selected boxes on the current head, merged into its base. Verdicts of other boxes on the same "
-            "head stay in force. It begins when earlier runs of this head have ended. `changed:` is not for comments: "
+            "head stay in force, so a part is tested on the base that they are about, and `all` on the base of now. "
+            "It begins when earlier runs of this head have ended. `changed:` is not for comments: "
             "the bot tests a copy without history."
         ),
         examples=(

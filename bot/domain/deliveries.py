@@ -52,9 +52,6 @@ class Facts:
     commenter_is_bot: bool = False
 
 
-Cause = Literal["pull_request", "base_changed", "push", "rerequested"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun:
     """Run `selection` for this head. `pr` None: for the push, or (`again`) for every pull request with that head."""
@@ -66,12 +63,12 @@ class StartRun:
     head_sha: str
     base_ref: str
     selection: str = "all"
-    cause: Cause = "pull_request"
+    cause: Literal["pull_request", "push", "rerequested"] = "pull_request"
 
     @property
     def again(self) -> bool:
-        """Somebody asked for it, or the base is another: an earlier run of this head is no reason not to run."""
-        return self.cause in {"rerequested", "base_changed"}
+        """Somebody asked for it: an earlier run of the same subject is no reason not to run."""
+        return self.cause == "rerequested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +148,8 @@ def _pull_request(action: str, facts: Facts) -> Action:
             pr=facts.pr,
             because="closing the pull request",
         )
-    if action in NEW_HEADS:
+    if action in NEW_HEADS or (action == "edited" and facts.base_changed):
         return _start(facts)
-    if action == "edited" and facts.base_changed:
-        return _start(facts, cause="base_changed")
     return Ignore(f"pull_request {action} changes neither head nor base")
 
 
@@ -197,7 +192,9 @@ def _check(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
     return _start(facts, cause="rerequested", selection=f"tier:{tier}" if is_tier else "all")
 
 
-def _start(facts: Facts, *, cause: Cause = "pull_request", selection: str = "all") -> StartRun | Ignore:
+def _start(
+    facts: Facts, *, cause: Literal["pull_request", "push", "rerequested"] = "pull_request", selection: str = "all"
+) -> StartRun | Ignore:
     if not facts.head_sha:
         return Ignore("it names no commit")
     return StartRun(

@@ -31,7 +31,7 @@ class TrustFacts:
         author_permission: `admin maintain write triage read none`, of the author in this repository. Any other word,
             such as a custom role that was not resolved to its base, counts as no permission.
         author_is_bot: whether GitHub says that the author is an app. GitHub answers no useful permission for one.
-        bot_is_listed: whether the base's configuration lists that app by its id.
+        bot_is_listed: whether the default branch's configuration lists that app by its id.
         is_fork: whether the head lives in another repository (a deleted one counts as another).
         to_default_branch: for a push, whether it went to the default branch.
     """
@@ -64,7 +64,9 @@ WRITER_PUSHES = (
     "someone with write permission can push the commits to a branch of this repository and open it from there"
 )
 WRITER_REOPENS = "someone with write permission can open a pull request from this branch"
-LIST_THE_BOT = "a maintainer can list the app under `trust: {bots: [id]}` in `.github/interlock.yml` on the base branch"
+LIST_THE_BOT = (
+    "a maintainer can list the app under `trust: {bots: [id]}` in `.github/interlock.yml` on the default branch"
+)
 
 
 def decide_trust(facts: TrustFacts) -> Trusted | Untrusted:

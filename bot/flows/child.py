@@ -21,6 +21,7 @@ import structlog
 
 import runner
 from runner.events import Event, RunFinished, from_line
+from runner.execute.files import remove_tree
 from runner.verdict import EXIT_INTERRUPTED
 
 log = structlog.get_logger()
@@ -51,6 +52,11 @@ class RunFiles:
     def base(self) -> Path:
         """The base commit's files, for configuration and metadata."""
         return self.directory / "base"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files of the child and its boxes; a child that was killed leaves them here, and nowhere else."""
+        return self.directory / "tmp"
 
     @property
     def logs(self) -> Path:
@@ -153,10 +159,10 @@ async def execute(
     return None if stop.is_set() and (finished is None or finished.exit_code == EXIT_INTERRUPTED) else finished
 
 
-def runner_argv(files: RunFiles, command: str) -> list[str]:
+def runner_argv(files: RunFiles, command: str, *, has_base: bool, launch: str = LAUNCH) -> list[str]:
     """The words that start a runner's command on a run's tree, with the metadata of the base where there is one."""
-    argv = [sys.executable, "-I", "-c", LAUNCH, RUNNER_HOME, "-C", str(files.tree), command]
-    return [*argv, "--base", str(files.base)] if files.base.is_dir() else argv
+    argv = [sys.executable, "-I", "-c", launch, RUNNER_HOME, "-C", str(files.tree), command]
+    return [*argv, "--base", str(files.base)] if has_base else argv
 
 
 def runner_environ(cache: Path) -> dict[str, str]:
@@ -166,9 +172,10 @@ def runner_environ(cache: Path) -> dict[str, str]:
 
 async def end_orphan(files: RunFiles, run_id: str) -> None:
     """End the child of an earlier life of the bot, and every process of the run."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    # A box of this version can write what it likes here: whatever is no pid of ours is passed over.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         known = json.loads(files.child.read_text(encoding="utf-8"))
-        if _start_time(known["pid"]) == known["start"]:
+        if known["pid"] > 1 and known["start"] and _start_time(known["pid"]) == known["start"]:
             log.warning("orphan_ended", pid=known["pid"], run=run_id)
             os.kill(known["pid"], signal.SIGTERM)
             for _ in range(int(TERM_GRACE / POLL)):
@@ -180,7 +187,10 @@ async def end_orphan(files: RunFiles, run_id: str) -> None:
 
 
 async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequence[Path]) -> asyncio.subprocess.Process:
-    argv = [*runner_argv(files, "run"), plan.selection]
+    if files.scratch.is_dir():
+        await asyncio.to_thread(remove_tree, str(files.scratch))
+    files.scratch.mkdir()
+    argv = [*runner_argv(files, "run", has_base=files.base.is_dir()), plan.selection]
     argv += ["--jsonl", str(record), "--logs", str(files.logs)]
     argv += ["--history", str(plan.history), "--run-id", plan.run_id, "--trust", plan.trust]
     argv += ["--sandbox", "off", "--clean-env", "--flaky", "fail", "--format", "plain"]
@@ -190,7 +200,7 @@ async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequen
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=files.directory,
-            env={**runner_environ(plan.cache), "BOX_RUN_ID": plan.run_id},
+            env={**runner_environ(plan.cache), "BOX_RUN_ID": plan.run_id, "TMPDIR": str(files.scratch)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

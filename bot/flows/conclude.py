@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from typing import assert_never
 
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, checks, internal_error, superseded, unable
+from bot.domain.checks import Check, cancelled, checks, held_by, internal_error, superseded, unable
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
@@ -19,7 +21,8 @@ from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Sto
 from bot.flows.publish import publish_checks, publish_comment
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
-from bot.store.runs import Run, RunState
+from bot.github.pulls import get_pull
+from bot.store.runs import OPEN, Run, RunState
 from runner.events import RunFinished
 from runner.execute.files import remove_tree
 
@@ -57,7 +60,8 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
             assert_never(outcome)
     record.save_verdicts(ctx.files(run), state)
     shown = _checks(ctx, run, state, Shown.FINISHED)
-    await publish_checks(ctx, run, shown)
+    others = await _others_of_head(ctx, run)
+    await publish_checks(ctx, run, _held(shown, others))
     await _comment_on(ctx, run, state, Shown.FINISHED)
     conclusion = str(shown[0].conclusion)
     await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title)
@@ -152,15 +156,56 @@ async def _say(ctx: Context, run: Run, sentence: str) -> None:
         await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
 
 
+async def _others_of_head(ctx: Context, run: Run) -> list[Run]:
+    """The newest run of each other open pull request with this head. Hardly ever is there one."""
+    if run.pr is None:
+        return []
+    others = []
+    for other in await ctx.runs.of_other_pulls(run.repo_id, run.head_sha, run.pr):
+        assert other.pr is not None, other.id
+        with contextlib.suppress(NotFound):
+            pull = await get_pull(ctx.installation(run), run.repo, other.pr)
+            if pull.state == "open" and pull.head_sha == run.head_sha:
+                others.append(other)
+    return others
+
+
+def _held(shown: tuple[Check, ...], others: Sequence[Run]) -> tuple[Check, ...]:
+    """Green for one base is not green for all: the overall check waits for the others, and is red when one is."""
+    waiting = [other.pr for other in others if other.state in OPEN]
+    red = [other.pr for other in others if other.state not in OPEN and other.conclusion != "success"]
+    first = (red or waiting or [None])[0]
+    if shown[0].conclusion != "success" or first is None:
+        return shown
+    return (held_by(shown[0], first, waits=not red), *shown[1:])
+
+
+async def _agree(ctx: Context, ended: Run) -> None:
+    """Let each green run among those of one head show what the others say by now. The last one to end sees them all."""
+    others = await _others_of_head(ctx, ended)
+    for known in [*others, ended] if others else []:
+        run = await ctx.run(known.id)
+        if run.state is not RunState.FINISHED or run.conclusion != "success":
+            continue
+        shown = _checks(ctx, run, _state_of(ctx, run), Shown.FINISHED)
+        held = _held(shown, await _others_of_head(ctx, run))
+        if shown[0].conclusion == "success" and held[0].status == "completed":
+            await publish_checks(ctx, run, held)
+
+
 async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str) -> None:
     await ctx.runs.update(
         run.id, state=state, conclusion=conclusion, because=because[:1000], finished_at=ctx.clock.now()
     )
     log.info("run_finished", number=run.number, state=str(state), conclusion=conclusion, because=because[:200])
     files = ctx.files(run)
-    for tree in (files.tree, files.base):
+    for tree in (files.tree, files.base, files.scratch):
         if tree.is_dir():
             await asyncio.to_thread(remove_tree, str(tree))
+    try:
+        await _agree(ctx, run)
+    except (Forbidden, NotFound, Unprocessable) as refused:
+        log.warning("other_checks_not_updated", because=str(refused))
 
 
 def _state_of(ctx: Context, run: Run) -> Progress:

@@ -99,6 +99,7 @@ class Dispatch:
         if len(reasons) < len(actions):
             await self._start(delivery)
             return
+        log.debug("delivery_ignored", delivery=delivery.id, webhook=delivery.event, reason="; ".join(reasons))
         self._ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
         self._some_ignored.set()
         await asyncio.sleep(0)  # a burst must not keep the door from answering

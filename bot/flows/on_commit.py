@@ -44,10 +44,10 @@ class OnCommit:
         answer = await persevere(flow, ctx.clock, "prepare", prepare.prepare, ctx, run_id)
         match answer:
             case prepare.Pass(because):
-                await flow.step("pass", conclude.pass_over, ctx, run_id, because)
+                await persevere(flow, ctx.clock, "pass", conclude.pass_over, ctx, run_id, because)
                 return "passed_over"
             case prepare.Stale(head_sha):
-                await flow.step("give_way", conclude.give_way, ctx, run_id, head_sha)
+                await persevere(flow, ctx.clock, "give_way", conclude.give_way, ctx, run_id, head_sha)
                 newer = await flow.step("request_newer", request_run, ctx, run_id, head_sha)
                 await flow.start(NAME, newer, newer)
                 return "superseded"

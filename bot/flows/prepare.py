@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +12,10 @@ from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, Untrusted, decide_trust
+from bot.domain.wanted import mistake_in
 from bot.flows import record
-from bot.flows.child import runner_argv, runner_environ
 from bot.flows.context import Context
+from bot.flows.listing import Listing
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
@@ -23,16 +23,13 @@ from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import load_config
-from runner.errors import BadSelection, NothingSelected, UserError
+from runner.errors import UserError
 from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
-from runner.select import parse, select
 
 log = structlog.get_logger()
 
 OTHER_REPOSITORY = "another repository has this name now"
-LIST_TIMEOUT = 60.0
-"""Seconds that reading the boxes may take; ten thousand need a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +97,14 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     tip = await branch_head(github, run.repo, branch)
     of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
     mirror = await ctx.workspaces.fetch(of_head)
-    trust = decide_trust(
-        TrustFacts(event="push", author="", to_default_branch=await mirror.contains(tip, run.head_sha))
-    )
+    is_there = await mirror.contains(tip, run.head_sha)
+    trust = decide_trust(TrustFacts(event="push", author="", to_default_branch=is_there))
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author="", fork=False)
         return Refuse(refused(trust), trust.because)
-    of_head = replace(of_head, base_sha=run.head_sha)
     if not await _has_boxes(mirror, run.head_sha):
         return Pass("there are no boxes")
+    of_head = replace(of_head, base_sha=run.head_sha)
     await ctx.runs.update(
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
@@ -138,7 +134,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
             author=pull.author_login,
             author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
             author_is_bot=pull.author_type == "Bot",
-            bot_is_listed=pull.author_id in await _listed_bots(mirror, base_sha),
+            bot_is_listed=await _is_listed(ctx, run, pull),
             is_fork=pull.head_is_fork,
         )
     )
@@ -177,9 +173,21 @@ async def _has_boxes(mirror: Mirror, sha: str) -> bool:
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
 
 
-async def _listed_bots(mirror: Mirror, base_sha: str) -> frozenset[int]:
-    """Ids of the accounts that the base lists; none when its configuration cannot be read, which is told later."""
-    text = await mirror.read(base_sha, CONFIG)
+async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
+    """Whether the default branch lists, at this moment, the app that opened a pull request.
+
+    Not the base: an app that can push could make a branch that lists it, and choose that as the base.
+    """
+    if pull.author_type != "Bot" or pull.head_is_fork:
+        return False
+    tip = await branch_head(ctx.installation(run), run.repo, pull.default_branch)
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
+    return pull.author_id in await _listed_bots(mirror, tip)
+
+
+async def _listed_bots(mirror: Mirror, sha: str) -> frozenset[int]:
+    """Ids of the accounts that a commit lists; none when its configuration cannot be read, which is told later."""
+    text = await mirror.read(sha, CONFIG)
     if text is None:
         return frozenset()
     try:
@@ -195,65 +203,30 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
-    workspace = await ctx.workspaces.prepare(subject, files.directory)
-    if isinstance(workspace, Conflict):
-        shown = conflict(workspace.paths, base_ref=subject.base_ref)
-        return Refuse(shown, f"it does not merge into {subject.base_ref}")
-    listed = await _list(ctx, run)
+    async with Listing(ctx, run) as listing:
+        workspace = await ctx.workspaces.prepare(subject, files.directory)
+        if isinstance(workspace, Conflict):
+            shown = conflict(workspace.paths, base_ref=subject.base_ref)
+            return Refuse(shown, f"it does not merge into {subject.base_ref}")
+        listed = await listing.read()
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
-    if (mistake := _mistake_in(run.selection, listed["boxes"])) is not None:
+    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
 
 
-async def _list(ctx: Context, run: Run) -> dict[str, Any]:
-    """What `runner list` says. In a process of its own, because it reads what strangers may have written."""
-    files = ctx.files(run)
-    process = await asyncio.create_subprocess_exec(
-        *runner_argv(files, "list"),
-        "--json",
-        cwd=files.directory,
-        env=runner_environ(ctx.cache(run)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+def _box(raw: dict[str, Any]) -> Box:
+    """As much of a listed box as a selection can ask for."""
+    return Box(
+        id=BoxId(raw["suite"], raw["box"]),
+        tier=raw["tier"],
+        title=raw["title"],
+        kind=raw["kind"],
+        source=raw["source"],
+        tags=raw["tags"],
     )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout=LIST_TIMEOUT)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return {"errors": [{"message": f"reading the boxes took longer than {LIST_TIMEOUT:.0f} s"}]}
-    try:
-        listed: dict[str, Any] = json.loads(out)
-    except ValueError:
-        return {"errors": [{"message": err.decode("utf-8", "replace").strip()[-500:] or "the boxes cannot be read"}]}
-    return listed
-
-
-def _mistake_in(selection: str, listed: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a selection on this head, or None. `failed` is known only when the run's turn has come."""
-    boxes = [
-        Box(
-            id=BoxId(raw["suite"], raw["box"]),
-            tier=raw["tier"],
-            title=raw["title"],
-            kind="file",
-            source=raw["source"],
-            tags=raw.get("tags", ()),
-        )
-        for raw in listed
-    ]
-    try:
-        wanted = parse(selection)
-        if wanted.changed_refs():
-            return "changed: needs a working copy with its history; name the boxes, a tier or a tag"
-        select(selection, boxes, failed=[box.id for box in boxes])
-    except (BadSelection, NothingSelected) as mistake:
-        return str(mistake)
-    return None

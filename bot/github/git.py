@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from bot.github.errors import (
 from bot.github.git_lock import WriterLock
 from bot.github.git_process import Finished, environment, run
 from bot.github.tokens import SecretToken
+from runner.execute.files import remove_content
 
 FETCH_SECONDS = 600.0
 LOCAL_SECONDS = 120.0
@@ -251,7 +251,7 @@ class Mirror:
                 # Into an empty index and an empty directory: reading the tree and writing it out in one process.
                 await self._ok("read-tree", "--reset", "-u", sha, extra=extra, cwd=destination)
             except BaseException:
-                await asyncio.to_thread(_empty, destination)
+                await asyncio.to_thread(remove_content, str(destination))
                 raise
 
     async def kept(self) -> tuple[str, ...]:
@@ -399,11 +399,3 @@ def _make_empty(directory: Path) -> Path:
         message = f"the directory to export to is not empty: {directory.name}"
         raise GitFailed(message)
     return directory
-
-
-def _empty(directory: Path) -> None:
-    for inside in directory.iterdir():
-        if inside.is_dir() and not inside.is_symlink():
-            shutil.rmtree(inside)
-        else:
-            inside.unlink()

@@ -23,18 +23,22 @@ class Permission(StrEnum):
     NONE = "none"
 
 
+_WRITES = (Permission.ADMIN, Permission.MAINTAIN, Permission.WRITE)
+
+
 async def permission(gh: Installation, repo: str, login: str) -> Permission:
     """What `login` may do in `repo`; NONE for strangers, for names that do not exist, and for roles we cannot read.
 
     `role_name` is preferred because `permission` knows no maintain and no triage; an organisation's own role counts as
-    the permission that it is based on.
+    the permission that it is based on. Nobody is a writer by the name of a role alone: `permission` must agree.
     """
     try:
         answer = await gh.get(f"{repository_path(repo)}/collaborators/{segment(login)}/permission")
     except NotFound:
         return Permission.NONE
     said = answer.json if isinstance(answer.json, dict) else {}
+    may_write = said.get("permission", "write") in _WRITES
     for key in ("role_name", "permission"):
-        if said.get(key) in tuple(Permission):
+        if said.get(key) in tuple(Permission) and (may_write or said[key] not in _WRITES):
             return Permission(said[key])
     return Permission.NONE

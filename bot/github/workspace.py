@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.subject import Subject
 from bot.github.app import GitHubApp
 from bot.github.errors import BadCredentials
-from bot.github.git import Conflict, Mirror
+from bot.github.git import Conflict, Merged, Mirror
 
 READ = {"contents": "read"}
 
@@ -53,11 +56,14 @@ class Workspaces:
         Raises:
             GitHubProblem: as `Mirror.fetch`; a repeat is safe.
         """
+        return await self._fetch(subject, (subject.base_sha, subject.head_sha))
+
+    async def _fetch(self, subject: Subject, shas: Sequence[str]) -> Mirror:
         mirror = self.mirror(subject.repo_id, subject.repo)
         for last in (False, True):
             token = await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
             try:
-                await mirror.fetch((subject.base_sha, subject.head_sha), token=token)
+                await mirror.fetch(shas, token=token)
             except BadCredentials:
                 self._app.forget(token)
                 if last:
@@ -76,13 +82,31 @@ class Workspaces:
         Raises:
             GitHubProblem: as `Mirror.fetch` and `Mirror.export`.
         """
-        mirror = await self.fetch(subject)
         if subject.pr is None:
+            mirror = await self.fetch(subject)
             await mirror.export(subject.head_sha, into / "tree")
             return Workspace(tree=into / "tree", base=None, commit=subject.head_sha)
-        merged = await mirror.merge(subject.base_sha, subject.head_sha)
+        # The base is here more often than not: it is written while the head is on its way. Both are waited for, also
+        # when one fails, so that nobody writes into a directory that a repeat has emptied.
+        merged, exported = await asyncio.gather(
+            self._merge(subject, into / "tree"), self._export_base(subject, into / "base"), return_exceptions=True
+        )
+        for outcome in (merged, exported):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        assert not isinstance(merged, BaseException), "raised above"
         if isinstance(merged, Conflict):
+            await asyncio.to_thread(shutil.rmtree, into / "base")
             return merged
-        await mirror.export(merged.commit, into / "tree")
-        await mirror.export(subject.base_sha, into / "base")
         return Workspace(tree=into / "tree", base=into / "base", commit=merged.commit)
+
+    async def _merge(self, subject: Subject, tree: Path) -> Merged | Conflict:
+        mirror = await self.fetch(subject)
+        merged = await mirror.merge(subject.base_sha, subject.head_sha)
+        if isinstance(merged, Merged):
+            await mirror.export(merged.commit, tree)
+        return merged
+
+    async def _export_base(self, subject: Subject, base: Path) -> None:
+        mirror = await self._fetch(subject, (subject.base_sha,))
+        await mirror.export(subject.base_sha, base)

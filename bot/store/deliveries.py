@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,16 +88,17 @@ class Inbox:
 
     async def close(self, outcomes: Sequence[tuple[str, str]]) -> None:
         """Record what became of deliveries: pairs of id and a few words."""
-        statement = (
-            sa.update(deliveries)
-            .where(deliveries.c.id == sa.bindparam("which"))
-            .values(flow_done=True, outcome=sa.bindparam("what"))
-        )
-        rows = [{"which": which, "what": what[:200]} for which, what in outcomes]
+        # Many have the same outcome, and are closed by one statement (see `_insert`).
+        by_outcome: dict[str, list[str]] = {}
+        for which, what in outcomes:
+            by_outcome.setdefault(what[:200], []).append(which)
 
         def update() -> None:
             with self._engine.begin() as connection:
-                connection.execute(statement, rows)
+                for what, ids in by_outcome.items():
+                    for some in _batched(ids, _AT_ONCE):
+                        closed = sa.update(deliveries).where(deliveries.c.id.in_(some))
+                        connection.execute(closed.values(flow_done=True, outcome=what))
 
         await self._in_thread(update)
 
@@ -147,10 +148,19 @@ class Inbox:
             for d in {delivery.id: delivery for delivery in reversed(batch)}.values()
         ]
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name]
-            # One statement for each row: RETURNING says for each whether it was new, and one commit covers them all.
-            return {str(d["id"]) for d in rows if connection.execute(insert, d).first() is not None}
+            # SQLAlchemy makes one statement of them all. Each statement lets go of the interpreter's lock, and gets it
+            # back only when the loop that answers GitHub lets go of it in turn.
+            return {str(row.id) for row in connection.execute(_INSERT[connection.dialect.name], rows)}
 
+
+def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The items, at most `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+_AT_ONCE = 500
+"""Ids in one statement; databases bound the number of its parameters."""
 
 _INSERT: dict[str, Any] = {
     name: dialect.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)

@@ -138,6 +138,13 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
         return await self._all(query.order_by(runs.c.number.desc()))
 
+    async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int) -> list[Run]:
+        """The newest run with an outcome, or with one to come, of every other pull request that has had this head."""
+        told = sa.or_(runs.c.state.in_(OPEN), runs.c.conclusion != "")
+        of_head = (runs.c.repo_id == repo_id) & (runs.c.head_sha == head_sha) & (runs.c.base_sha != "")
+        newest = sa.select(sa.func.max(runs.c.number)).where(of_head, runs.c.pr != pr, told).group_by(runs.c.pr)
+        return await self._all(sa.select(runs).where(runs.c.number.in_(newest)).order_by(runs.c.number))
+
     async def all_open(self) -> list[Run]:
         """Every run that has not ended, oldest first."""
         return await self._all(sa.select(runs).where(runs.c.state.in_(OPEN)).order_by(runs.c.number))

@@ -298,6 +298,20 @@ def test_a_crash_under_sabotage_is_no_proof(repo: Path) -> None:  # (b)
     assert reason.startswith("under its control it is errored")
 
 
+@pytest.mark.parametrize("outcome", [verdict for verdict in Verdict if verdict is not Verdict.PASSED])
+def test_a_box_that_is_not_green_without_its_control_proves_nothing(outcome: Verdict) -> None:
+    proof = judge(box(control=edit(ADDS_UP)), attempt(outcome), attempt(Verdict.FAILED, "adds-up"))
+    assert proof.answer is Answer.UNPROVEN
+    assert proof.reason.startswith("without its control it is ")
+
+
+def test_a_box_that_skips_itself_when_all_is_well_proves_nothing(repo: Path) -> None:
+    check = 'grep -q "a + b" calc.py && exit 77; echo "not ok 1 - adds-up"; exit 1'
+    answer, reason = only(repo, box(check, edit(ADDS_UP), may_skip=True))
+    assert answer == "unproven"
+    assert reason.startswith("without its control it is skipped")
+
+
 def test_a_skip_under_sabotage_is_no_proof(repo: Path) -> None:  # (c)
     check = "grep -q 'a + b' calc.py || exit 77"
     answer, reason = only(repo, box(check, edit(ADDS_UP), may_skip=True))

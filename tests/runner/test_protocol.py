@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model import Failure
+from runner.model import Failure, Verdict
 from runner.protocol import (
     Evidence,
     Judgement,
@@ -80,6 +80,12 @@ def said(judgement: Judgement) -> str:
 )
 def test_an_exit_code_alone(code: int, kind: str, outcome: str) -> None:
     assert said(judge(Evidence(exit_code=code, kind=kind))) == outcome
+
+
+def test_pytest_that_found_nothing_is_vacuous_whatever_else_printed_a_skip() -> None:
+    summary = TapSummary(declared=True, plan=0, plans=1, skip_all="no docker")
+    judgement = judge(Evidence(exit_code=5, kind="pytest", tap=summary))
+    assert judgement.outcome is Verdict.VACUOUS
 
 
 @pytest.mark.parametrize("code", [0, 1, 77, -15, -9, 143])

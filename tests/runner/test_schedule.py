@@ -250,6 +250,27 @@ def test_a_second_interrupt_ends_what_the_first_one_let_run() -> None:
     assert (story.last.exit_code, story.executor.now) == (5, 1002.0)
 
 
+def test_an_interrupt_is_never_green_even_when_every_box_still_passed() -> None:
+    story = Story([box(1)], stop_after={1: "drain"})
+
+    assert story.verdicts() == {1: "passed"}
+    assert (story.last.exit_code, story.last.green) == (5, False)
+
+
+def test_a_box_that_something_else_cancelled_makes_the_run_interrupted() -> None:
+    story = Story([box(1), box(2)], {1: [Attempt(outcome=Verdict.CANCELLED, seconds=1.0)]})
+
+    assert story.verdicts() == {1: "cancelled", 2: "passed"}
+    assert (story.last.exit_code, story.last.green) == (5, False)
+
+
+def test_a_box_that_was_red_and_waits_for_its_retry_is_failed_and_not_blocked() -> None:
+    story = Story([box(1, retries=1), box(2)], {1: [RED, GREEN], 2: [RED]}, fail_fast="box")
+
+    assert story.verdicts() == {1: "failed", 2: "failed"}
+    assert (story.finished(1).attempts, story.finished(1).reason, story.finished(1).blocked_by) == (1, "exit 1", "")
+
+
 def test_killing_cancels_what_runs() -> None:
     long = Attempt(outcome=Verdict.PASSED, seconds=500.0)
     story = Story([box(1), box(2)], {1: [long]}, stop_after={1: "kill"})

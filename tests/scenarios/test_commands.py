@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.world import World, box
@@ -44,6 +47,17 @@ async def test_failed_runs_what_is_red_and_what_it_held_back(world: World) -> No
     pr.say("/boxes run failed")
     await world.settle()
     assert await boxes_of_last_run(world) == [(1, True), (2, False), (3, False)]
+
+
+async def test_failed_has_nothing_to_run_when_all_is_green_and_all_stays_green(world: World) -> None:
+    world.repository(COUNTS)
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    pr.say("/boxes run failed")
+    await world.settle()
+    assert await boxes_of_last_run(world) == [(1, True), (2, True), (3, True)]
+    assert {run.conclusion for run in pr.checks().values()} == {"success"}
 
 
 async def test_a_partial_run_never_makes_the_rest_green(world: World) -> None:
@@ -164,3 +178,18 @@ async def test_both_re_run_buttons_run_again(world: World, button: str) -> None:
     assert len(await world.runs()) == before + 1
     assert pr.check("Interlock").id != first.id
     assert pr.conclusion == "success"
+
+
+async def test_a_button_that_names_no_pull_request_finds_it_by_its_head(world: World) -> None:
+    world.repository(BOXES)
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    world.hub.rerequest_check_run(pr.check("Interlock"), "mona")
+    await world.settle()
+    [told] = [sent for sent in world.hub.deliveries() if sent.action == "rerequested"]
+    payload = json.loads(told.payload)
+    payload["check_run"]["pull_requests"] = payload["check_run"]["check_suite"]["pull_requests"] = []
+    world.hub.redeliver(replace(told, guid="0ddba11-no-list", payload=json.dumps(payload)))
+    await world.settle()
+    assert [run.pr for run in await world.runs()][-3:] == [pr.number] * 3

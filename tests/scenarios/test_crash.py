@@ -127,11 +127,17 @@ async def test_killed_again_and_again_it_still_ends(hub: LocalHub, tmp_path: Pat
 
 
 async def test_a_box_that_ran_while_the_bot_died_is_ended_and_run_again(hub: LocalHub, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    waits = box(f'echo start >> {ran}; test "$(wc -l < {ran})" -gt 1 || sleep 100', title="Waits the first time")
-    hub.create_repository(REPO, files={"boxes/tier-1/1_waits.sh": box()}, collaborators={"mona": "write"})
+    ran, first, met = tmp_path / "ran", tmp_path / "first", tmp_path / "met"
+    waits = box(
+        f'if test -e {first}; then kill -0 "$(cat {first})" && touch {met}; echo start >> {ran}; exit 0; fi\n'
+        f"echo $$ > {first}; echo start >> {ran}; sleep 100",
+        title="Waits the first time",
+    )
+    once = tmp_path / "once"
+    hub.create_repository(REPO, files={"boxes/tier-2/2_waits.sh": box()}, collaborators={"mona": "write"})
     async with bot_process(hub, tmp_path) as bot:
-        sha = hub.commit(REPO, "topic", {"boxes/tier-1/1_waits.sh": waits}, "Change", "mona")
+        change = {"boxes/tier-1/1_once.sh": box(f"echo ran >> {once}"), "boxes/tier-2/2_waits.sh": waits}
+        sha = hub.commit(REPO, "topic", change, "Change", "mona")
         hub.open_pull_request(REPO, "topic", "main", "Change", "mona")
         async with asyncio.timeout(30):
             while not ran.exists():
@@ -141,6 +147,8 @@ async def test_a_box_that_ran_while_the_bot_died_is_ended_and_run_again(hub: Loc
         await bot.start()
         await concluded(hub, sha)
         assert ran.read_text() == "start\nstart\n"
+        assert once.read_text() == "ran\n", "a verdict that stands is not made again"
+        assert not met.exists(), "the orphan was ended before its box was run again"
         assert processes_of_runs(bot.data_dir) == []
 
 
@@ -177,3 +185,22 @@ async def test_two_bots_never_share_a_data_directory(hub: LocalHub, tmp_path: Pa
         with pytest.raises(AssertionError, match="another interlock uses"):
             await second.start()
         assert (await bot.get("/health")).status_code == 200
+
+
+async def test_a_run_leaves_no_temporary_files_even_when_its_runner_was_killed(hub: LocalHub, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    waits = box(f'touch "$BOX_TMP/big"; while ! test -e {go}; do sleep 0.05; done', title="Waits")
+    hub.create_repository(REPO, files={"boxes/tier-1/1_waits.sh": box()}, collaborators={"mona": "write"})
+    async with bot_process(hub, tmp_path) as bot:
+        sha = hub.commit(REPO, "topic", {"boxes/tier-1/1_waits.sh": waits}, "Change", "mona")
+        hub.open_pull_request(REPO, "topic", "main", "Change", "mona")
+        async with asyncio.timeout(30):
+            while not list(bot.data_dir.rglob("big")):
+                await asyncio.sleep(0.02)
+        await bot.kill()
+        go.touch()
+        await bot.start()
+        await concluded(hub, sha)
+        await quiet(hub, bot)
+        assert [files.scratch for files in records(bot) if files.scratch.exists()] == []
+        assert list(bot.data_dir.rglob("big")) == []

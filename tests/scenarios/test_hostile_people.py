@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.localhub.acts.accounts import create_user
 from bot.localhub.acts.pulls import edit as edit_pull
 from tests.fakes.world import REPO, PullRequest, World, box
 from tests.scenarios.test_pull_request import BOXES
@@ -148,6 +149,20 @@ async def test_a_new_base_is_a_new_question(world: World) -> None:
     edit_pull(forge, world.hub.pull_request(REPO, pr.number), "mona", title=None, body=None, base="main")
     await world.settle()
     assert pr.conclusion == "failure"
+
+
+async def test_an_app_cannot_list_itself_on_a_base_of_its_own(world: World, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    app = create_user(world.hub.forge, "climber[bot]", kind="Bot")
+    world.repository(BOXES)
+    world.hub.commit(REPO, "mine", {".github/interlock.yml": f"trust: {{bots: [{app.id}]}}\n"}, "Base", "mona")
+    sabotage = {".github/interlock.yml": f"trust: {{bots: [{app.id}]}}\n", "boxes/tier-1/9_x.sh": box(f"touch {proof}")}
+    world.hub.commit(REPO, "topic", sabotage, "Head", "mona")
+    pull = world.hub.open_pull_request(REPO, "topic", "mine", "Climb", app.login)
+    await world.settle()
+    [check] = world.hub.check_runs(REPO, pull.head_sha)
+    assert check.conclusion == "action_required"
+    assert not proof.exists()
 
 
 async def test_somebody_who_lost_write_permission_steers_nothing(world: World) -> None:

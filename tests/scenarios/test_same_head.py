@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from bot.flows.conclude import announce, conclude
+from bot.flows.execute import Executed, Stopped, execute_run
 from bot.localhub.acts import pulls as acts
 from bot.store.runs import RunState
 from tests.fakes.world import REPO, PullRequest, World, box
@@ -125,3 +129,147 @@ async def test_a_head_whose_run_was_given_up_is_run_when_it_comes_back(world: Wo
     assert pr.head == first
     assert pr.conclusion == "success"
     assert (await world.runs())[-1].state is RunState.FINISHED
+
+
+async def test_a_part_that_is_asked_for_during_a_run_waits_for_it_and_keeps_its_verdicts(world: World) -> None:
+    world.repository(BOXES)
+    await world.settle()
+    pr = await world.open_pull_request({"boxes/tier-1/1_steady.sh": box("sleep 3", title="Slow")})
+    await world.until(lambda: "in_progress" in {run.status for run in pr.checks().values()})
+    pr.say("/boxes run 2")
+    await world.settle()
+    assert await boxes_of_last_run(world) == [(1, True), (2, False), (3, True)]
+    assert pr.conclusion == "success"
+
+
+async def test_the_comment_speaks_of_a_new_head_before_its_first_box_runs(world: World) -> None:
+    pr = await green_pull_request(world)
+    await world.running.ctx.seats.acquire()
+    await world.running.ctx.seats.acquire()
+    newer = pr.push({"x": "z"})
+    await world.until(lambda: f"For `{newer[:7]}`" in pr.comments[0])
+    assert pr.comments[0].count("✅") == 0
+    assert pr.checks()["Interlock"].conclusion is None
+    world.running.ctx.seats.release()
+    world.running.ctx.seats.release()
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+async def test_a_pull_request_that_was_closed_before_anybody_looked_runs_nothing(world: World) -> None:
+    world.repository(BOXES)
+    await world.settle()
+    await world.stop_bot()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.hub.settled()
+    world.hub.close_pull_request(REPO, pr.number, "mona")
+    await world.hub.settled()
+    await world.start_bot()
+    for sent in world.hub.deliveries():
+        if sent.event == "pull_request" and sent.action == "opened":
+            world.hub.redeliver(sent)
+    await world.settle()
+    assert pr.checks() == {}
+    [run] = [run for run in await world.runs() if run.pr]
+    assert (run.state, run.because) == (RunState.CANCELLED, "the pull request is closed")
+
+
+async def test_a_run_that_was_to_stop_before_the_bot_died_starts_no_box_afterwards(world: World) -> None:
+    await green_pull_request(world)
+    ctx = world.running.ctx
+    done = (await world.runs())[-1]
+    run = await ctx.runs.create(
+        "left-behind",
+        now=ctx.clock.now(),
+        installation_id=done.installation_id,
+        repo_id=done.repo_id,
+        repo=done.repo,
+        pr=done.pr,
+        head_sha=done.head_sha,
+        base_ref=done.base_ref,
+        base_sha=done.base_sha,
+    )
+    await ctx.runs.ask_to_stop(run.id, "@mona")
+    async with asyncio.timeout(20):
+        await announce(ctx, run.id)
+        assert isinstance(await execute_run(ctx, run.id), Stopped)
+    assert await ctx.runs.checks_of(run.id) == {}
+    assert ctx.files(run).records() == []
+    await ctx.runs.update(run.id, state=RunState.CANCELLED)
+
+
+async def test_what_an_older_head_says_late_does_not_reach_the_comment(world: World) -> None:
+    pr = await green_pull_request(world)
+    older = (await world.runs())[-1]
+    newer = pr.push({"sum": "5\n"})
+    await world.settle()
+    await conclude(world.running.ctx, older.id, Executed())
+    [comment] = pr.comments
+    assert f"For `{newer[:7]}`" in comment
+    assert "tier 1 is red" in comment
+
+
+async def test_a_run_leaves_its_record_and_not_its_trees(world: World) -> None:
+    await green_pull_request(world)
+    files = world.running.ctx.files((await world.runs())[-1])
+    assert files.records() != []
+    assert not files.tree.exists()
+    assert not files.base.exists()
+
+
+async def test_a_head_of_two_pull_requests_is_green_only_when_both_are(world: World) -> None:
+    world.repository(BOXES)
+    world.hub.commit(REPO, "strict", {"expected": "5\n"}, "Expect five", "mona")
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+
+    strict = world.hub.open_pull_request(REPO, pr.branch, "strict", "The same, into strict", "mona")
+    await world.settle()
+    assert strict.head_sha == pr.head
+    assert pr.conclusion == "failure"
+
+    pr.say("/boxes run all")
+    await world.settle()
+    check = pr.check("Interlock")
+    assert check.conclusion == "failure"
+    assert check.title == f"green here, but pull request #{strict.number} of the same head is not"
+
+    world.hub.commit(REPO, "strict", {"expected": "4\n"}, "Expect four", "mona")
+    world.hub.comment(REPO, strict.number, "/boxes run all", "mona")
+    await world.settle()
+    every = [run for run in world.hub.state.runs if run.head_sha == pr.head and run.name == "Interlock"]
+    assert [run.conclusion for run in every][-2:] == ["success", "success"]
+
+
+async def test_a_pull_request_that_was_closed_holds_its_head_no_longer(world: World) -> None:
+    world.repository(BOXES)
+    world.hub.commit(REPO, "strict", {"expected": "5\n"}, "Expect five", "mona")
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    strict = world.hub.open_pull_request(REPO, pr.branch, "strict", "The same, into strict", "mona")
+    await world.settle()
+    world.hub.close_pull_request(REPO, strict.number, "mona")
+    pr.say("/boxes run all")
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+async def test_a_green_run_waits_for_the_other_of_its_head_and_is_not_left_waiting(world: World) -> None:
+    world.repository(BOXES)
+    slow = {"boxes/tier-1/1_steady.sh": box("sleep 30", title="Slow")}
+    world.hub.commit(REPO, "slow", slow, "Be slow", "mona")
+    await world.settle()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    other = world.hub.open_pull_request(REPO, pr.branch, "slow", "The same, into slow", "mona")
+    await world.until(lambda: "in_progress" in {run.status for run in pr.checks().values()})
+    pr.say("/boxes run all")
+    waits = f"green here, waits for pull request #{other.number} of the same head"
+    await world.until(lambda: pr.check("Interlock").title == waits)
+    assert (pr.check("Interlock").status, pr.conclusion) == ("in_progress", None)
+
+    world.hub.close_pull_request(REPO, other.number, "mona")
+    await world.settle()
+    assert pr.conclusion == "success"

@@ -10,7 +10,7 @@ from bot.localhub.acts.accounts import create_user
 from tests.fakes.world import World, box
 from tests.scenarios.test_pull_request import BOXES
 
-SPIES = {"boxes/tier-1/1_readme.sh": box('env > "$BOX_ARTIFACTS/env"; env; exit 1', title="Spies")}
+SPIES = {"boxes/tier-1/1_readme.sh": box('env; tr "\\0" "\\n" < /proc/$PPID/environ; exit 1', title="Spies")}
 
 
 async def test_a_fork_runs_nothing_and_is_never_green(world: World, tmp_path: Path) -> None:
@@ -76,7 +76,18 @@ async def test_a_box_sees_no_secret_of_the_bot(world: World, monkeypatch: pytest
         assert secret not in seen
     names = {line.partition("=")[0] for line in seen.splitlines() if "=" in line}
     unexpected = {name for name in names if name.isupper() and not name.startswith(("BOX_", "INTERLOCK"))}
-    assert unexpected <= {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PWD", "SHLVL", "OLDPWD", "_"}
+    assert unexpected <= {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TMPDIR",
+        "PYTHONDONTWRITEBYTECODE",
+        "XDG_CACHE_HOME",
+        "PWD",
+        "SHLVL",
+        "OLDPWD",
+        "_",
+    }
 
 
 async def test_the_token_for_git_is_left_nowhere(world: World) -> None:

@@ -202,7 +202,7 @@ def test_help_on_a_command_shows_examples() -> None:
     assert help_text("run") == snapshot("""\
 ### `/boxes run <selection>`
 
-Runs the selected boxes on the current head, merged into its base. Verdicts of other boxes on the same head stay in force. It begins when earlier runs of this head have ended. `changed:` is not for comments: the bot tests a copy without history.
+Runs the selected boxes on the current head, merged into its base. Verdicts of other boxes on the same head stay in force, so a part is tested on the base that they are about, and `all` on the base of now. It begins when earlier runs of this head have ended. `changed:` is not for comments: the bot tests a copy without history.
 
 Who: write, maintain or admin.
 

@@ -16,7 +16,6 @@ PUSH = replace(BASE, head_sha=SHA, base_ref="main")
 COMMENT = replace(BASE, pr=7, comment_id=99, comment="/boxes run all")
 CHECK = replace(BASE, pr=7, head_sha=SHA, base_ref="main", app_id=APP, check_name="Interlock")
 RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA, base_ref="main")
-REBASED = replace(RUN, cause="base_changed")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ REBASED = replace(RUN, cause="base_changed")
         pytest.param("pull_request", "reopened", PULL, RUN, id="reopened"),
         pytest.param("pull_request", "synchronize", PULL, RUN, id="a-new-head"),
         pytest.param("pull_request", "ready_for_review", PULL, RUN, id="no-longer-a-draft"),
-        pytest.param("pull_request", "edited", replace(PULL, base_changed=True), REBASED, id="another-base"),
+        pytest.param("pull_request", "edited", replace(PULL, base_changed=True), RUN, id="another-base"),
         pytest.param(
             "pull_request",
             "edited",

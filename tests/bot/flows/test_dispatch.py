@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from bot.flows import on_delivery
 from bot.flows.dispatch import FLOWS_PER_DELIVERY
 from bot.flows.requests import open_run
 from bot.store.database import open_writer
+from bot.store.deliveries import Inbox
 from bot.store.runs import Run, RunState
-from tests.fakes.world import World, box, open_world
+from tests.fakes.world import REPO, World, box, open_world
 
 BOXES = {"boxes/tier-1/1_ok.sh": box(title="Fine")}
 
@@ -51,13 +53,20 @@ def outcomes(world: World) -> list[str]:
     return said
 
 
+async def ended(world: World) -> None:
+    """Wait until every flow's end stands in the engine's database, which is a little later than its last step."""
+    async with asyncio.timeout(30):
+        while await world.running.ctx.engine.unfinished():
+            await asyncio.sleep(0.01)
+
+
 async def sweep(world: World) -> None:
     """One look for what was left behind, and the flows that it starts."""
     await world.hub.settled()
     await world.running.dispatch.idle()
-    await world.running.ctx.engine.idle()
+    await ended(world)
     await world.running.dispatch.sweep()
-    await world.running.ctx.engine.idle()
+    await ended(world)
 
 
 async def test_a_delivery_whose_flow_failed_gets_another_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +131,31 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     [comment] = pr.comments
     assert "Interlock itself failed" in comment
     assert (await world.runs())[-1].state is RunState.FINISHED
+
+
+async def test_closing_what_asks_for_nothing_is_repeated_when_the_disk_would_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = world.running.ctx.inbox
+    real = type(inbox).close
+    left = [1]
+
+    async def close(self: Inbox, outcomes: Sequence[tuple[str, str]]) -> None:
+        if left and left.pop():
+            raise OperationalError("UPDATE", {}, Exception("disk I/O error"))
+        await real(self, outcomes)
+
+    monkeypatch.setattr(type(inbox), "close", close)
+    world.hub.commit(REPO, "idea", {"x": "y"}, "Try", "mona")  # a push that nothing reacts to
+    await world.hub.settled()
+    await world.running.dispatch.idle()
+    assert left == []
+    assert await inbox.count_open() > 0
+    await sweep(world)
+    assert await inbox.count_open() == 0
+    world.hub.commit(REPO, "idea", {"x": "z"}, "Try again", "mona")
+    await world.settle()
+    assert await inbox.count_open() == 0
 
 
 async def test_a_database_that_is_away_for_a_moment_costs_a_delivery_nothing(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from bot.domain.comment import marker as sticky_marker
 from bot.github.comments import react, reply, upsert_sticky
+from bot.github.errors import GitHubUnavailable
 from tests.bot.github.conftest import REPO, Connected
 
 MARKER = sticky_marker(2)
@@ -55,6 +58,14 @@ async def test_a_lost_answer_does_not_make_a_second_comment(connected: Connected
     made = await upsert(connected, number, "running")
     assert await reply(connected.gh, REPO, number, "done", marker="<!-- reply 9 -->") != made
     assert bodies(connected, number) == ["running", "done\n\n<!-- reply 9 -->"]
+
+
+async def test_github_that_stays_away_is_told_to_the_caller_who_can_wait(connected: Connected) -> None:
+    number = await pull_request(connected)
+    connected.hub.faults.next("POST", "/comments$", status=503, times=10)
+    with pytest.raises(GitHubUnavailable):
+        await upsert(connected, number, "running")
+    assert len([asked for asked in connected.asked if asked.startswith("POST") and "/comments" in asked]) == 3
 
 
 async def test_a_marker_that_somebody_else_quotes_is_not_ours(connected: Connected) -> None:

@@ -232,3 +232,16 @@ async def test_a_file_is_not_written_through_a_symlink(origin: Repository, tmp_p
     except GitFailed:
         assert list((tmp_path / "out").iterdir()) == []
     assert list((tmp_path / "target").iterdir()) == []
+
+
+async def test_a_tree_nested_deeper_than_any_path_is_refused_and_leaves_nothing(
+    origin: Repository, mirror: Mirror, tmp_path: Path
+) -> None:
+    deep = "/".join(["d"] * 3000)
+    commit = "commit refs/heads/deep\ncommitter a <a@b> 0 +0000\ndata 0\n"
+    origin.git("fast-import", "--quiet", stdin=f"{commit}M 100644 inline {deep}/x\ndata 1\nx\n".encode())
+    sha = origin.git("rev-parse", "deep")
+    await mirror.fetch([sha], token=TOKEN)
+    with pytest.raises(GitFailed):
+        await mirror.export(sha, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

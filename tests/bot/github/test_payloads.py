@@ -112,6 +112,12 @@ def test_an_unknown_event_is_read_as_far_as_all_are_alike() -> None:
         pytest.param("push", b"", "not JSON", id="empty"),
         pytest.param("push", b"payload=%7B%7D", "not JSON", id="form-encoded"),
         pytest.param("push", b"[1]", "not a JSON object", id="a-list"),
+        pytest.param(
+            "push",
+            b'{"ref": "a", "repository": [1]}',
+            "push: repository: input should be an object",
+            id="a-list-inside",
+        ),
         pytest.param("push", b"[" * 100_000, "not JSON", id="a-nesting-bomb"),
         pytest.param("push", b'{"ref": "\\ud800"}', "not JSON", id="half-a-pair"),
         pytest.param("pull_request", b"{}", "pull_request: pull_request: field required", id="nothing-in-it"),

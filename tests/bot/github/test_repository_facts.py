@@ -32,6 +32,7 @@ async def test_strangers_may_read_what_is_public_and_nothing_else(connected: Con
         pytest.param({"permission": "write", "role_name": "maintain"}, "maintain", id="role-name-wins"),
         pytest.param({"permission": "write", "role_name": "release-captain"}, "write", id="an-organisation's-own-role"),
         pytest.param({"permission": "write"}, "write", id="an-old-server"),
+        pytest.param({"permission": "read", "role_name": "write"}, "read", id="a-role-that-only-sounds-like-one"),
         pytest.param({"permission": "owner", "role_name": "king"}, "none", id="words-we-do-not-know"),
         pytest.param({"permission": None, "role_name": None}, "none", id="nulls"),
         pytest.param({"permission": ["admin"]}, "none", id="not-a-word"),

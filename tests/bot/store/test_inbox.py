@@ -55,6 +55,16 @@ async def test_a_closed_delivery_is_open_no_more_but_still_known(inbox: Inbox) -
     assert await inbox.add(delivery("one")) is False
 
 
+async def test_many_are_closed_at_once_each_with_its_own_words(inbox: Inbox, database: AsyncEngine) -> None:
+    names = [f"d{n}" for n in range(1101)]
+    await asyncio.gather(*(inbox.add(delivery(name)) for name in names))
+    await inbox.close([(name, f"ignored: reason {n % 2}") for n, name in enumerate(names[:-1])])
+    assert [d.id for d in await inbox.open()] == names[-1:]
+    async with database.connect() as connection:
+        counted = await connection.execute(sa.text("SELECT outcome, count(*) FROM deliveries GROUP BY 1 ORDER BY 1"))
+        assert [tuple(row) for row in counted] == [("", 1), ("ignored: reason 0", 550), ("ignored: reason 1", 550)]
+
+
 async def test_what_cannot_be_made_durable_is_said_and_the_inbox_goes_on(inbox: Inbox, database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await connection.execute(sa.text("ALTER TABLE deliveries RENAME TO away"))
@@ -63,6 +73,15 @@ async def test_what_cannot_be_made_durable_is_said_and_the_inbox_goes_on(inbox: 
     async with database.begin() as connection:
         await connection.execute(sa.text("ALTER TABLE away RENAME TO deliveries"))
     assert await inbox.add(delivery("one")) is True
+
+
+async def test_a_delivery_that_still_waits_when_the_inbox_stops_is_not_acknowledged(tmp_path: Path) -> None:
+    inbox = Inbox(open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"))  # nobody started its writer
+    waiting = asyncio.create_task(inbox.add(delivery("one")))
+    await asyncio.sleep(0)
+    await inbox.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, timeout=5)
 
 
 async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -26,8 +27,10 @@ class FixedClock:
 
 
 class Door:
-    def __init__(self, client: httpx.AsyncClient, inbox: Inbox, accepted: list[Delivery]) -> None:
-        self.client, self.inbox, self.accepted = client, inbox, accepted
+    def __init__(
+        self, client: httpx.AsyncClient, inbox: Inbox, accepted: list[Delivery], disk: sqlalchemy.Engine
+    ) -> None:
+        self.client, self.inbox, self.accepted, self.disk = client, inbox, accepted, disk
         self.draining = False
 
     async def post(self, body: bytes, *, secret: str = "new", **headers: str) -> httpx.Response:
@@ -47,7 +50,8 @@ def sign(body: bytes, secret: str) -> str:
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite")
-    inbox = Inbox(open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite"))
+    disk = open_writer(f"sqlite+aiosqlite:///{tmp_path}/app.sqlite")
+    inbox = Inbox(disk)
     await inbox.start()
     accepted: list[Delivery] = []
     holder: list[Door] = []
@@ -58,9 +62,9 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
         accepted=accepted.append,
         draining=lambda: holder[0].draining,
     )
-    app = Starlette(routes=[Route("/webhooks", endpoint.receive, methods=["POST"])])
+    app = Starlette(routes=[Route("/webhooks", endpoint)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bot") as client:
-        holder.append(Door(client, inbox, accepted))
+        holder.append(Door(client, inbox, accepted, disk))
         yield holder[0]
     await inbox.stop()
     await database.dispose()
@@ -132,6 +136,17 @@ async def test_a_body_over_the_cap_is_not_read_to_its_end(door: Door, monkeypatc
     assert (await door.post(b"x" * 101)).status_code == 413
 
 
+async def test_what_a_full_disk_cannot_hold_is_not_acknowledged(door: Door) -> None:
+    with door.disk.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 40")
+    answer = await door.post(b"x" * 500_000)
+    assert answer.status_code == 503
+    assert "redeliver it later" in answer.json()["error"]
+    assert door.accepted == []
+    assert await door.inbox.count_open() == 0
+    assert (await door.post(b"{}")).status_code == 202
+
+
 async def test_a_stopping_bot_takes_nothing_in(door: Door) -> None:
     door.draining = True
     assert (await door.post(b"{}")).status_code == 503
@@ -169,3 +184,8 @@ async def test_an_odd_content_length_is_no_accident(door: Door, length: str) -> 
         "/webhooks", content=b"{}", headers=[(b"Content-Length", length.encode("latin-1")), (b"Host", b"bot")]
     )
     assert answer.status_code in {401, 413}
+
+
+async def test_only_a_post_is_a_delivery(door: Door) -> None:
+    answer = await door.client.get("/webhooks")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
