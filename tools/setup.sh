@@ -6,8 +6,6 @@ cd -P "$(dirname "$0")/.."
 
 # make and an activated shell have .venv first on PATH; it must be made from another Python than its own.
 while [ "${PATH#"$PWD/.venv/bin:"}" != "$PATH" ]; do PATH=${PATH#"$PWD/.venv/bin:"}; done
-# make puts .venv first on the path; what .venv is made with is what comes after it.
-PATH=${PATH#"$(pwd -P)/.venv/bin:"}
 
 # Commands that tests want, and the Debian package of each: "command:package".
 COMMANDS="git:git"
