@@ -23,6 +23,8 @@ SIDECAR = ".box.toml"
 
 _BOX = re.compile(r"([0-9]{1,9})_([\w-]+)(\.[\w.-]+)?")
 _NO_BOX = re.compile(r"[_.].*|__init__\.py|conftest\.py|README.*|.*(~|\.orig|\.rej|\.bak|\.pyc)", re.IGNORECASE)
+# What a hand meant as a tier: `Tier-2`, `teir-2`, `tier_2`.
+_NEARLY_TIER = re.compile(r"tier|[tier]{3,6}[-_. ]?[0-9]+$", re.IGNORECASE)
 _TESTS = re.compile(r"^(?:async[ \t]+)?def test|^class Test", re.MULTILINE)
 
 
@@ -53,8 +55,8 @@ def _is_box(real_tree: str, item: Found) -> bool:
     """Whether it is a box; what only looks like one is refused, so that no box is lost by a slip of its name."""
     looks = _BOX.fullmatch(item.name)
     if not item.tier_dir:
-        if item.is_dir and item.name.startswith("tier") and not TIER_DIRECTORY.fullmatch(item.name):
-            raise BadMetadata("not the name of a tier directory", file=item.path, hint="tier-4 or tier-4-slug")
+        if item.is_dir and _NEARLY_TIER.match(item.name) and not TIER_DIRECTORY.fullmatch(item.name):
+            raise BadMetadata("not the name of a tier directory", file=item.path, hint="name it tier-4 or tier-4-slug")
         if item.is_dir and item.link:
             _stays_inside(real_tree, item.path)
         if looks and item.is_file and not _NO_BOX.fullmatch(item.name):
@@ -65,10 +67,12 @@ def _is_box(real_tree: str, item: Found) -> bool:
     if item.link:
         _stays_inside(real_tree, item.path)
     if not looks:
-        hint = "name it NUMBER_SLUG, or begin with _ if it is no box"
+        hint = "name it NUMBER_SLUG.EXT of letters, digits, - and _; or put _ before it"
         raise BadMetadata("not the name of a box", file=item.path, hint=hint)
     if not item.is_file:
-        raise BadMetadata("a box must be a regular file", file=item.path)
+        link = item.link and not os.path.exists(f"{real_tree}/{item.path}")
+        hint = f"its link to {item.link} leads nowhere" if link else "begin its name with _ if it is no box"
+        raise BadMetadata("a box must be a regular file", file=item.path, hint=hint)
     return True
 
 
@@ -115,7 +119,8 @@ def _text(path: str, name: str) -> str:
         with open(path, "rb") as file:
             start = file.read(LARGEST_READ)
     except OSError as error:
-        raise BadMetadata("cannot be read", file=name) from error
+        message = f"cannot be read: {error.strerror}"
+        raise BadMetadata(message, file=name) from error
     return "" if b"\0" in start[:1024] else start.decode("utf-8", "replace")
 
 

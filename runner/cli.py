@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
 
 from runner import __version__
-from runner.errors import BadSelection, NothingSelected, UserError
-from runner.options import Option, UsageMistake, help_lines, read, refuse
+from runner.errors import BadSelection, NoRoom, NothingSelected, UserError
+from runner.options import Option, UsageMistake, help_lines, nearest, read, refuse
 from runner.verdict import (
     EXIT_CONFIGURATION,
     EXIT_GREEN,
@@ -17,6 +18,8 @@ from runner.verdict import (
     EXIT_NOTHING_SELECTED,
     EXIT_USAGE,
 )
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _say(f"{error}", EXIT_CONFIGURATION)
     except NothingSelected as nothing:
         code = _say(f"{nothing}", EXIT_NOTHING_SELECTED)
+    except NoRoom as full:
+        code = _say(f"{full}", EXIT_INTERNAL)
     except KeyboardInterrupt:
         code = _say("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -72,12 +77,14 @@ def _run(words: Sequence[str]) -> int:
     if "version" in given:
         sys.stdout.write(f"runner {__version__}\n")
         return EXIT_GREEN
+    if rest[:1] == ["help"]:
+        given, rest = read(["--help"], GLOBAL)
     if "help" in given or not rest:
         sys.stdout.write(usage())
         return EXIT_GREEN if "help" in given else EXIT_USAGE
     name, *rest = rest
     if name not in COMMANDS:
-        refuse(f"unknown command {name!r}")
+        refuse(f"unknown command {name!r}{nearest(name, COMMANDS)}")
     root = os.path.abspath(given.text("C", "."))
     if not os.path.isdir(root):
         refuse(f"-C: there is no directory {given.text('C')}")
@@ -119,6 +126,12 @@ def _say(message: str, code: int) -> int:
 
 
 def _internal(error: Exception, words: Sequence[str]) -> int:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        # What is still buffered for a full standard output must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        place = f" for {error.filename}" if error.filename else ""
+        way_out = "free some; TMPDIR, XDG_CACHE_HOME and the options of the reports choose other places"
+        return _say(f"no space is left{place} ({way_out})", EXIT_INTERNAL)
     if "--debug" in words:
         import traceback
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.walk import Found
 
 CONFIG = ".github/interlock.yml"
+MISNAMED = ".github/interlock.yaml"
 
 
 def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: bool = True) -> Suite:
@@ -86,7 +87,7 @@ class _Looks:
             try:
                 status = os.stat(f"{tree}/{CONFIG}")
             except OSError:
-                self._lines.append("no configuration")
+                self._lines.append(f"no configuration {os.path.lexists(f'{tree}/{MISNAMED}')}")
             else:
                 self._lines.append(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
                 self.latest = max(self.latest, status.st_ctime_ns)
@@ -151,8 +152,13 @@ def _config(tree: str) -> Config:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except FileNotFoundError:
+        if os.path.lexists(f"{tree}/{MISNAMED}"):
+            raise BadMetadata("not the name of the configuration", file=MISNAMED, hint=f"name it {CONFIG}") from None
         return Config()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise BadMetadata(message, file=CONFIG) from error
+    except UnicodeDecodeError as error:
         raise BadMetadata("cannot be read as UTF-8 text", file=CONFIG) from error
     config = load_config(text, file=CONFIG)
     for name, directory in config.suites.items():

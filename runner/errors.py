@@ -7,7 +7,8 @@
     │   └── Cycle            boxes wait for each other
     ├── BadSelection         the selection text cannot be read, or names a box that does not exist; exit 2
     ├── NothingSelected      the selection is fine and matches no box; exit 4
-    └── SetupFailed          `setup:` did not succeed, so no box was run; exit 1
+    ├── SetupFailed          `setup:` did not succeed, so no box was run; exit 1
+    └── NoRoom               this machine has no place to work in: a full disk, no temporary directory; exit 6
 
 Anything else that is raised is a bug of the runner itself (exit 6).
 """
@@ -80,6 +81,10 @@ class BadSelection(RunnerError):
 
 class NothingSelected(RunnerError):
     """The selection is well formed but matches no box."""
+
+
+class NoRoom(RunnerError):
+    """There is no place for temporary files, or no space left. Nobody's box and no bug; mending the machine helps."""
 
 
 class SetupFailed(RunnerError):

@@ -9,6 +9,7 @@ import json
 import os
 
 from runner.model import BoxId, Value, Verdict
+from runner.whole_file import write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,12 +79,9 @@ class History:
         """Replace the file at once. False if it could not be written, which costs the next run only its foresight."""
         boxes = {str(box_id): {"seconds": past.seconds, "red": past.red} for box_id, past in self._boxes.items()}
         text = json.dumps({"schema": SCHEMA, "boxes": boxes}, separators=(",", ":"))
-        aside = f"{self._path}.{os.getpid()}"
         try:
             os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
-            with open(aside, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(aside, self._path)
+            write_whole(self._path, [text])
         except OSError:
             return False
         return True

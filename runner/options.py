@@ -121,7 +121,7 @@ def _split(word: str, known: dict[str, Option]) -> tuple[Option, str | None]:
     short = known.get(word[:2])
     if short is not None and not word.startswith("--"):
         return short, word[2:]
-    return refuse(f"unknown option {name}{_nearest(name, known)}")
+    return refuse(f"unknown option {name}{nearest(name, known)}")
 
 
 def _checked(option: Option, value: str) -> str:
@@ -133,7 +133,8 @@ def _checked(option: Option, value: str) -> str:
     return value
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the known word that was probably meant; "" when none is close."""
     import difflib  # only a mistake pays for it
 
     close = difflib.get_close_matches(name, known, 1)

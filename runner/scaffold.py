@@ -113,10 +113,10 @@ def wish_of(args: Sequence[str]) -> Wish:
         else:
             titles.append(arg)
     title = one_line(" ".join(titles))
-    if not slug(title):
+    if not any(character.isalnum() for character in title):
         raise Refused("a title is missing")
     if not re.fullmatch(r"[0-9]{1,3}", values["--tier"]):
-        raise Refused("a tier is a number")
+        raise Refused("a tier is a number from 0 to 999, not", values["--tier"])
     return Wish(
         title=title, tier=int(values["--tier"]), language=language, subject=values["--subject"], suite=values["--suite"]
     )
@@ -144,7 +144,7 @@ def write(root: str, wish: Wish) -> tuple[str, list[str]]:
         sabotage = sabotage_of(os.path.join(root, home), wish.subject)
     else:
         sabotage = Sabotage(sample, "hello, ", "goodbye, ")
-    file = f"{tier}/{number:02d}_{slug(wish.title)}{EXTENSIONS[wish.language]}"
+    file = f"{tier}/{number:02d}_{slug(wish.title) or 'box'}{EXTENSIONS[wish.language]}"
     written = [os.path.normpath(os.path.join(home, file))]
     if not wish.subject:
         written.append(os.path.normpath(os.path.join(home, sample)))

@@ -55,9 +55,15 @@ def scratch_directory(environ: Mapping[str, str]) -> str:
     """A fresh directory, ours alone, for one run's temporary files.
 
     Raises:
-        OSError: there is no place for it.
+        NoRoom: there is no place for it.
     """
     base = environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the name below cannot be guessed, and mkdir takes no existing one.
     path = os.path.join(os.path.abspath(base), f"interlock-{os.urandom(8).hex()}")
-    os.mkdir(path, 0o700)
+    try:
+        os.mkdir(path, 0o700)
+    except OSError as error:
+        from runner.errors import NoRoom
+
+        message = f"no temporary directory in {base}: {error.strerror} (free it, or set TMPDIR)"
+        raise NoRoom(message) from error
     return path

@@ -6,6 +6,7 @@ import json
 import os
 
 from runner.model import Box, BoxId, Control, Expect, Quarantine, Setup, Value
+from runner.whole_file import write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,17 +79,11 @@ def store(path: str, key: str, remembered: Remembered) -> None:
         },
         separators=(",", ":"),
     )
-    aside = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(aside, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(aside, path)
+        write_whole(path, [text])
     except OSError:
-        try:
-            os.unlink(aside)
-        except OSError:
-            return
+        return
 
 
 def plain(boxes: tuple[Box, ...], setups: dict[str, Setup], settings: dict[str, object]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from runner.errors import BadMetadata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TIER_DIRECTORY = re.compile(r"tier-([0-9]{1,3})(?:-[A-Za-z0-9._-]+)?")
 
@@ -29,8 +29,8 @@ class Found:
             status = entry.stat()
         except OSError:  # a link to nowhere is said to be one when it is read.
             status = entry.stat(follow_symlinks=False)
-        self.is_dir = entry.is_dir()
-        self.is_file = entry.is_file()
+        self.is_dir = _followed(entry.is_dir)
+        self.is_file = _followed(entry.is_file)
         self.size = status.st_size
         self.modified = status.st_mtime_ns
         self.changed = status.st_ctime_ns
@@ -40,6 +40,13 @@ class Found:
         if self.is_dir:
             return f"{self.path}/ {self.link}"
         return f"{self.path} {self.size} {self.modified} {self.changed} {self.link}"
+
+
+def _followed(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link to itself.
+        return False
 
 
 def walk(tree: str, roots: Mapping[str, str]) -> list[Found]:

@@ -157,6 +157,24 @@ esac""",
     assert (bare / ".venv" / ".installed").exists()
 
 
+def test_set_up_does_not_take_its_own_environment_for_another_python(bare: Path) -> None:
+    log = bare / "log"
+    answer = f"""
+case "$*" in
+"-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp "$0" .venv/bin/python3; echo venv >>{log};;
+"-m pip "*) ;;
+*sys.executable*) echo "$0";;
+*) exec {sys.executable} "$@";;
+esac"""
+    script(bare / "bin" / "python3", answer)
+    for name in ("mkdir", "cp"):
+        (bare / "bin" / name).symlink_to(str(shutil.which(name)))
+    activated = f"{bare}/.venv/bin:" * 2 + str(bare / "bin")
+    for _ in range(2):
+        assert set_up(bare, path=activated).returncode == 0
+    assert log.read_text().splitlines() == ["venv"]
+
+
 def test_set_up_does_again_only_what_a_change_asks_for(bare: Path) -> None:
     log = bare / "log"
     script(

@@ -2,7 +2,10 @@
 # Makes .venv with everything that `make` needs, on a bare Debian or Ubuntu with Python >= 3.11. Harmless to repeat.
 # The environment's own pip settings (index, proxy, certificates) are used as they are; nothing here names an index.
 set -eu
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.."
+
+# make and an activated shell have .venv first on PATH; it must be made from another Python than its own.
+while [ "${PATH#"$PWD/.venv/bin:"}" != "$PATH" ]; do PATH=${PATH#"$PWD/.venv/bin:"}; done
 # make puts .venv first on the path; what .venv is made with is what comes after it.
 PATH=${PATH#"$(pwd -P)/.venv/bin:"}
 

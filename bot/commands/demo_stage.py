@@ -238,7 +238,10 @@ class Stage:
     def where(self, *, kept: bool) -> dict[str, str]:
         """Where to look next, by what is there."""
         if not kept:
-            return {"pages to look at": "interlock demo --keep", "your own repository": TUTORIAL}
+            return {
+                "pages to look at": "make demo ARGS=--keep, or interlock demo --keep",
+                "your own repository": TUTORIAL,
+            }
         places = {"the pull request": self.pull_request_url, **self.runs, "all runs": f"{self.bot_url}/"}
         places |= {"logs and data": str(self.directory), "end it": f"sh {self.directory / 'stop'}"}
         return {name: place for name, place in places.items() if place}

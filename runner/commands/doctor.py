@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.options import Option
+from runner.options import Option, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,5 +17,8 @@ OPTIONS = (Option("--json", help="as JSON"),)
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     from runner.doctor import main as doctor
+
+    if given.words:
+        refuse(f"doctor looks at everything, and takes no {given.words[0]!r}")
 
     return doctor(root, json="json" in given)

@@ -11,10 +11,11 @@ from runner.errors import SetupFailed
 from runner.events import SetupFinished
 from runner.execute.files import remove_tree
 from runner.execute.process import ProcessExecutor
-from runner.options import Option
+from runner.options import Option, refuse
 from runner.setup_phase import run_setups
 from runner.state import scratch_directory
 from runner.verdict import EXIT_RED
+from runner.whole_file import check_writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ def main(root: str, given: Given) -> int:
 
     ground = Ground(root, history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
+    answers = given.text("json")
+    try:
+        if answers not in {"", "-"}:
+            check_writable(answers)  # refused now rather than after all the work
+    except OSError as error:
+        refuse(f"{answers} cannot be written: {error.strerror}")
     clean = "clean_env" in given
     scratch = scratch_directory(os.environ)
     try:
@@ -51,7 +58,7 @@ def main(root: str, given: Given) -> int:
             ground.suite,
             boxes,
             jobs=given.number("jobs", cpus()),
-            json_path=given.text("json"),
+            json_path=answers,
             strict="strict" in given,
             clean_env=clean,
             setup_dirs=setup_dirs,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from runner.discover import discover
+from runner.errors import NothingSelected
 from runner.history import History
+from runner.options import refuse
 from runner.select import parse, select
 from runner.state import state_directory
 
@@ -27,9 +29,12 @@ class Ground:
 
     Raises:
         UserError: its boxes are not declared as they must be.
+        UsageMistake: there is no such base.
     """
 
     def __init__(self, root: str, *, base: str = "", history: str = "") -> None:
+        if base and not os.path.isdir(base):
+            refuse(f"--base: there is no directory {base}")
         self.root = root
         self.state = state_directory(root, os.environ)
         self.suite = discover(root, base=os.path.abspath(base) if base else "", cache_dir=self.state)
@@ -58,10 +63,22 @@ def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[
         NothingSelected: it names no box.
     """
     text = " ".join(words).strip() or "all"
+    if text == "all" and not ground.suite.boxes:
+        raise NothingSelected(none_there(ground.root))
     if since:
         parse(text)  # what is wrong with it is told in its own terms
         text = f"({text}) and changed:{since}"
     return select(text, ground.suite.boxes, failed=ground.history.failed(), changed=ground.changed)
+
+
+def none_there(root: str) -> str:
+    """What to tell whoever looks for boxes where there are none."""
+    above = os.path.dirname(root)
+    while above != os.path.dirname(above):
+        if os.path.isdir(f"{above}/boxes"):
+            return f"no boxes in {root} (there are some above: runner -C {above} ...)"
+        above = os.path.dirname(above)
+    return f'no boxes in {root} (a box is a file boxes/tier-N/NUMBER_name; `runner new "Title"` writes the first one)'
 
 
 def cpus() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
-from runner.commands.ground import Ground, selected
+from runner.commands.ground import Ground, none_there, selected
 from runner.errors import UserError
 from runner.options import Option
 from runner.verdict import EXIT_GREEN
@@ -42,6 +42,8 @@ def main(root: str, given: Given) -> int:
         _write({"schema": SCHEMA, "config_hash": hashed, "boxes": [described(box) for box in boxes], "errors": []})
     else:
         sys.stdout.write("".join(f"{line}\n" for line in lines(boxes)))
+        if not ground.suite.boxes:
+            sys.stderr.write(f"runner: {none_there(root)}\n")
     return EXIT_GREEN
 
 

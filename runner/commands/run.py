@@ -159,19 +159,22 @@ class _Reports:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         path = given.text("jsonl")
+        place = path
         try:
             if path:
                 from runner.report.jsonl import Jsonl
 
                 # A run that is resumed continues the record that it reads.
                 self._record = Jsonl(path, keep=os.path.realpath(path) in map(os.path.realpath, done))
-            if given.text("junit"):
+            place = given.text("junit")
+            if place:
                 from runner.report.junit import Junit
+                from runner.whole_file import check_writable
 
-                open(given.text("junit"), "ab").close()  # refused now rather than after the run
-                self._readers.append(Junit(given.text("junit")))
+                check_writable(place)  # refused now rather than after the run
+                self._readers.append(Junit(place))
         except OSError as error:
-            refuse(f"{error.filename} cannot be written: {error.strerror}")
+            refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
     def __call__(self, event: Event) -> None:

@@ -8,11 +8,10 @@ carries the property `quarantined`.
 
 from __future__ import annotations
 
-import os
-
 from runner.events import BoxFinished, RunFinished, RunStarted
 from runner.model import Verdict
 from runner.report.text import clean, failure_line, one_line, word
+from runner.whole_file import write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,10 +62,7 @@ class Junit:
         self._written = True
         for planned in self._planned.values():
             self._tier(planned.tier).add(_case_without_verdict(planned), 0.0, "error")
-        temporary = f"{self._path}.{os.getpid()}.tmp"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.writelines(self._document())
-        os.replace(temporary, self._path)
+        write_whole(self._path, self._document())
 
     def _tier(self, number: int) -> _Tier:
         return self._tiers.setdefault(number, _Tier())

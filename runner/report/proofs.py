@@ -7,6 +7,7 @@ import os
 
 from runner.proof import Answer
 from runner.report.text import count_boxes, duration, encodable, last_lines, one_line, symbols_for
+from runner.whole_file import write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,10 +113,7 @@ def write_document(path: str, stdout: TextIO, content: dict[str, Any]) -> None:
         stdout.write(encodable(text, stdout.encoding))
         stdout.flush()
         return
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    write_whole(path, [text])
 
 
 def _entry(proof: Proof) -> dict[str, Any]:

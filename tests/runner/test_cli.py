@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,11 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            pytest.param(["rnu"], "unknown command 'rnu'", id="command"),
+            pytest.param(["rnu"], "unknown command 'rnu' (did you mean run?)", id="command"),
+            pytest.param(["doctor", "9"], "takes no '9'", id="doctor"),
+            pytest.param(["run", "--base", "nowhere"], "--base: there is no directory nowhere", id="base"),
+            pytest.param(["list", "--base", "nowhere"], "--base: there is no directory nowhere", id="list-base"),
+            pytest.param(["falsify", "--json", "no/such/dir"], "no/such/dir cannot be written", id="json"),
             pytest.param(["run", "--job", "2"], "unknown option --job (did you mean --jobs?)", id="option"),
             pytest.param(["run", "-j", "0"], "--jobs must be a whole number from 1, not '0'", id="number"),
             pytest.param(["run", "--flaky", "maybe"], "--flaky must be one of pass, fail, not 'maybe'", id="choice"),
@@ -56,6 +61,40 @@ class TestExitCodes:
         assert said in ended.err
         assert ended.err.count("\n") == 1
 
+    def test_4_where_there_are_no_boxes_with_the_way_to_the_first_or_to_those_above(self, tmp_path: Path) -> None:
+        empty = Repository(tmp_path)
+        ended = empty.runner("run")
+        assert ended.code == 4
+        assert ended.err.startswith(f"runner: no boxes in {empty.root} (a box is a file boxes/tier-N/NUMBER_name; ")
+        assert empty.runner("list").err == ended.err
+        (empty.root / "boxes").mkdir()
+        (empty.root / "src" / "deep").mkdir(parents=True)
+        inside = empty.runner("-C", "src/deep", "run")
+        assert f"there are some above: runner -C {empty.root} ..." in inside.err
+
+    @pytest.mark.parametrize("command", ["run", "falsify"])
+    def test_6_where_there_is_no_temporary_directory_with_the_way_out(
+        self, repository: Repository, command: str
+    ) -> None:
+        ended = repository.runner(command, TMPDIR="/no/such")
+        assert (ended.code, ended.out) == (6, "")
+        assert "no temporary directory in /no/such: No such file or directory (free it, or set TMPDIR)" in ended.err
+
+    def test_a_full_disk_is_not_called_a_bug(self, repository: Repository) -> None:
+        for words in (["run"], ["list"], ["run", "--junit", "/dev/full"], ["falsify", "--json", "/dev/full"]):
+            command = [sys.executable, "-m", "runner", *words]
+            with Path("/dev/full").open("w") as full:
+                process = subprocess.Popen(
+                    command, cwd=repository.root, env=repository.env, stdout=full, stderr=subprocess.PIPE, text=True
+                )
+                _, err = process.communicate()
+            assert process.returncode == 6
+            assert err.startswith("runner: no space is left (free some; ")
+            assert err.count("\n") == 1
+
+    def test_help_is_a_command_too(self, repository: Repository) -> None:
+        assert repository.runner("help").out == repository.runner("--help").out
+
     def test_3_when_the_repository_declares_something_wrong(self, repository: Repository) -> None:
         repository.box(2, "exit 0", block='timout = "5m"')
         ended = repository.runner("run")
@@ -73,12 +112,15 @@ class TestExitCodes:
         assert repository.runner("run", "failed").code == 4
 
     def test_6_with_an_id_and_no_traceback_when_the_runner_itself_is_wrong(self, repository: Repository) -> None:
-        ended = repository.runner("run", TMPDIR="/nowhere/at/all")
+        bug = "from runner.history import History\nHistory.load = lambda *_: 1 / 0\n"
+        repository.write("bug/sitecustomize.py", bug)
+        path = f"{repository.root / 'bug'}{os.pathsep}{repository.env['PYTHONPATH']}"
+        ended = repository.runner("run", PYTHONPATH=path)
         assert ended.code == 6
-        assert re.match(r"runner: internal error [0-9a-f]{8}: FileNotFoundError: ", ended.err)
+        assert re.match(r"runner: internal error [0-9a-f]{8}: ZeroDivisionError: ", ended.err)
         assert "Traceback" not in ended.err
 
-        assert "Traceback" in repository.runner("--debug", "run", TMPDIR="/nowhere/at/all").err
+        assert "Traceback" in repository.runner("--debug", "run", PYTHONPATH=path).err
 
 
 def test_a_reader_that_goes_away_is_no_error(repository: Repository) -> None:

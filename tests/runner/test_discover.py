@@ -103,17 +103,17 @@ def test_what_is_no_box_is_passed_over(tree: Tree, name: str) -> None:
     [
         pytest.param(
             "boxes/tier-1/lint.sh",
-            "not the name of a box (name it NUMBER_SLUG, or begin with _ if it is no box)",
+            "not the name of a box (name it NUMBER_SLUG.EXT of letters, digits, - and _; or put _ before it)",
             id="no-number",
         ),
         pytest.param(
             "boxes/tier-1/7-lint.sh",
-            "not the name of a box (name it NUMBER_SLUG, or begin with _ if it is no box)",
+            "not the name of a box (name it NUMBER_SLUG.EXT of letters, digits, - and _; or put _ before it)",
             id="dash",
         ),
         pytest.param(
             "boxes/tier-1/7_a b.sh",
-            "not the name of a box (name it NUMBER_SLUG, or begin with _ if it is no box)",
+            "not the name of a box (name it NUMBER_SLUG.EXT of letters, digits, - and _; or put _ before it)",
             id="space",
         ),
         pytest.param("boxes/7_lint.sh", "a box outside of a tier directory (move it to boxes/tier-N)", id="no-tier"),
@@ -131,13 +131,16 @@ def test_what_only_looks_like_a_box_is_refused_rather_than_lost(tree: Tree, path
 
 def test_a_directory_that_only_looks_like_a_tier_is_refused(tree: Tree) -> None:
     tree.write("boxes/tier4/07_lint.sh", BLOCK)
-    with pytest.raises(BadMetadata, match=r"^boxes/tier4: not the name of a tier directory \(tier-4 or tier-4-slug\)$"):
+    with pytest.raises(BadMetadata, match=r"^boxes/tier4: not the name of a tier directory \(name it tier-4 "):
         tree.discover()
 
 
 def test_a_directory_that_looks_like_a_box_is_refused(tree: Tree) -> None:
     tree.write("boxes/tier-1/7_lint/main.sh", "")
-    with pytest.raises(BadMetadata, match=r"^boxes/tier-1/7_lint: a box must be a regular file$"):
+    with pytest.raises(
+        BadMetadata,
+        match=r"^boxes/tier-1/7_lint: a box must be a regular file \(begin its name with _ if it is no box\)$",
+    ):
         tree.discover()
 
 
@@ -439,3 +442,41 @@ def test_ten_thousand_boxes_are_found(tmp_path: Path) -> None:
     assert len(suite.boxes) == 10_000
     assert suite.boxes[0].id == BoxId("", 1000)
     assert tree.discover(cache_dir=str(tmp_path / "cache")) == suite
+
+
+@pytest.mark.parametrize("name", ["Tier-2", "teir-2", "tire-2", "tier2", "TIER_2", "tier"])
+def test_a_directory_that_was_meant_as_a_tier_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "boxes" / name).mkdir(parents=True)
+    with pytest.raises(BadMetadata, match=rf"boxes/{name}: not the name of a tier directory \(name it tier-4 or"):
+        discover(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["lib", "fixtures", "tools-2", "data_1", "rtt2x"])
+def test_other_directories_may_stand_beside_the_tiers(tmp_path: Path, name: str) -> None:
+    (tmp_path / "boxes" / name).mkdir(parents=True)
+    assert discover(str(tmp_path)).boxes == ()
+
+
+@pytest.mark.parametrize("target", ["1_a", "nowhere"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "boxes" / "tier-1").mkdir(parents=True)
+    (tmp_path / "boxes" / "tier-1" / "1_a").symlink_to(target)
+    with pytest.raises(BadMetadata, match=rf"boxes/tier-1/1_a: .*its link to {target} leads nowhere"):
+        discover(str(tmp_path))
+
+
+def test_a_configuration_under_the_other_ending_is_not_passed_over(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    root = tmp_path / "tree"
+    (root / ".github").mkdir(parents=True)
+    assert discover(str(root), cache_dir=str(cache)).boxes == ()
+    (root / ".github" / "interlock.yaml").write_text("boxes: {}")
+    with pytest.raises(BadMetadata, match=r"interlock\.yaml: .*\(name it \.github/interlock\.yml\)"):
+        discover(str(root), cache_dir=str(cache))
+
+
+def test_a_configuration_that_is_a_directory_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / ".github" / "interlock.yml").mkdir(parents=True)
+    with pytest.raises(BadMetadata, match=r"interlock\.yml: cannot be read: Is a directory"):
+        discover(str(tmp_path))
