@@ -25,6 +25,8 @@ _GET_CHILD_SUBREAPER = 37
 _ENDING_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 0.1
 _STOP_ROUNDS = 20
+_EMPTY_LOOKS = 4  # in a row, before a tree that forked is held to be ended
+_BETWEEN_LOOKS_MS = 5
 _NAME_LENGTH = 200
 
 
@@ -169,11 +171,18 @@ class Trees:
             return self._end_group(main)
         names: dict[int, str] = {}
         until = monotonic() + _ENDING_SECONDS
+        empty = 0
         while monotonic() < until:
             alive = self._stop(main, names)
             self._reap(main)
             if not alive:
-                break
+                # A look at /proc takes time, and a process may fork past it and be gone: once is no proof.
+                empty += 1
+                if empty == _EMPTY_LOOKS:
+                    break
+                select.poll().poll(_BETWEEN_LOOKS_MS)
+                continue
+            empty = 0
             for pid in alive:
                 _send(pid, signal.SIGKILL)
             _await_ends(alive, until)
