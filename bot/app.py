@@ -30,7 +30,7 @@ from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
-from bot.ops.links import RunLinks, load_key
+from bot.ops.links import KeyUnusable, RunLinks, load_key
 from bot.ops.listener import CannotListen, claim
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.database import DatabaseUnusable, open_database, open_writer
@@ -280,7 +280,7 @@ def serve(*, host: str, port: int) -> int:
         log.warning("setting_unknown", message=warning)
     try:
         asyncio.run(run(settings, host=host, port=port))
-    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable, GitUnusable) as obstacle:
+    except (AlreadyRunning, CannotListen, DataDirUnusable, DatabaseUnusable, GitUnusable, KeyUnusable) as obstacle:
         log.error("start_refused", because=str(obstacle))  # noqa: TRY400 - the sentence says it all.
         return 3
     return 0

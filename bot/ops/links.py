@@ -7,6 +7,12 @@ import hmac
 import secrets
 from pathlib import Path
 
+KEY_BYTES = 32
+
+
+class KeyUnusable(Exception):
+    """The key's file holds something else."""
+
 
 class RunLinks:
     """Makes and checks the signed link of a run.
@@ -34,8 +40,23 @@ class RunLinks:
 
 
 def load_key(path: Path) -> bytes:
-    """The key of a data directory, made at the first start. It stays the same so that old links keep working."""
+    """The key of a data directory, made at the first start. It stays the same so that old links keep working.
+
+    Raises:
+        KeyUnusable: the file is there and holds no key.
+    """
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32), encoding="ascii")
-    return bytes.fromhex(path.read_text(encoding="ascii"))
+        # Written aside and renamed: a crash between the two must not leave an empty key, which anybody could guess.
+        aside = path.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
+        aside.replace(path)
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        message = f"{path} is not a key of {KEY_BYTES} bytes; remove it, and a new one is made (old links end)"
+        raise KeyUnusable(message)
+    return key
