@@ -1,12 +1,19 @@
 """What holds for every test. Where CI=true a skip for a missing component fails: there, nothing may be missing."""
 
 import os
+import signal
+import threading
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
 MISSING = "missing component:"
+
+# A shell without job control starts what it puts into the background with interrupts ignored, and every process that a
+# test starts would inherit that; the tests that interrupt one would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines that run tests are shared, so how long one example takes says nothing about the code.
 settings.register_profile("interlock", deadline=None)
