@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     if importlib.util.find_spec("dbos") is None or importlib.util.find_spec("starlette") is None:
         print(  # noqa: T201 - the command's own output.
-            "interlock: this is the runner alone; the bot needs: pip install '.[bot]' in the clone of Interlock",
+            "interlock: this is the runner alone; the bot needs: pip install 'interlock[bot]'"
+            " (in a clone of Interlock: pip install '.[bot]')",
             file=sys.stderr,
         )
         return CONFIGURATION_ERROR
