@@ -223,15 +223,23 @@ def _concluded(conclusion: Conclusion, title: str, summary: str, subject_note: s
 
 def _given_up(title: str, said: str, progress: Progress | None, subject_note: str) -> tuple[Check, ...]:
     overall = _concluded("cancelled", title, said, subject_note)
-    # A tier that is over keeps its own conclusion: it is true of this head whatever came later.
-    known = [_tier(tier, run_url="", state=RunState.RUNNING) for tier in progress.tiers] if progress else []
-    open_tiers = [
+    return with_tiers(overall, progress) if progress else (overall,)
+
+
+def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
+    """A concluded overall check with the tiers of its run, none of which is left open.
+
+    A tier that is over keeps its own conclusion: it is true of this head whatever came later. Every other one ends as
+    the overall check did, and says so.
+    """
+    known = [_tier(tier, run_url="", state=RunState.RUNNING) for tier in progress.tiers]
+    ended = [
         check
         if check.status == "completed"
-        else replace(check, status="completed", conclusion="cancelled", title=overall.title, text="")
+        else replace(check, status="completed", conclusion=overall.conclusion, title=overall.title, text="")
         for check in known
     ]
-    return (overall, *open_tiers)
+    return (overall, *ended)
 
 
 def _sections(boxes: Iterable[BoxState], run_url: str) -> str:

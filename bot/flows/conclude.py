@@ -10,7 +10,7 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, checks, held_by, internal_error, superseded, unable
+from bot.domain.checks import Check, cancelled, checks, held_by, internal_error, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
@@ -105,7 +105,7 @@ async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
     try:
-        await publish_checks(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
+        await _give_up(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
         await _say(ctx, run, "Interlock itself failed; its check names the incident")
     except (Forbidden, NotFound, Unprocessable) as refused:
         # The App was uninstalled or the repository is gone: there is nobody to tell, and asking for ever is no help.
@@ -137,10 +137,17 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
 async def _conclude_broken(ctx: Context, run: Run) -> str:
     because = "the runner crashed several times"
     hint = f"whoever runs Interlock finds the runner's last words in its log, under run {run.number}"
-    await publish_checks(ctx, run, unable(because, hint=hint, subject_note=record.note_of(run)))
+    await _give_up(ctx, run, unable(because, hint=hint, subject_note=record.note_of(run)))
     await _say(ctx, run, because)
     await _close(ctx, run, RunState.FINISHED, "action_required", because)
     return "action_required"
+
+
+async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
+    """Show that a run will have no verdict; the checks that were announced for it must not be left open."""
+    announced = await ctx.runs.checks_of(run.id)
+    overall, *tiers = with_tiers(shown[0], _state_of(ctx, run))
+    await publish_checks(ctx, run, [overall, *(tier for tier in tiers if tier.name in announced)])
 
 
 async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:

@@ -183,3 +183,5 @@ async def test_a_box_that_kills_its_runner_again_and_again_is_not_green_and_the_
     assert pr.conclusion == "action_required"
     [comment] = pr.comments
     assert "the runner crashed several times" in comment
+    left_open = [check.name for check in pr.checks().values() if check.conclusion in (None, "success")]
+    assert left_open == [], "a check that hangs for ever says less than one that admits it"

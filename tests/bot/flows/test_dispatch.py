@@ -119,7 +119,13 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     pr = await world.open_pull_request({"x": "y"})
     await world.settle()
     [run] = [run for run in await world.runs() if run.pr]
-    await world.running.ctx.runs.update(run.id, state=RunState.RUNNING)
+    ctx = world.running.ctx
+    await ctx.runs.update(run.id, state=RunState.RUNNING)
+    # It died with the tier announced and nothing recorded.
+    tier = pr.check("Interlock / tier 1")
+    await ctx.installation(run).patch(f"/repos/octo/app/check-runs/{tier.id}", {"status": "in_progress"})
+    for path in ctx.files(run).records():
+        path.unlink()
     database = sa.create_engine(world.running.settings.engine_database)
     with database.begin() as connection:
         statement = sa.text("UPDATE workflow_status SET status = :status WHERE workflow_uuid = :id")
@@ -127,6 +133,7 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     database.dispose()
     await sweep(world)
     assert pr.check("Interlock").title == "Interlock failed"
+    assert pr.check("Interlock / tier 1").conclusion == "failure"
     assert pr.conclusion == "failure"
     [comment] = pr.comments
     assert "Interlock itself failed" in comment
