@@ -25,9 +25,18 @@ class Job(Value):
     that tree. `env` is added to the box's environment and wins over the box's own. `log` is the path of the live log,
     `artifacts` the directory that collected artifacts are copied to; "" means that nobody wants them. `key` is the
     caller's, untouched.
+
+    `layers` are directories laid over `root`, the first on top: the box sees their union, at the path of `root`. `keep`
+    is an existing directory that takes what the job writes into the tree, as a further layer; "" throws it away. Both
+    need an executor whose `layered` is true. `faults` is what a control does to the job's services or target: its spec.
+    `hosts` are the `host:port` ends that it may reach, `secrets` variables whose values must not leave, added to its
+    environment.
     """
 
-    __slots__ = ("artifacts", "attempt", "box", "cwd", "env", "key", "log", "root")
+    __slots__ = (
+        *("artifacts", "attempt", "box", "cwd", "env", "faults", "hosts", "keep", "key", "layers", "log", "root"),
+        "secrets",
+    )
 
     def __init__(
         self,
@@ -40,6 +49,11 @@ class Job(Value):
         key: object = None,
         log: str = "",
         artifacts: str = "",
+        layers: Sequence[str] = (),
+        keep: str = "",
+        faults: Mapping[str, str] | None = None,
+        hosts: Sequence[str] = (),
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
         self.box = box
         self.root = root
@@ -49,6 +63,11 @@ class Job(Value):
         self.key = key
         self.log = log
         self.artifacts = artifacts
+        self.layers = tuple(layers)
+        self.keep = keep
+        self.faults = dict(faults or {})
+        self.hosts = tuple(hosts)
+        self.secrets = dict(secrets or {})
 
 
 class Finished(Value):

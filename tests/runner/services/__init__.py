@@ -1,0 +1,1 @@
+"""Services, egress and faults, against real servers."""
