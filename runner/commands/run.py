@@ -10,6 +10,7 @@ from runner.commands.ground import Ground, cpus, selected
 from runner.errors import SetupFailed, UserError
 from runner.events import BoxFinished, read
 from runner.execute.files import remove_tree
+from runner.execute.guard import Guard
 from runner.execute.process import ProcessExecutor
 from runner.execute.stopping import Stopping
 from runner.executor import Job
@@ -64,6 +65,7 @@ def main(root: str, given: Given) -> int:
     policy = _policy(given, run_id=run_id, sandbox=sandbox)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
+    guard = Guard(scratch)
     try:
         with Stopping() as stop:
             executor = ProcessExecutor(
@@ -71,6 +73,7 @@ def main(root: str, given: Given) -> int:
                 scratch=scratch,
                 base_env=os.environ,
                 isolate_env="clean_env" in given or "trust" in given,
+                guard=guard,
             )
             try:
                 run = _Run(
@@ -82,6 +85,7 @@ def main(root: str, given: Given) -> int:
     finally:
         reports.close()
         remove_tree(scratch)
+        guard.dismiss()
     ground.remember(run.finished)
     return code
 

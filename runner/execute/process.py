@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
     from runner.executor import Job
 
 GRACE = 2.0
@@ -85,6 +86,7 @@ class ProcessExecutor:
         limits: of their output.
         grace: seconds between the polite and the final signal after a timeout.
         probes: what of the machine to use; None looks.
+        guard: is told of what is started, for the case that this process is killed.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class ProcessExecutor:
         limits: Limits | None = None,
         grace: float = GRACE,
         probes: Probes | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
@@ -199,6 +203,8 @@ class ProcessExecutor:
             os.close(out[1])
             os.close(err[1])
         self._trees.add(live.pid, f"BOX_TMP={live.places.tmp}")
+        if self._guard:
+            self._guard.tell(live.pid)
         self._running.append(live)
         for fd, is_stdout in ((out[0], True), (err[0], False)):
             os.set_blocking(fd, False)
@@ -298,6 +304,8 @@ class ProcessExecutor:
         if live.pidfd >= 0:
             self._drop(live.pidfd, live)
         self._trees.forget(live.pid)
+        if self._guard:
+            self._guard.tell_over(live.pid)
         self._running.remove(live)
         live.output.close()
         attempt = attempt_of(
