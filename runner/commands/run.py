@@ -7,7 +7,7 @@ import sys
 from time import gmtime, strftime, time
 
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed, UserError
+from runner.errors import FULL, SetupFailed, UserError
 from runner.events import BoxFinished, read
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
@@ -162,6 +162,7 @@ class _Reports:
     def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
+        self._lost: OSError | None = None
         path = given.text("jsonl")
         place = path
         try:
@@ -178,6 +179,8 @@ class _Reports:
                 check_writable(place)  # refused now rather than after the run
                 self._readers.append(Junit(place))
         except OSError as error:
+            if error.errno in FULL:
+                raise
             refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
@@ -189,13 +192,25 @@ class _Reports:
                 reader(event)
             except BrokenPipeError:
                 self._readers.remove(reader)
+            except OSError as error:
+                self._readers.remove(reader)
+                self._lost = self._lost or error
 
     def close(self) -> None:
+        """Let go of all of them.
+
+        Raises:
+            OSError: one of them could not be written; the others are complete.
+        """
         for reader in [*self._readers, *([self._record] if self._record else [])]:
             try:
                 reader.close()
             except BrokenPipeError:
                 continue
+            except OSError as error:
+                self._lost = self._lost or error
+        if self._lost:
+            raise self._lost
 
 
 def _human(form: str, *, to_stderr: bool) -> Reporter:
