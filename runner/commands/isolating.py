@@ -76,9 +76,8 @@ def launcher_of(given: Given, level: Level, settings: Mapping[str, object], *, s
             level, scratch=scratch, limits=limits_for(trust, settings), path=path, own_choice=trust in {"", "T0"}
         )
     except Unlaunchable as why:
-        raise UserError(
-            f"the sandbox ({level}) could not be set up: {why}", hint="`runner doctor` looks closer"
-        ) from why
+        message = f"the sandbox ({level}) could not be set up: {why}"
+        raise UserError(message, hint="`runner doctor` looks closer") from why
 
 
 def _path(env: Mapping[str, str]) -> str:

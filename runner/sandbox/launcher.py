@@ -31,8 +31,12 @@ HOME = "/run/interlock"
 _STATUS_LIMIT = 65536
 _ENDING_SECONDS = 5.0
 _TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
-_PASSWD = "root:x:0:0:root:/root:/usr/sbin/nologin\nbox:x:{uid}:{gid}:box:{home}:/bin/sh\n"
-_NOBODY = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+_USERS = """\
+root:x:0:0:root:/root:/usr/sbin/nologin
+box:x:{uid}:{gid}:box:/tmp:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+_GROUPS = "root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n"
 _HOSTS = "127.0.0.1 localhost box\n::1 localhost box\n"
 _NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 # Files in the tree belong to another user than the box, which git takes for an attack.
@@ -53,7 +57,8 @@ def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_
         Unlaunchable: it does not work here. Nothing is left.
     """
     if level is not Level.BUBBLEWRAP:
-        raise Unlaunchable(f"{level} is not in this version")
+        message = f"{level} is not in this version"
+        raise Unlaunchable(message)
     return Launcher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
 
 
@@ -101,7 +106,8 @@ class Launcher:
             desk = self._workspace.open(job.root, job.layers, size=self.limits.workspace, user=user)
         except (CannotMount, NoSlot, OSError) as why:
             self._give_back(user)
-            raise Unlaunchable(f"the view of the tree could not be made: {why}") from why
+            message = f"the view of the tree could not be made: {why}"
+            raise Unlaunchable(message) from why
         return Cell(self, job, desk, user)
 
     def close(self) -> None:
@@ -164,9 +170,8 @@ class Launcher:
         here = os.path.dirname(os.path.abspath(__file__))
         own = {"lib": LIBRARY, "pytest_bootstrap.py": BOOTSTRAP}
         own |= {name: f"{here}/{name}" for name in ("warden.py", "forward.py") if os.path.exists(f"{here}/{name}")}
-        self._mounts |= {
-            f"{HOME}/{name}": Mount(self._workspace.stage(path), f"{HOME}/{name}") for name, path in own.items()
-        }
+        for name, path in own.items():
+            self._mounts[f"{HOME}/{name}"] = Mount(self._workspace.stage(path), f"{HOME}/{name}")
         for name, text in {"hosts": _HOSTS, "gitconfig": _GITCONFIG, "nsswitch.conf": _NSSWITCH}.items():
             self._mounts[f"/etc/{name}"] = Mount(self._workspace.write(name, text), f"/etc/{name}")
 
@@ -174,8 +179,8 @@ class Launcher:
         """The user's own lines of /etc/passwd and /etc/group, and nobody else's."""
         if user not in self._users:
             uid, gid = (user, self._slots.group) if self._slots else (os.geteuid(), os.getegid())
-            passwd = self._workspace.write(f"passwd-{uid}", _PASSWD.format(uid=uid, gid=gid, home="/tmp") + _NOBODY)
-            group = self._workspace.write(f"group-{uid}", f"root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n")
+            passwd = self._workspace.write(f"passwd-{uid}", _USERS.format(uid=uid, gid=gid))
+            group = self._workspace.write(f"group-{uid}", _GROUPS.format(gid=gid))
             self._users[user] = (Mount(passwd, "/etc/passwd"), Mount(group, "/etc/group"))
         return self._users[user]
 
@@ -220,9 +225,8 @@ class Cell:
             seccomp=filter_,
         )
         words = (own_interpreter(), "-I", "-S", f"{HOME}/warden.py", str(orders), str(writing))
-        return Command(
-            bubblewrap.argv(view, words, {}, cwd, system=self._launcher.system, events=events), {}, self._fds
-        )
+        line = bubblewrap.argv(view, words, {}, cwd, system=self._launcher.system, events=events)
+        return Command(line, {}, self._fds)
 
     def spawned(self) -> None:
         """Nobody here writes what we wait for."""

@@ -100,7 +100,8 @@ def _unshare() -> bool:
     if refused:
         drop = False
         if refused := _unshare_call(NEW_MOUNTS | NEW_USERS):
-            raise CannotMount(f"no mount namespace of our own: {refused}")
+            message = f"no mount namespace of our own: {refused}"
+            raise CannotMount(message)
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
@@ -133,7 +134,8 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str) -> Non
     )
     if code != 0:
         what = kind or "bind"
-        raise CannotMount(f"{target}: {what} mount refused: {os.strerror(ctypes.get_errno())}")
+        message = f"{target}: {what} mount refused: {os.strerror(ctypes.get_errno())}"
+        raise CannotMount(message)
 
 
 class _Libc:

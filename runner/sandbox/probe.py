@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 def rungs(environ: Mapping[str, str]) -> tuple[Rung, ...]:
     """What the machine offers, best first."""
-    missing = "" if which("bwrap", environ.get("PATH", os.defpath)) else "bwrap is not installed"
+    missing = "" if which("bwrap", environ.get("PATH", os.defpath)) else "bubblewrap is not installed"
     return (Rung(Level.BUBBLEWRAP, why=missing, fix="apt install bubblewrap"),)

@@ -49,7 +49,8 @@ class Slots:
             if user not in self._held and (fd := _lock(f"{self._directory}/{user}")) >= 0:
                 self._held[user] = fd
                 return user
-        raise NoSlot(f"all {SLOTS - 1} users for boxes are taken (in {self._directory})")
+        message = f"all {SLOTS - 1} users for boxes are taken (in {self._directory})"
+        raise NoSlot(message)
 
     def give(self, user: int) -> None:
         """It is free again, for this run; `close` frees it for others."""
@@ -69,7 +70,8 @@ def _base() -> int:
         with open("/proc/self/uid_map", encoding="ascii") as stream:
             ranges = [tuple(map(int, line.split())) for line in stream]
     except OSError as error:
-        raise NoSlot(f"/proc/self/uid_map: {error.strerror}") from error
+        message = f"/proc/self/uid_map: {error.strerror}"
+        raise NoSlot(message) from error
     for base in _BASES:
         if any(first <= base and base + SLOTS <= first + count for first, _, count in ranges):
             return base
@@ -87,7 +89,8 @@ def _directory() -> str:
         status = os.lstat(directory)
         if status.st_uid == os.geteuid() and status.st_mode & 0o170077 == 0o040000:
             return directory
-    raise NoSlot(f"no place for the locks of the boxes' users (tried {', '.join(_DIRECTORIES)})")
+    message = f"no place for the locks of the boxes' users (tried {', '.join(_DIRECTORIES)})"
+    raise NoSlot(message)
 
 
 def _lock(path: str) -> int:

@@ -159,12 +159,13 @@ class Workspace:
 def _reachable_room(scratch: str) -> str:
     """A name for the room where every user can get to it."""
     if _is_open(os.path.dirname(scratch)):
-        os.chmod(scratch, 0o711)
+        os.chmod(scratch, 0o711)  # noqa: S103 - others may pass through, and see nothing.
         return f"{scratch}/sandbox"
     for base in _OPEN_TO_ALL:
         if _is_open(base) and os.access(base, os.W_OK):
             return f"{base}/{os.path.basename(scratch)}.sandbox"
-    raise namespace.CannotMount(f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})")
+    message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
+    raise namespace.CannotMount(message)
 
 
 def _is_open(directory: str) -> bool:
