@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from runner.sandbox.view import View
 
-_MOST_FILES = 65536
 _TRIAL_MEMORY = 64 << 20
 _TRIAL_PROCESSES = 16
 
@@ -41,7 +40,8 @@ def argv(
     options = [*_confined(engine, limits.memory, limits.processes), f"--user={uid}:{gid}"]
     if _is_podman(engine) and view.uid is None and uid:
         options.append("--userns=keep-id")  # our files stay ours inside.
-    options += [f"--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size={limits.tmp}", f"--workdir={cwd}"]
+    empty = ",notmpcopyup" if _is_podman(engine) else ""  # not with the content that the image has there.
+    options += [f"--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size={limits.tmp}{empty}", f"--workdir={cwd}"]
     options += [f"--mount={text}" for text in _mounts(view)]
     options += [f"--env={key}={value}" for key, value in env.items()]
     if name:
@@ -61,17 +61,21 @@ def trial_argv(engine: str, image: str) -> tuple[str, ...]:
 
 
 def _confined(engine: str, memory: int, processes: int) -> list[str]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = min(_MOST_FILES, hard if hard != resource.RLIM_INFINITY else max(soft, _MOST_FILES))
-    podman = _is_podman(engine)
     return [
         *("--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", "--ipc=private"),
         *("--security-opt=no-new-privileges", f"--pids-limit={processes}"),
         *(f"--memory={memory}", f"--memory-swap={memory}", f"--shm-size={min(memory, 64 << 20)}"),
-        # An engine raises limits to its own defaults, which it may not be able to.
-        *(f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={processes}:{processes}", "--ulimit=core=0:0"),
-        *(("--read-only-tmpfs=false", "--log-driver=none") if podman else ("--log-driver=none",)),
+        *("--ulimit=core=0:0", *_our_limits(), "--log-driver=none"),
+        *(("--read-only-tmpfs=false",) if _is_podman(engine) else ()),  # else /tmp, /run and /var/tmp have no size.
     ]
+
+
+def _our_limits() -> Iterator[str]:
+    """An engine sets limits of its own, and fails where they are above ours, or above those that it gave itself."""
+    for name, which, most in (("nofile", resource.RLIMIT_NOFILE, 65536), ("nproc", resource.RLIMIT_NPROC, 32768)):
+        hard = resource.getrlimit(which)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        yield f"--ulimit={name}={least}:{least}"
 
 
 def _mounts(view: View) -> Iterator[str]:
