@@ -57,8 +57,11 @@ class Jsonl:
             while data:  # a pipe may take a part of it, and so may a disk that is nearly full.
                 data = data[os.write(self._fd, data) :]
         except OSError as error:
-            message = f"the record of the run cannot be written to {self._name}: {error.strerror}"
-            raise NoRoom(f"{message} (the run ends here; what runs is ended)") from error
+            message = (
+                f"the record of the run cannot be written to {self._name}: {error.strerror}"
+                " (without it no verdict counts: the run was ended)"
+            )
+            raise NoRoom(message) from error
 
 
 def _ends_within_a_line(fd: int) -> bool:
