@@ -117,6 +117,8 @@ class ProcessExecutor:
         self._grace = grace
         self._probes = probes or probe()
         self._trees = Trees(self._probes)
+        if guard:
+            self._trees.leave(guard.pid)
         self._live: dict[int, _Live] = {}  # by file descriptor: its pipes and its pidfd
         self._running: list[_Live] = []
         self._ready: list[Finished | Slow] = []

@@ -94,6 +94,10 @@ class Trees:
         self._foreign: frozenset[int] = frozenset(children() if probes.proc else ())
         self._mains: dict[int, bytes] = {}
 
+    def leave(self, pid: int) -> None:
+        """A child of ours is no box's, however the table of children was read."""
+        self._foreign |= {pid}
+
     def prepare(self) -> None:
         """Become the reaper of orphans; before the first process is started. Costs 2 ms, once."""
         if self._wants_subreaper and not self._subreaper:
