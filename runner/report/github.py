@@ -145,8 +145,13 @@ class Github:
         if self._summary_path:
             sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
             missing = self._planned - self._done - len(self._tally.finished)
-            with open(self._summary_path, "a", encoding="utf-8") as file:
-                file.write(step_summary(self._boxes, sentence, finished=not missing))
+            text = step_summary(self._boxes, sentence, finished=not missing)
+            try:
+                with open(self._summary_path, "a", encoding="utf-8") as file:
+                    file.write(text)
+            except OSError as error:
+                error.filename = self._summary_path  # a write that fails names no file.
+                raise
 
     def _command(self, name: str, properties: dict[str, str], data: str) -> None:
         pairs = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items() if value)
