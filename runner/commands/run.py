@@ -6,6 +6,7 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.clock import steady
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
@@ -60,7 +61,8 @@ def main(root: str, given: Given) -> int:
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
-    reports = _Reports(given, done=given.all("done"))
+    clock = steady()
+    reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
@@ -72,7 +74,12 @@ def main(root: str, given: Given) -> int:
             )
             try:
                 run = _Run(
-                    ground.suite, the_plan, executor, logs=os.path.abspath(logs) if logs else "", scratch=scratch
+                    ground.suite,
+                    the_plan,
+                    executor,
+                    logs=os.path.abspath(logs) if logs else "",
+                    scratch=scratch,
+                    clock=clock,
                 )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
@@ -86,13 +93,23 @@ def main(root: str, given: Given) -> int:
 
 
 class _Run:
-    def __init__(self, suite: Suite, the_plan: Plan, executor: ProcessExecutor, *, logs: str, scratch: str) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        the_plan: Plan,
+        executor: ProcessExecutor,
+        *,
+        logs: str,
+        scratch: str,
+        clock: Callable[[], float],
+    ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
         self._plan = the_plan
         self._executor = executor
         self._logs = logs
         self._scratch = scratch
+        self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
     def run(
@@ -117,7 +134,7 @@ class _Run:
                     executor=self._executor,
                     directory=self._scratch,
                     emit=emit,
-                    clock=time,
+                    clock=self._clock,
                     stop=stop,
                 )
             except SetupFailed:
@@ -130,7 +147,7 @@ class _Run:
             job_of=self._job,
             emit=emit,
             policy=policy,
-            clock=time,
+            clock=self._clock,
             done=done,
             prepare=prepare if self._suite.setups else None,
             stop=stop,
@@ -154,7 +171,7 @@ class _Run:
 class _Reports:
     """All reports of a run. A reader that has gone away is dropped; the record must not be."""
 
-    def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
+    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         self._lost: OSError | None = None
@@ -177,7 +194,7 @@ class _Reports:
             if error.errno in FULL:
                 raise
             refuse(f"{place} cannot be written: {error.strerror}")
-        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock))
 
     def __call__(self, event: Event) -> None:
         if self._record is not None:
@@ -208,7 +225,7 @@ class _Reports:
             raise self._lost
 
 
-def _human(form: str, *, to_stderr: bool) -> Reporter:
+def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporter:
     out = sys.stderr if to_stderr else sys.stdout
     if form == "auto":
         form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
@@ -221,7 +238,7 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
 
         from runner.report.live import Live
 
-        return Live(Console(file=out, highlight=False, soft_wrap=False))
+        return Live(Console(file=out, highlight=False, soft_wrap=False), clock=clock)
     from runner.report.plain import Plain
 
     return Plain(out)
