@@ -30,6 +30,7 @@ from runner.report.text import (
     duration,
     encodable,
     failure_line,
+    inert,
     is_red,
     last_lines,
     needs_explaining,
@@ -159,8 +160,7 @@ class Github:
 
     def _say(self, text: str) -> None:
         """A line of ours that quotes foreign text: one line, and no command in either grammar."""
-        line = " ".join(clean(text).split("\n"))[:1000].replace("##[", "#\u200b#[")
-        self._write(f"\u200b{line}" if line.lstrip().startswith("::") else line)
+        self._write(inert(" ".join(clean(text).split("\n"))[:1000]))
 
     def _write(self, line: str) -> None:
         self._out.write(encodable(line, self._out.encoding) + "\n")
