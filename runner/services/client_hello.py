@@ -57,6 +57,8 @@ def _message(data: bytes) -> bytes | None:
             raise NotAHello("its first message is no ClientHello")
         if len(inside) >= 4:
             length = int.from_bytes(inside[1:4], "big")
+            if length > LONGEST:
+                raise NotAHello("its first message is too long")
             if len(inside) >= 4 + length:
                 return inside[4 : 4 + length]
         if at > len(data):

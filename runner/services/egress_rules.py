@@ -133,7 +133,7 @@ class Rules:
             return ""
         if (bare, end.port) in self._addresses:
             return ""
-        return f"it stands for {bare}, which is not public (a rule that names the address allows it)"
+        return f"it stands for {bare}, which is not public; name that address in a rule too"
 
 
 def _bare(address: str) -> IPv4Address | IPv6Address:
