@@ -75,8 +75,15 @@ class Redactor:
     def text(self, text: str) -> str:
         """All of a text, redacted."""
         data = text.encode("utf-8", "surrogatepass")
-        redacted = self.data(data)
-        return text if redacted == data else redacted.decode("utf-8", "surrogatepass")
+        if self.patterns(data) is None:
+            return text
+        return self.data(data).decode("utf-8", "surrogatepass")
+
+    def cut_text(self, text: str) -> str:
+        """A text whose end somebody may have cut off: what may be the beginning of a declared value there goes too."""
+        data = self.text(text).encode("utf-8", "surrogatepass")
+        at = self.cut_value(data, 0)
+        return (data[:at] + "…".encode() if len(data) - at >= SHORTEST else data).decode("utf-8", "replace")
 
     def stream(self, *, same_length: bool = False) -> Stream:
         """A reader of something that comes in pieces.

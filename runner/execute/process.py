@@ -22,6 +22,7 @@ from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt
 from runner.protocol import TapReader
+from runner.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ class _Live:
         *("slow_at", "started", "tap", "timeout_at"),
     )
 
-    def __init__(self, job: Job, places: Places, limits: Limits) -> None:
+    def __init__(self, job: Job, places: Places, limits: Limits, redactor: Redactor) -> None:
         self.job = job
         self.places = places
-        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt)
-        self.tap = TapReader()
+        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt, redactor=redactor)
+        self.tap = TapReader(redactor.text)
         self.fds: dict[int, bool] = {}  # pipe -> whether it is standard output
         self.pid = self.pidfd = -1
         self.signalled = ""
@@ -85,6 +86,7 @@ class ProcessExecutor:
         limits: of their output.
         grace: seconds between the polite and the final signal after a timeout.
         probes: what of the machine to use; None looks.
+        redactor: knows the run's secrets; without one only what looks like a secret is taken out of what boxes write.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class ProcessExecutor:
         limits: Limits | None = None,
         grace: float = GRACE,
         probes: Probes | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
+        self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
@@ -122,7 +126,7 @@ class ProcessExecutor:
         """Start a job; one that cannot be started is finished at once."""
         self._trees.prepare()
         places = self._free.pop() if self._free else self._new_places()
-        live = _Live(job, places, self._limits)
+        live = _Live(job, places, self._limits, self._redactor)
         directory = os.path.normpath(os.path.join(job.root, job.cwd))
         env = environment_of(job, places, self._base, run_id=self._run_id, own_home=self._own_home)
         try:
@@ -253,7 +257,7 @@ class ProcessExecutor:
         if not data:
             self._drop(fd, live)
             return False
-        live.output.write(data)
+        live.output.write(data, fd)
         if live.fds[fd]:
             live.tap.feed(data)
         return True
@@ -271,8 +275,8 @@ class ProcessExecutor:
                 self._trees.end(live.pid)
 
     def _time_out(self, live: _Live, now: float) -> None:
-        dump = self._trees.dump(live.pid)
-        live.output.write(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}\n".encode())
+        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid).splitlines()))
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
@@ -311,12 +315,13 @@ class ProcessExecutor:
             cpu=usage.ru_utime + usage.ru_stime,
             rss_kb=usage.ru_maxrss,
             leaked=[] if live.signalled else leaked,
+            redactor=self._redactor,
         )
         self._give_back(live.places)
         self._ready.append(Finished(live.job, attempt, live.started))
 
     def _refuse(self, live: _Live, why: Unstartable) -> None:
-        live.output.write(f"{why.reason}\n".encode())
+        live.output.note(why.reason)
         live.output.close()
         self._give_back(live.places)
         attempt = Attempt(
