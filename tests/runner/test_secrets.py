@@ -56,8 +56,8 @@ os.makedirs(f"{artifacts}/of-{secret.replace('/', '%2F')}")
 for name in ("plain.txt", f"of-{secret.replace('/', '%2F')}/{base64.b64encode(secret.encode()).decode()}.json"):
     with open(f"{artifacts}/{name}", "w") as artifact:
         json.dump({"key": secret, "hex": secret.encode().hex()}, artifact)
-subprocess.Popen(["sleep", "1000", *([] if "ENDS" in os.environ else [])], start_new_session=True)
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)", "x" * 150 + secret], start_new_session=True)
+for arguments in ([secret], ["x" * 160, secret]):
+    subprocess.Popen(["sh", "-c", "sleep 1000; :", *arguments], start_new_session=True)
 WAIT
 sys.exit(1)
 """.replace("KEY", KEY)
