@@ -33,7 +33,7 @@ _PR_SET_PDEATHSIG = 1
 
 def givers() -> tuple[Giver, ...]:
     """Everything that jobs can be given; each looks for its own part in a wish."""
-    return (Egress(),)
+    return (Egress(), Servers())
 
 
 class Attendant:
