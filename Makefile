@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
 ARGS ?=
 
-.PHONY: help setup demo test check fix docs bench boxes snapshots lock
+.PHONY: help setup packages demo test check fix docs bench boxes snapshots lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +16,13 @@ help: ## list the targets
 setup: ## create .venv with everything (instant when it is there)
 	@tools/setup.sh
 
+packages: ## install the system packages that tests want, where that needs no question
+	@tools/packages.sh
+
 demo: setup ## a pull request from red to green, on this machine, with no account
 	@interlock demo $(ARGS)
 
-test: setup ## every test
+test: setup packages ## every test
 	@python -m pytest -n auto $(ARGS)
 
 check: setup ## formatting, lint, types, import contracts, spelling, workflows
@@ -38,12 +41,12 @@ fix: setup ## format and mend what can be mended without a decision
 docs: setup ## run every command and follow every link of the documentation
 	@python -m pytest tests/docs $(ARGS)
 
-bench: setup ## measure what is promised as a number
+bench: setup packages ## measure what is promised as a number
 	@held=0; for file in $$(grep -l '^if __name__' bench/*.py); do \
 		echo "== $$file"; python "$$file" $(ARGS) || held=1; \
 	done; exit $$held
 
-boxes: setup ## our own boxes, and the proof that each can turn red
+boxes: setup packages ## our own boxes, and the proof that each can turn red
 	runner run $(ARGS)
 	runner falsify --strict $(ARGS)
 
