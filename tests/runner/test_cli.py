@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import COMMANDS, GLOBAL, main
-from runner.commands import doctor, falsify, list_boxes, run, show
+from runner.commands import compare, doctor, falsify, list_boxes, run, show
 from runner.options import Option, UsageMistake, read
 from tests.runner.command_line import SOURCE, Repository, of
 
@@ -145,7 +145,14 @@ def test_help_names_every_command_and_every_option(repository: Repository) -> No
     told = repository.runner("--help").out
     assert all(re.search(rf"^  {name} ", told, re.MULTILINE) for name in COMMANDS)
 
-    for name, module in (("run", run), ("list", list_boxes), ("show", show), ("falsify", falsify), ("doctor", doctor)):
+    for name, module in (
+        ("run", run),
+        ("list", list_boxes),
+        ("show", show),
+        ("falsify", falsify),
+        ("doctor", doctor),
+        ("compare", compare),
+    ):
         ended = repository.runner(name, "--help")
         assert (ended.code, ended.err) == (0, "")
         assert all(option.names[-1] in ended.out for option in module.OPTIONS)
@@ -154,7 +161,15 @@ def test_help_names_every_command_and_every_option(repository: Repository) -> No
 def test_the_reference_names_every_command_and_every_option() -> None:
     page = (SOURCE / "docs" / "reference" / "cli-runner.md").read_text()
     missing = [f"`runner {name}`" for name in COMMANDS if f"runner {name}" not in page]
-    for options in (GLOBAL, run.OPTIONS, list_boxes.OPTIONS, show.OPTIONS, falsify.OPTIONS, doctor.OPTIONS):
+    for options in (
+        GLOBAL,
+        run.OPTIONS,
+        list_boxes.OPTIONS,
+        show.OPTIONS,
+        falsify.OPTIONS,
+        doctor.OPTIONS,
+        compare.OPTIONS,
+    ):
         missing += [option.names[-1] for option in options if f"`{option.names[-1]}" not in page]
 
     assert missing == []
