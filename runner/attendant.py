@@ -60,6 +60,8 @@ class Wish(Value):
 class Provision(Value):
     """What a job was given: variables for its environment, and TCP ports inside -> unix sockets (with `unix`).
 
+    Without `unix`, `sockets` names the ports of this machine's loopback that answer it, each with "".
+
     `problem` says why it could not be given, in one sentence; the job must then be errored.
     """
 
@@ -74,10 +76,16 @@ class Provision(Value):
 
 
 class Attendant(Protocol):
-    """Gives jobs what they need and takes it back. Used from one thread; never blocks but in `close`."""
+    """Gives jobs what they need and takes it back. Used from one thread; never blocks but in `close`.
+
+    `pid` is the process that it runs in, a child of this one that is no box's; -1 when there is none. It may change
+    with each wish.
+    """
+
+    pid: int
 
     def fileno(self) -> int:
-        """Becomes readable when `answers` has something; -1 as long as nothing was ever asked."""
+        """Becomes readable when `answers` has something; -1 until the first wish, the same number from then on."""
 
     def ask(self, wish: Wish) -> None:
         """Begin to get what a job needs. Each wish is answered once."""

@@ -40,6 +40,7 @@ COMMANDS = {
     "new": "write a new box with a control",
     "doctor": "look for what could go wrong here",
     "falsify": "prove that each box can fail",
+    "compare": "say what a change weakens",
 }
 _MODULES = {"list": "list_boxes"}  # `list` would shadow the type.
 

@@ -48,6 +48,7 @@ def attempt_of(
     cpu: float,
     rss_kb: int,
     leaked: Sequence[str],
+    problem: str = "",
 ) -> Attempt:
     """Judge what is left of a process that ran a job.
 
@@ -62,8 +63,9 @@ def attempt_of(
         cpu: seconds of processor time, its collected children's included.
         rss_kb: the largest resident size of one of its processes, in KiB.
         leaked: what it left running.
+        problem: why it is red, when something better is known than its exit code.
     """
-    problem, early_end = _pytest_ending(job, places, exit_code=exit_code, signalled=signalled)
+    known, early_end = _pytest_ending(job, places, exit_code=exit_code, signalled=signalled)
     judgement = judge(
         Evidence(
             exit_code=exit_code,
@@ -79,7 +81,7 @@ def attempt_of(
     artifacts = collect(places.artifacts, job.artifacts) if job.artifacts else None
     return Attempt(
         outcome=judgement.outcome,
-        reason=problem or judgement.reason,
+        reason=(problem if judgement.outcome is not Verdict.PASSED else "") or known or judgement.reason,
         exit_code=exit_code,
         seconds=seconds,
         cpu=cpu,

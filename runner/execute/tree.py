@@ -138,11 +138,12 @@ class Trees:
             return bool(self.members(main))
         return any(pid not in self._foreign and pid not in self._mains for pid in _children())
 
-    def signal(self, main: int, *numbers: int) -> None:
-        """Send signals to a whole tree, as it is now."""
+    def signal(self, main: int, *numbers: int, spared: Callable[[int], bool] | None = None) -> None:
+        """Send signals to a whole tree, as it is now, but for processes that are to be spared."""
         for number in numbers:
             for pid in self.members(main) if self._proc else [-main]:
-                _send(pid, number)
+                if spared is None or not spared(pid):
+                    _send(pid, number)
 
     def end_leftovers(self, main: int) -> list[str]:
         """End what a main process that has been reaped left behind.
@@ -190,9 +191,10 @@ class Trees:
         names.pop(main, None)
         return [f"{name} (pid {pid})" for pid, name in names.items()]
 
-    def dump(self, main: int) -> str:
+    def dump(self, main: int, left_out: Callable[[int], bool] | None = None) -> str:
         """What a tree was doing: each process with its state and where it waits, as far as one may look."""
-        lines = [_describe_wait(pid) for pid in self.members(main)] if self._proc else []
+        members = self.members(main) if self._proc else []
+        lines = [_describe_wait(pid) for pid in members if left_out is None or not left_out(pid)]
         return "\n".join(lines)
 
     def _stop(self, main: int, names: dict[int, str]) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import COMMANDS, GLOBAL, main
-from runner.commands import doctor, falsify, list_boxes, run, show
+from runner.commands import compare, doctor, falsify, list_boxes, run, show
 from runner.options import Option, UsageMistake, read
 from tests.runner.command_line import SOURCE, Repository, of
 
@@ -102,11 +102,19 @@ class TestExitCodes:
         assert ended.code == 3
         assert re.search(r"boxes/tier-1/2_box.sh:\d+: .*timout", ended.err)
 
-    def test_3_when_isolation_is_asked_for_that_this_version_has_not(self, repository: Repository) -> None:
+    def test_3_and_nothing_run_when_isolation_is_asked_for_that_this_machine_has_not(
+        self, repository: Repository
+    ) -> None:
         for words in (["--sandbox", "full"], ["--trust", "T2"]):
-            ended = repository.runner("run", *words)
+            ended = repository.runner("run", *words, PATH=str(repository.root))
             assert (ended.code, ended.out) == (3, "")
-            assert "not in this version" in ended.err
+            assert "bubblewrap is not installed" in ended.err
+            assert "install" in ended.err.splitlines()[-1]
+
+    def test_3_when_strangers_shall_run_without_a_sandbox(self, repository: Repository) -> None:
+        ended = repository.runner("run", "--trust", "T2", "--sandbox", "off")
+        assert (ended.code, ended.out) == (3, "")
+        assert "T2 never runs without a sandbox" in ended.err
 
     def test_4_when_nothing_is_selected(self, repository: Repository) -> None:
         assert repository.runner("run", "failed").code == 4
@@ -145,7 +153,14 @@ def test_help_names_every_command_and_every_option(repository: Repository) -> No
     told = repository.runner("--help").out
     assert all(re.search(rf"^  {name} ", told, re.MULTILINE) for name in COMMANDS)
 
-    for name, module in (("run", run), ("list", list_boxes), ("show", show), ("falsify", falsify), ("doctor", doctor)):
+    for name, module in (
+        ("run", run),
+        ("list", list_boxes),
+        ("show", show),
+        ("falsify", falsify),
+        ("doctor", doctor),
+        ("compare", compare),
+    ):
         ended = repository.runner(name, "--help")
         assert (ended.code, ended.err) == (0, "")
         assert all(option.names[-1] in ended.out for option in module.OPTIONS)
@@ -154,7 +169,15 @@ def test_help_names_every_command_and_every_option(repository: Repository) -> No
 def test_the_reference_names_every_command_and_every_option() -> None:
     page = (SOURCE / "docs" / "reference" / "cli-runner.md").read_text()
     missing = [f"`runner {name}`" for name in COMMANDS if f"runner {name}" not in page]
-    for options in (GLOBAL, run.OPTIONS, list_boxes.OPTIONS, show.OPTIONS, falsify.OPTIONS, doctor.OPTIONS):
+    for options in (
+        GLOBAL,
+        run.OPTIONS,
+        list_boxes.OPTIONS,
+        show.OPTIONS,
+        falsify.OPTIONS,
+        doctor.OPTIONS,
+        compare.OPTIONS,
+    ):
         missing += [option.names[-1] for option in options if f"`{option.names[-1]}" not in page]
 
     assert missing == []
