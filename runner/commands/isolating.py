@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
     from runner.options import Given
 
@@ -40,7 +41,13 @@ def level_of(given: Given) -> Level:
 
 
 def executor_of(
-    given: Given, level: Level, settings: Mapping[str, object], *, run_id: str, scratch: str
+    given: Given,
+    level: Level,
+    settings: Mapping[str, object],
+    *,
+    run_id: str,
+    scratch: str,
+    guard: Guard | None = None,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
 
@@ -50,18 +57,20 @@ def executor_of(
         settings: the suite's.
         run_id: names the run.
         scratch: an existing directory, this run's alone.
+        guard: is told of what is started.
 
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
     """
     clean = "clean_env" in given or "trust" in given
     if level is Level.OFF:
-        return ProcessExecutor(run_id=run_id, scratch=scratch, base_env=os.environ, isolate_env=clean)
+        return ProcessExecutor(run_id=run_id, scratch=scratch, base_env=os.environ, isolate_env=clean, guard=guard)
     base = isolated() if clean else inherited(harmless(os.environ))
     return ProcessExecutor(
         run_id=run_id,
         scratch=scratch,
         base_env=base,
+        guard=guard,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
 

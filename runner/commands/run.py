@@ -11,6 +11,7 @@ from runner.commands.ground import Ground, cpus, selected
 from runner.errors import SetupFailed
 from runner.events import BoxFinished, read
 from runner.execute.files import remove_tree
+from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
 from runner.executor import Job
 from runner.options import Option, refuse
@@ -63,9 +64,12 @@ def main(root: str, given: Given) -> int:
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
+    guard = Guard(scratch)
     try:
         with Stopping() as stop:
-            executor = isolating.executor_of(given, level, ground.suite.settings, run_id=run_id, scratch=scratch)
+            executor = isolating.executor_of(
+                given, level, ground.suite.settings, run_id=run_id, scratch=scratch, guard=guard
+            )
             try:
                 run = _Run(
                     ground.suite, the_plan, executor, logs=os.path.abspath(logs) if logs else "", scratch=scratch
@@ -76,6 +80,7 @@ def main(root: str, given: Given) -> int:
     finally:
         reports.close()
         remove_tree(scratch)
+        guard.dismiss()
     ground.remember(run.finished)
     return code
 
@@ -141,6 +146,7 @@ class _Run:
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
         )
