@@ -15,12 +15,14 @@ import pytest
 
 from runner.isolation import MIB, Limits
 from runner.sandbox import confine, landlock, seccomp
+from runner.sandbox.machine import system
 from runner.sandbox.view import Mount, View
 from tests.conftest import MISSING
 
 LIMITS = Limits(memory=64 * MIB, processes=20, workspace=MIB, tmp=MIB)
 USER = 7001 if os.geteuid() == 0 else None
 HERE = os.uname().machine
+SYSTEM = system(os.environ["PATH"])
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not seccomp.program(HERE) or not confine.abi(),
@@ -62,7 +64,7 @@ def view(root: Path, *, user: int | None = USER, ports: tuple[int, ...] = ()) ->
 
 
 def run(made: View, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    words = landlock.argv(made, command, env or {}, made.inside)
+    words = landlock.argv(made, command, env or {}, made.inside, system=SYSTEM)
     return subprocess.run(words, env={"CALLERS": "own"}, capture_output=True, text=True, check=False)
 
 
@@ -105,7 +107,7 @@ def test_a_symlink_in_the_tree_leads_nowhere(root: Path) -> None:
 
 def test_the_box_is_nobody_we_know_and_can_become_nobody_else(root: Path) -> None:
     made = view(root)
-    words = landlock.argv(made, ("/bin/sh", "-c", "echo ready; read word"), {}, made.inside)
+    words = landlock.argv(made, ("/bin/sh", "-c", "echo ready; read word"), {}, made.inside, system=SYSTEM)
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as box:
         assert box.stdout
         assert box.stdout.readline() == "ready\n"
@@ -131,7 +133,7 @@ def test_a_program_of_the_tree_is_found_where_the_tree_is(root: Path) -> None:
     program.write_text("#!/bin/sh\necho $0\n")
     program.chmod(0o755)
     assert run(view(root), "/somewhere/repo/box.sh").stdout == f"{program}\n"
-    assert landlock.argv(view(root), ("/somewhere/repository",), {}, "/")[-1] == "/somewhere/repository"
+    assert landlock.argv(view(root), ("/somewhere/repository",), {}, "/", system=SYSTEM)[-1] == "/somewhere/repository"
 
 
 @needs_scopes
@@ -192,7 +194,7 @@ except OSError as error:
 def test_a_program_that_is_not_there_is_told_from_a_box_that_cannot_be_confined(root: Path) -> None:
     made = view(root)
     assert run(made, "/usr/bin/no-such-program").returncode == 127
-    words = list(landlock.argv(made, ("/usr/bin/touch", f"{made.places}/started"), {}, made.inside))
+    words = list(landlock.argv(made, ("/usr/bin/touch", f"{made.places}/started"), {}, made.inside, system=SYSTEM))
     words[words.index("filter") + 1] = str(root / "no-such-filter")
     answer = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stderr) == (

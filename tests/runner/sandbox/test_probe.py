@@ -10,15 +10,16 @@ import pytest
 from runner.isolation import Level, Rung
 from runner.sandbox import probe
 from runner.sandbox.probe import Facts
-from runner.sandbox.trial import Outcome, attempt, which
+from runner.sandbox.trial import Outcome, attempt
 from tests.conftest import MISSING
 
 UBUNTU = {"os": ("ubuntu", "debian"), "apparmor": "1", "clone": "1", "namespaces": "63000"}
 PROFILE = (
-    "sudo apt-get install -y apparmor-profiles && "
-    "sudo install -m 0644 /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && "
-    "sudo apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict"
+    "apt-get install -y apparmor-profiles && "
+    "install -m 0644 /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && "
+    "apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict"
 )
+SYSCTL = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 UID_MAP = "bwrap: setting up uid map: Permission denied"
 LOOPBACK = "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted"
 NO_PERMISSIONS = (
@@ -35,14 +36,21 @@ CONTAINER = (
 @pytest.mark.parametrize(
     ("said", "facts", "why", "fix"),
     [
-        pytest.param(UID_MAP, UBUNTU, "AppArmor restricts user namespaces", PROFILE, id="ubuntu-uid-map"),
-        pytest.param(LOOPBACK, UBUNTU, "AppArmor restricts user namespaces", PROFILE, id="ubuntu-loopback"),
+        pytest.param(UID_MAP, UBUNTU, "AppArmor restricts user namespaces", SYSCTL, id="ubuntu-uid-map"),
+        pytest.param(LOOPBACK, UBUNTU, "AppArmor restricts user namespaces", SYSCTL, id="ubuntu-loopback"),
         pytest.param(
             LOOPBACK,
             {**UBUNTU, "root": True},
             "AppArmor restricts user namespaces",
-            PROFILE.replace("sudo ", ""),
+            PROFILE,
             id="ubuntu-as-root",
+        ),
+        pytest.param(
+            "mount: /tmp: cannot mount none read-only.\nmount: /tmp: permission denied.",
+            UBUNTU,
+            "AppArmor restricts user namespaces (mount: /tmp: permission denied.)",
+            SYSCTL,
+            id="ubuntu-with-the-profile-but-not-root",
         ),
         pytest.param(
             NO_PERMISSIONS,
@@ -139,7 +147,18 @@ def stand_in(directory: Path, name: str, script: str) -> None:
 def test_an_installed_bubblewrap_that_fails_does_not_work(tmp_path: Path) -> None:
     stand_in(tmp_path, "bwrap", f'echo "{LOOPBACK}" >&2; exit 1')
     rung = probe.bubblewrap(str(tmp_path), Facts(**UBUNTU))  # type: ignore[arg-type]
-    assert (rung.works, rung.fix) == (False, PROFILE)
+    assert (rung.works, rung.fix) == (False, SYSCTL)
+
+
+def test_a_bubblewrap_that_works_is_not_enough_where_we_cannot_mount_ourselves(tmp_path: Path) -> None:
+    stand_in(tmp_path, "bwrap", "exit 0")
+    stand_in(tmp_path, "mount", "exit 0")
+    stand_in(
+        tmp_path, "unshare", 'echo "unshare: write failed /proc/self/uid_map: Operation not permitted" >&2; exit 1'
+    )
+    assert not probe.bubblewrap(str(tmp_path), Facts(**UBUNTU)).works  # type: ignore[arg-type]
+    stand_in(tmp_path, "unshare", "exit 0")
+    assert probe.bubblewrap(str(tmp_path), Facts(**UBUNTU)).works  # type: ignore[arg-type]
 
 
 def test_the_sandbox_of_this_machine_is_really_tried() -> None:
@@ -205,10 +224,3 @@ def test_a_trial_that_does_not_answer_is_ended() -> None:
 
 def test_a_program_that_is_not_there_is_an_outcome() -> None:
     assert attempt(("/nowhere/program",), seconds=60) == Outcome(127, "No such file or directory")
-
-
-def test_only_executable_files_are_found(tmp_path: Path) -> None:
-    (tmp_path / "program").write_text("")
-    assert which("program", str(tmp_path)) == ""
-    (tmp_path / "program").chmod(0o755)
-    assert which("program", f":/nowhere:{tmp_path}") == str(tmp_path / "program")
