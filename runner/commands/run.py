@@ -8,7 +8,7 @@ from time import gmtime, strftime, time
 
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed
+from runner.errors import FULL, SetupFailed
 from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
@@ -89,11 +89,11 @@ def main(root: str, given: Given) -> int:
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
+        ground.remember(run.finished)
     finally:
-        reports.close()
         remove_tree(scratch)
         guard.dismiss()
-    ground.remember(run.finished)
+        reports.close()
     return code
 
 
@@ -183,6 +183,7 @@ class _Reports:
     def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
+        self._lost: OSError | None = None
         path = given.text("jsonl")
         place = path
         try:
@@ -199,6 +200,8 @@ class _Reports:
                 check_writable(place)  # refused now rather than after the run
                 self._readers.append(Junit(place))
         except OSError as error:
+            if error.errno in FULL:
+                raise
             refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
@@ -210,13 +213,25 @@ class _Reports:
                 reader(event)
             except BrokenPipeError:
                 self._readers.remove(reader)
+            except OSError as error:
+                self._readers.remove(reader)
+                self._lost = self._lost or error
 
     def close(self) -> None:
+        """Let go of all of them.
+
+        Raises:
+            OSError: one of them could not be written; the others are complete.
+        """
         for reader in [*self._readers, *([self._record] if self._record else [])]:
             try:
                 reader.close()
             except BrokenPipeError:
                 continue
+            except OSError as error:
+                self._lost = self._lost or error
+        if self._lost:
+            raise self._lost
 
 
 def _human(form: str, *, to_stderr: bool) -> Reporter:
