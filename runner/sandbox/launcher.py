@@ -10,10 +10,11 @@ import signal
 from runner.execute.command import BOOTSTRAP, CANNOT_EXECUTE, NOT_FOUND
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
-from runner.isolation import Level
-from runner.sandbox import bubblewrap, warden
+from runner.isolation import GIB, MIB, Level
+from runner.sandbox import bubblewrap, cgroup, warden
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
+from runner.sandbox.seccomp import program
 from runner.sandbox.slots import NoSlot, Slots
 from runner.sandbox.view import Mount, View
 from runner.sandbox.workspace import Workspace
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
     from runner.executor import Job
     from runner.isolation import Limits
+    from runner.sandbox.cgroup import Group
     from runner.sandbox.workspace import Desk
 
 HOME = "/run/interlock"
 """Where a box sees the runner's own files: not where they are, which may be in the tree that it tests."""
 _STATUS_LIMIT = 65536
 _ENDING_SECONDS = 5.0
+_OPEN_FILES = 65536
 _TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
 _USERS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin
@@ -81,7 +84,8 @@ class Launcher:
         self.limits = limits
         self._own_choice = own_choice
         self.system = system(os.environ.get("PATH", os.defpath))
-        self._filter = ""
+        self._filter = program(os.uname().machine)
+        self._groups = cgroup.find()
         self._slots: Slots | None = None
         try:
             if enter().drop:
@@ -92,6 +96,7 @@ class Launcher:
         self._mounts: dict[str, Mount] = {}
         self._show(os.path.dirname(own_interpreter()), *path.split(":"))
         self._furnish()
+        self._opened = 0
         self._users: dict[int, tuple[Mount, ...]] = {}
 
     def open(self, job: Job) -> Cell:
@@ -104,11 +109,13 @@ class Launcher:
         try:
             user = self._slots.take() if self._slots else -1
             desk = self._workspace.open(job.root, job.layers, size=self.limits.workspace, user=user)
+            self._opened += 1
+            group = cgroup.enter(str(self._opened), self.limits, self._groups)
         except (CannotMount, NoSlot, OSError) as why:
             self._give_back(user)
             message = f"the view of the tree could not be made: {why}"
             raise Unlaunchable(message) from why
-        return Cell(self, job, desk, user)
+        return Cell(self, job, desk, user, group)
 
     def close(self) -> None:
         """Leave nothing."""
@@ -117,7 +124,16 @@ class Launcher:
             self._slots.close()
 
     def view(
-        self, job: Job, desk: Desk, user: int, *, program: str, sockets: Mapping[int, str], status: int, seccomp: int
+        self,
+        job: Job,
+        desk: Desk,
+        user: int,
+        *,
+        program: str,
+        sockets: Mapping[int, str],
+        cgroups: Sequence[str],
+        status: int,
+        seccomp: int,
     ) -> View:
         """What one attempt sees; `program` is the file that it runs."""
         if self._own_choice:
@@ -135,6 +151,7 @@ class Launcher:
             gid=self.group,
             status=status,
             seccomp=seccomp,
+            cgroups=cgroups,
         )
 
     def finish(self, desk: Desk, user: int, keep: str) -> None:
@@ -191,7 +208,7 @@ class Cell:
     inside = Inside(library=f"{HOME}/lib", bootstrap=f"{HOME}/pytest_bootstrap.py")
     has_network = True
 
-    def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int) -> None:
+    def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int, group: Group | None) -> None:
         self.places = desk.places
         self.tree = desk.tree
         self.uid = user if user >= 0 else None
@@ -200,6 +217,7 @@ class Cell:
         self._job = job
         self._desk = desk
         self._user = user
+        self._group = group
         self._fds: list[int] = []
         self._status = -1
 
@@ -210,7 +228,7 @@ class Cell:
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         events = os.dup(writing)
         self._fds = [writing, orders, events]
-        limits = _rlimits(self._launcher.limits)
+        limits = _rlimits(self._launcher.limits, self._group)
         os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets).encode())
         filter_ = self._launcher.filter()
         if filter_ >= 0:
@@ -221,6 +239,7 @@ class Cell:
             self._user,
             program=argv[0],
             sockets=sockets,
+            cgroups=self._group.procs if self._group else (),
             status=writing,
             seccomp=filter_,
         )
@@ -236,6 +255,8 @@ class Cell:
 
     def kill(self, pid: int) -> None:
         """End all of it: with the first process of its namespace everything else in it ends."""
+        if self._group:
+            self._group.kill()
         for child in _children_of(pid):
             _send_kill(child)
         _send_kill(pid)
@@ -250,6 +271,9 @@ class Cell:
         first, told = _part(self._read_status())
         _await_end(first)
         status = warden.read_status(told)
+        out_of_memory = self._out_of_memory()
+        if status is None and out_of_memory:
+            return Ending(exit_code=exit_code, problem=out_of_memory)
         if status is None:
             why = next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
             return Ending(exit_code=exit_code, problem=f"the sandbox failed: {why}", unstarted=True)
@@ -261,7 +285,11 @@ class Cell:
                 unstarted=True,
             )
         return Ending(
-            exit_code=os.waitstatus_to_exitcode(status.wait), cpu=status.cpu, rss_kb=status.rss_kb, leaked=status.left
+            exit_code=os.waitstatus_to_exitcode(status.wait),
+            cpu=status.cpu,
+            rss_kb=status.rss_kb,
+            leaked=status.left,
+            problem=out_of_memory,
         )
 
     def close(self) -> None:
@@ -270,7 +298,14 @@ class Cell:
         if self._status >= 0:
             os.close(self._status)
             self._status = -1
+        if self._group:
+            self._group.remove()
         self._launcher.finish(self._desk, self._user, self._job.keep)
+
+    def _out_of_memory(self) -> str:
+        if self._group and self._group.oom_killed():
+            return f"used more than its {_amount(self._launcher.limits.memory)} of memory"
+        return ""
 
     def _read_status(self) -> bytes:
         try:
@@ -279,8 +314,18 @@ class Cell:
             return b""
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
-    return {"NPROC": limits.processes, "FSIZE": limits.workspace, "CORE": 0, "NOFILE": 65536, "DATA": limits.memory}
+def _rlimits(limits: Limits, group: Group | None) -> dict[str, int]:
+    """What the kernel allows each process, by name; memory only where no group limits that of all together.
+
+    Memory is what can be written to (RLIMIT_DATA): address space is reserved by the gigabyte and never used.
+    """
+    usual = {"NPROC": limits.processes, "FSIZE": limits.workspace, "CORE": 0, "NOFILE": _OPEN_FILES}
+    return usual if group and group.memory else {**usual, "DATA": limits.memory}
+
+
+def _amount(size: int) -> str:
+    """`4 GiB`, `256 MiB`."""
+    return f"{size / GIB:g} GiB" if size >= GIB else f"{size / MIB:g} MiB"
 
 
 def _part(data: bytes) -> tuple[int, bytes]:
