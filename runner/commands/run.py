@@ -10,7 +10,7 @@ from runner.clock import steady
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
-from runner.events import BoxFinished, read
+from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
@@ -19,6 +19,7 @@ from runner.options import Option, refuse
 from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
+from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
 from runner.state import run_directory, scratch_directory
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
+    from runner.secret_values import SecretValues
 
 USAGE = """usage: runner run [SELECTION] [options]
 
@@ -50,6 +52,7 @@ OPTIONS = (
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
     *isolating.OPTIONS,
+    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
@@ -61,6 +64,9 @@ def main(root: str, given: Given) -> int:
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
+    secrets = secret_values(
+        given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
+    )
     clock = steady()
     reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
@@ -70,13 +76,21 @@ def main(root: str, given: Given) -> int:
     try:
         with Stopping() as stop:
             executor = isolating.executor_of(
-                given, level, ground.suite.settings, run_id=run_id, scratch=scratch, guard=guard
+                given,
+                level,
+                ground.suite.settings,
+                run_id=run_id,
+                scratch=scratch,
+                environ=secrets.without(os.environ, ground.suite.boxes),
+                redactor=secrets.redactor(),
+                guard=guard,
             )
             try:
                 run = _Run(
                     ground.suite,
                     the_plan,
                     executor,
+                    secrets=secrets,
                     logs=os.path.abspath(logs) if logs else "",
                     scratch=scratch,
                     clock=clock,
@@ -99,6 +113,7 @@ class _Run:
         the_plan: Plan,
         executor: ProcessExecutor,
         *,
+        secrets: SecretValues,
         logs: str,
         scratch: str,
         clock: Callable[[], float],
@@ -107,6 +122,7 @@ class _Run:
         self._suite = suite
         self._plan = the_plan
         self._executor = executor
+        self._secrets = secrets
         self._logs = logs
         self._scratch = scratch
         self._clock = clock
@@ -126,6 +142,8 @@ class _Run:
             reports(event)
 
         def prepare() -> bool:
+            for sentence in self._secrets.withheld(box for box in self._plan.boxes if box.id not in done):
+                emit(Warned(message=sentence, at=time()))
             names = {box.id.suite for box in self._plan.boxes if box.id not in done}
             try:
                 self._setup_dirs = run_setups(
@@ -149,7 +167,7 @@ class _Run:
             policy=policy,
             clock=self._clock,
             done=done,
-            prepare=prepare if self._suite.setups else None,
+            prepare=prepare,
             stop=stop,
         ).exit_code
 
@@ -163,6 +181,8 @@ class _Run:
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
+            secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
         )
