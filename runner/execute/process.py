@@ -354,14 +354,14 @@ class ProcessExecutor:
     def _end(self, live: _Live) -> None:
         if live.cell:
             live.cell.kill(live.pid)
-        else:
+        if not live.cell or not live.cell.contained:
             self._trees.end(live.pid)
 
     def _finish(self, live: _Live) -> None:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if live.cell else self._trees.end_leftovers(live.pid)
+        leaked = [] if live.cell and live.cell.contained else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -395,7 +395,7 @@ class ProcessExecutor:
             seconds=seconds,
             cpu=ending.cpu,
             rss_kb=ending.rss_kb,
-            leaked=[] if live.signalled else ending.leaked,
+            leaked=[] if live.signalled else leaked or ending.leaked,
             redactor=self._redactor,
         )
         self._give_back(live)
