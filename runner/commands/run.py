@@ -6,11 +6,11 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed, UserError
+from runner.errors import SetupFailed
 from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
-from runner.execute.process import ProcessExecutor
 from runner.execute.stopping import Stopping
 from runner.executor import Job
 from runner.options import Option, refuse
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.events import Event
+    from runner.execute.process import ProcessExecutor
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
@@ -48,9 +49,7 @@ OPTIONS = (
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
-    Option("--clean-env", help="boxes inherit nothing of this environment"),
-    Option("--sandbox", choices=("off", "auto", "full"), help="isolation; this version has only off"),
-    Option("--trust", choices=("T0", "T1", "T2"), help="run as the bot would for this trust level"),
+    *isolating.OPTIONS,
     Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
@@ -58,7 +57,7 @@ OPTIONS = (
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
-    sandbox = _sandbox(given)
+    level = isolating.level_of(given)
     ground = Ground(root, base=given.text("base"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
@@ -67,17 +66,13 @@ def main(root: str, given: Given) -> int:
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
     reports = _Reports(given, done=given.all("done"))
-    policy = _policy(given, run_id=run_id, sandbox=sandbox)
+    policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
     try:
         with Stopping() as stop:
-            executor = ProcessExecutor(
-                run_id=run_id,
-                scratch=scratch,
-                base_env=secrets.without(os.environ, ground.suite.boxes),
-                isolate_env="clean_env" in given or "trust" in given,
-                redactor=secrets.redactor(),
+            executor = isolating.executor_of(
+                given, level, ground.suite.settings, run_id=run_id, scratch=scratch, secrets=secrets
             )
             try:
                 place = os.path.abspath(logs) if logs else ""
@@ -230,17 +225,6 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
     from runner.report.plain import Plain
 
     return Plain(out)
-
-
-def _sandbox(given: Given) -> str:
-    if given.text("sandbox") == "full":
-        raise UserError(
-            "--sandbox full is not in this version, and boxes are not run with less isolation than was asked for",
-            hint="isolation comes with the next version; --sandbox off runs without",
-        )
-    if given.text("trust") == "T2":
-        raise UserError("--trust T2 runs only in a full sandbox, which is not in this version")
-    return "off"
 
 
 def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:

@@ -27,7 +27,8 @@ _LAST_WORDS_SECONDS = 0.1
 _STOP_ROUNDS = 20
 _EMPTY_LOOKS = 4  # in a row, before a tree that forked is held to be ended
 _BETWEEN_LOOKS_MS = 5
-_NAME_LENGTH = 200
+NAME_LENGTH = 200
+"""Characters of a process's words that are kept."""
 
 
 class Probes(Value):
@@ -138,11 +139,12 @@ class Trees:
             return bool(self.members(main))
         return any(pid not in self._foreign and pid not in self._mains for pid in _children())
 
-    def signal(self, main: int, *numbers: int) -> None:
-        """Send signals to a whole tree, as it is now."""
+    def signal(self, main: int, *numbers: int, spared: Callable[[int], bool] | None = None) -> None:
+        """Send signals to a whole tree, as it is now, but for processes that are to be spared."""
         for number in numbers:
             for pid in self.members(main) if self._proc else [-main]:
-                _send(pid, number)
+                if spared is None or not spared(pid):
+                    _send(pid, number)
 
     def end_leftovers(self, main: int) -> list[str]:
         """End what a main process that has been reaped left behind.
@@ -190,9 +192,10 @@ class Trees:
         names.pop(main, None)
         return [f"{name} (pid {pid})" for pid, name in names.items()]
 
-    def dump(self, main: int) -> str:
+    def dump(self, main: int, left_out: Callable[[int], bool] | None = None) -> str:
         """What a tree was doing: each process with its state and where it waits, as far as one may look."""
-        lines = [_describe_wait(pid) for pid in self.members(main)] if self._proc else []
+        members = self.members(main) if self._proc else []
+        lines = [_describe_wait(pid) for pid in members if left_out is None or not left_out(pid)]
         return "\n".join(lines)
 
     def _stop(self, main: int, names: dict[int, str]) -> list[int]:
@@ -316,7 +319,7 @@ def _environ(pid: int) -> frozenset[bytes]:
 
 def _name(pid: int) -> str:
     words = clean(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")).strip().replace("\n", " ")
-    return words[:_NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
+    return words[:NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
 
 
 def _describe_wait(pid: int) -> str:
