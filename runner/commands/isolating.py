@@ -15,9 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
     from runner.options import Given
-    from runner.secret_values import SecretValues
+    from runner.redact import Redactor
 
 OPTIONS = (
     Option("--clean-env", help="boxes inherit nothing of this environment"),
@@ -47,7 +48,9 @@ def executor_of(
     *,
     run_id: str,
     scratch: str,
-    secrets: SecretValues | None = None,
+    environ: Mapping[str, str] | None = None,
+    redactor: Redactor | None = None,
+    guard: Guard | None = None,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
 
@@ -57,21 +60,25 @@ def executor_of(
         settings: the suite's.
         run_id: names the run.
         scratch: an existing directory, this run's alone.
-        secrets: what no box inherits, and nothing that a box writes shows.
+        environ: what boxes may inherit; this process's own by default.
+        redactor: knows the run's secrets.
+        guard: is told of what is started.
 
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
     """
     clean = "clean_env" in given or "trust" in given
-    environ = secrets.without(os.environ) if secrets else os.environ
-    redactor = secrets.redactor() if secrets else None
+    environ = os.environ if environ is None else environ
     if level is Level.OFF:
-        return ProcessExecutor(run_id=run_id, scratch=scratch, base_env=environ, isolate_env=clean, redactor=redactor)
+        return ProcessExecutor(
+            run_id=run_id, scratch=scratch, base_env=environ, isolate_env=clean, guard=guard, redactor=redactor
+        )
     base = isolated() if clean else inherited(harmless(environ))
     return ProcessExecutor(
         run_id=run_id,
         scratch=scratch,
         base_env=base,
+        guard=guard,
         redactor=redactor,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )

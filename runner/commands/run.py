@@ -8,9 +8,10 @@ from time import gmtime, strftime, time
 
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed
+from runner.errors import FULL, SetupFailed
 from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
+from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
 from runner.executor import Job
 from runner.options import Option, refuse
@@ -69,10 +70,18 @@ def main(root: str, given: Given) -> int:
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
+    guard = Guard(scratch)
     try:
         with Stopping() as stop:
             executor = isolating.executor_of(
-                given, level, ground.suite.settings, run_id=run_id, scratch=scratch, secrets=secrets
+                given,
+                level,
+                ground.suite.settings,
+                run_id=run_id,
+                scratch=scratch,
+                environ=secrets.without(os.environ),
+                redactor=secrets.redactor(),
+                guard=guard,
             )
             try:
                 place = os.path.abspath(logs) if logs else ""
@@ -80,10 +89,11 @@ def main(root: str, given: Given) -> int:
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
+        ground.remember(run.finished)
     finally:
-        reports.close()
         remove_tree(scratch)
-    ground.remember(run.finished)
+        guard.dismiss()
+        reports.close()
     return code
 
 
@@ -160,6 +170,7 @@ class _Run:
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
             secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
@@ -172,6 +183,7 @@ class _Reports:
     def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
+        self._lost: OSError | None = None
         path = given.text("jsonl")
         place = path
         try:
@@ -188,6 +200,8 @@ class _Reports:
                 check_writable(place)  # refused now rather than after the run
                 self._readers.append(Junit(place))
         except OSError as error:
+            if error.errno in FULL:
+                raise
             refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
@@ -199,13 +213,25 @@ class _Reports:
                 reader(event)
             except BrokenPipeError:
                 self._readers.remove(reader)
+            except OSError as error:
+                self._readers.remove(reader)
+                self._lost = self._lost or error
 
     def close(self) -> None:
+        """Let go of all of them.
+
+        Raises:
+            OSError: one of them could not be written; the others are complete.
+        """
         for reader in [*self._readers, *([self._record] if self._record else [])]:
             try:
                 reader.close()
             except BrokenPipeError:
                 continue
+            except OSError as error:
+                self._lost = self._lost or error
+        if self._lost:
+            raise self._lost
 
 
 def _human(form: str, *, to_stderr: bool) -> Reporter:

@@ -6,7 +6,7 @@ import os
 
 from runner.artifacts import collect
 from runner.execute.files import NotPlain, read_plain
-from runner.execute.tree import NAME_LENGTH
+from runner.execute.table import NAME_LENGTH
 from runner.model import Attempt, Failure, Verdict
 from runner.protocol import (
     EXIT_HARD_ERROR,
@@ -67,8 +67,8 @@ def attempt_of(
         cpu: seconds of processor time, its collected children's included.
         rss_kb: the largest resident size of one of its processes, in KiB.
         leaked: what it left running.
-        redactor: knows the run's secrets.
         problem: why it is red, when something better is known than its exit code.
+        redactor: knows the run's secrets.
     """
     known, early_end = _pytest_ending(job, places, exit_code=exit_code, signalled=signalled)
     judgement = judge(

@@ -19,7 +19,8 @@ from runner.execute.files import remove_tree
 from runner.execute.launch import Command, Ending, Unlaunchable
 from runner.execute.output import EXCERPT, HEAD, TAIL, Output
 from runner.execute.signals import Wakeup
-from runner.execute.tree import NAME_LENGTH, Probes, Trees, probe
+from runner.execute.table import NAME_LENGTH
+from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt
 from runner.protocol import TapReader
@@ -29,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
     from runner.execute.launch import Cell, Launcher
     from runner.executor import Job
 
@@ -90,6 +92,7 @@ class ProcessExecutor:
         grace: seconds between the polite and the final signal after a timeout.
         probes: what of the machine to use; None looks.
         launcher: gives each box a cell of its own to run in; None runs them as they are.
+        guard: is told of what is started, for the case that this process is killed.
         redactor: knows the run's secrets; without one only what looks like a secret is taken out of what boxes write.
     """
 
@@ -104,10 +107,12 @@ class ProcessExecutor:
         grace: float = GRACE,
         probes: Probes | None = None,
         launcher: Launcher | None = None,
+        guard: Guard | None = None,
         redactor: Redactor | None = None,
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
+        self._guard = guard
         self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
@@ -259,6 +264,8 @@ class ProcessExecutor:
             os.close(out[1])
             os.close(err[1])
         self._trees.add(live.pid, f"BOX_TMP={live.places.tmp}")
+        if self._guard:
+            self._guard.tell(live.pid)
         self._running.append(live)
         for fd, is_stdout in ((out[0], True), (err[0], False)):
             os.set_blocking(fd, False)
@@ -366,6 +373,8 @@ class ProcessExecutor:
         if live.pidfd >= 0:
             self._drop(live.pidfd, live)
         self._trees.forget(live.pid)
+        if self._guard:
+            self._guard.tell_over(live.pid)
         self._running.remove(live)
         exit_code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
