@@ -31,6 +31,7 @@ SHARED_PLACES = ("/tmp", "/dev/shm", "/var/tmp")
 CANARY = "interlock-attack-canary-5f0e"
 LIMITS = "memory: 256MiB, processes: 64, workspace: 32MiB, tmp: 32MiB"
 SHM_KEY = 0x1E7E410C
+_SAID = ("stopped: ", "SUCCEEDED: ")
 ENGINES = ("bwrap", "podman", "docker")
 
 
@@ -80,7 +81,10 @@ class Arena:
         shutil.rmtree(self.base)
 
     def run(self, *words: str, path: str = "") -> tuple[str, dict[str, Outcome]]:
-        """Run the suite; returns the isolation that was in force, and the outcome of each attack."""
+        """Run the suite; returns the isolation that was in force, and the outcome of each attack.
+
+        Where the runner refuses to run on this machine, its words come in place of the isolation, and no outcome.
+        """
         record, logs = self.base / "run" / "events.jsonl", self.base / "run" / "logs"
         command = [sys.executable, "-m", "runner", "run", "--jsonl", str(record), "--logs", str(logs)]
         with self._secret.open("rb") as inherited:
@@ -94,6 +98,8 @@ class Arena:
                 text=True,
                 check=False,
             )
+        if done.returncode == 3:
+            return done.stderr, {}
         assert done.returncode in {0, 1}, done.stderr
         with record.open() as stream:
             events = list(read(stream))
@@ -111,8 +117,10 @@ class Arena:
         (self.base / "plain" / "2" / "report.jsonl").touch()
         env = {
             **self._environ(""),
-            **{"BOX_REPORT": str(places / "report.jsonl"), "BOX_JUNIT": str(places / "junit.xml")},
-            **{"BOX_ARTIFACTS": str(places / "artifacts"), "BOX_LIB": str(SOURCE / "runner" / "lib" / "box.sh")},
+            "BOX_REPORT": str(places / "report.jsonl"),
+            "BOX_JUNIT": str(places / "junit.xml"),
+            "BOX_ARTIFACTS": str(places / "artifacts"),
+            "BOX_LIB": str(SOURCE / "runner" / "lib" / "box.sh"),
             "BOX_LIB_PY": str(SOURCE / "runner" / "lib" / "box.py"),
         }
         neighbour = subprocess.Popen(["python3", "hostile.py", "be_a_neighbour"], cwd=self.tree, env=env)
@@ -136,25 +144,28 @@ class Arena:
         return Outcome(succeeded=done.returncode == 1, detail=done.stdout.strip())
 
     def _judge(self, row: Row, boxes: Mapping[str, BoxFinished]) -> Outcome:
+        if left := self._left(row):
+            return Outcome(succeeded=True, detail=left)
         event = boxes[row.name]
-        detail = event.output.strip().rpartition("\n")[2] or event.reason
-        if row.name.startswith("leave_links"):
-            return self._leaked()
-        if row.name == "find_the_tree_changed" and (self.tree / "left-by-a-box").exists():
-            return Outcome(succeeded=True, detail="it stays in the tree after the run")
-        if row.name == "find_the_daemon" and (alive := processes_with("daemon-of-a-box")):
-            return Outcome(succeeded=True, detail=f"alive after the run: {alive}")
-        if event.verdict is Verdict.PASSED and detail.startswith("stopped: "):
+        detail = next((line for line in event.output.splitlines() if line.startswith(_SAID)), event.reason)
+        stopped = event.verdict is Verdict.PASSED and detail.startswith("stopped: ")
+        if stopped or (row.may_be_errored and event.verdict is Verdict.ERRORED):
             return Outcome(succeeded=False, detail=detail)
-        if event.verdict is Verdict.FAILED and "SUCCEEDED: " in event.output:
+        if event.verdict is Verdict.FAILED and detail.startswith("SUCCEEDED: "):
             return Outcome(succeeded=True, detail=detail)
-        if row.may_be_killed and event.verdict is Verdict.ERRORED:
-            return Outcome(succeeded=False, detail=f"stopped: {event.reason}")
         return Outcome(succeeded=False, detail=detail, broken=f"{event.verdict}: {event.reason}\n{event.output}")
 
-    def _leaked(self) -> Outcome:
-        found = [path for path in (self.base / "run").rglob("*") if path.is_file() and CANARY in path.read_text()]
-        return Outcome(succeeded=bool(found), detail=f"the secret is in {found}" if found else "stopped: in no file")
+    def _left(self, row: Row) -> str:
+        """What an attack left behind it, as this machine sees it after the run; "" for nothing."""
+        if row.name == "find_the_tree_changed" and (self.tree / "left-by-a-box").exists():
+            return "it stays in the tree after the run"
+        if row.name == "find_the_daemon" and (alive := processes_with("daemon-of-a-box")):
+            return f"alive after the run: {alive}"
+        if row.name.startswith("leave_links"):
+            files = [path for path in (self.base / "run").rglob("*") if path.is_file()]
+            found = [str(path) for path in files if CANARY.encode() in path.read_bytes()]
+            return f"the secret is in {', '.join(found)}" if found else ""
+        return ""
 
     def _environ(self, path: str) -> dict[str, str]:
         return {

@@ -1,11 +1,12 @@
 """The boxes of the attack table: `python3 hostile.py NAME` tries one thing, boundedly, and says whether it worked.
 
-Copied into a suite and run there; standard library alone. `targets.json` beside it says what there is to be attacked, as
-a leak would. Exit 0: it was stopped. Exit 1: it succeeded. Anything else: the attack itself is broken and says nothing.
+Copied into a suite and run there; standard library alone. `targets.json` beside it says what there is to be attacked,
+as a leak would. Exit 0: it was stopped. Exit 1 and the word: it succeeded. Anything else says nothing: it is broken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -16,6 +17,7 @@ import resource
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import termios
@@ -60,7 +62,7 @@ def call(name: str, *arguments: object) -> int:
 
 
 def has_canary(path: str, limit: int = MIB) -> bool:
-    with open(path, "rb") as file:  # noqa: PTH123 - a name of /proc.
+    with open(path, "rb") as file:
         return CANARY.encode() in file.read(limit)
 
 
@@ -158,7 +160,7 @@ def read_the_event_record() -> str:
 
 
 def write_into_the_event_record() -> str:
-    with open(TARGETS["events"], "ab"):  # noqa: PTH123 - opened only.
+    with open(TARGETS["events"], "ab"):
         return "opened for writing"
 
 
@@ -180,7 +182,7 @@ def change_the_runners_library() -> str:
     opened = []
     for path in (os.environ["BOX_LIB"], os.environ["BOX_LIB_PY"], os.__file__):
         try:
-            with open(path, "ab"):  # noqa: PTH123 - opened only.
+            with open(path, "ab"):
                 opened.append(path)
         except OSError:
             continue
@@ -251,7 +253,7 @@ def freeze_another_box() -> str:
         victims = pids_with("hostile.py be_a_neighbour")
         if victims:
             break
-        time.sleep(0.1)  # noqa: TID251 - it may not have started yet.
+        time.sleep(0.1)
     need(victims, "it is not to be seen")
     os.kill(victims[0], signal.SIGSTOP)
     os.kill(victims[0], signal.SIGCONT)
@@ -261,7 +263,7 @@ def freeze_another_box() -> str:
 def be_a_neighbour() -> str:
     """Not an attack: somebody to be attacked. Has something to lose in its report, too."""
     Path(os.environ["BOX_REPORT"]).touch()
-    time.sleep(3)  # noqa: TID251 - as long as the attacks beside it may need.
+    time.sleep(3)
     raise Stopped("nobody tried")
 
 
@@ -276,7 +278,7 @@ def trace_the_bot() -> str:
 def read_the_bots_memory() -> str:
     pid = the_bot()
     start = int(Path(f"/proc/{pid}/maps").read_text().split("-")[0], 16)
-    with open(f"/proc/{pid}/mem", "rb", 0) as memory:  # noqa: PTH123 - a name of /proc.
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         memory.seek(start)
         return need(memory.read(16), "nothing")
 
@@ -304,7 +306,7 @@ def mount_something() -> str:
 
 
 def write_the_core_pattern() -> str:
-    with open("/proc/sys/kernel/core_pattern", "wb"):  # noqa: PTH123 - opened only.
+    with open("/proc/sys/kernel/core_pattern", "wb"):
         return "opened for writing"
 
 
@@ -312,7 +314,7 @@ def write_a_kernel_setting() -> str:
     opened = []
     for name in ("kernel/randomize_va_space", "vm/overcommit_memory", "fs/protected_hardlinks"):
         try:
-            with open(f"/proc/sys/{name}", "ab"):  # noqa: PTH123 - opened only.
+            with open(f"/proc/sys/{name}", "ab"):
                 opened.append(name)
         except OSError:
             continue
@@ -332,12 +334,8 @@ def use_io_uring() -> str:
 
 def load_a_bpf_program_or_watch_the_kernel() -> str:
     done = []
-    attributes = ctypes.create_string_buffer(128)
-    attributes[0:4] = (2).to_bytes(4, sys.byteorder)  # an array map of 4, 4, 1
-    for at, value in ((4, 4), (8, 4), (12, 1)):
-        attributes[at : at + 4] = value.to_bytes(4, sys.byteorder)
-    event = ctypes.create_string_buffer(128)
-    event[0:8] = (1).to_bytes(4, sys.byteorder) + (128).to_bytes(4, sys.byteorder)  # a software clock
+    attributes = ctypes.create_string_buffer(struct.pack("=4I", 2, 4, 4, 1), 128)  # an array of one value
+    event = ctypes.create_string_buffer(struct.pack("=2I", 1, 128), 128)  # a clock in software
     minus_one = ctypes.c_int(-1)
     for name, arguments in (
         ("bpf", (ctypes.c_int(0), attributes, ctypes.c_uint(72))),
@@ -414,7 +412,8 @@ def fork_400_times() -> str:
                 os._exit(0)
             children.append(pid)
     except OSError as error:
-        raise Stopped(f"{len(children)} forks, then {error.strerror}") from error
+        why = f"{len(children)} forks, then {error.strerror}"
+        raise Stopped(why) from error
     finally:
         for pid in children:
             os.kill(pid, signal.SIGKILL)
@@ -457,7 +456,7 @@ def fill_the_tree() -> str:
 
 
 def fill_tmp() -> str:
-    return _fill("/tmp", files=16)  # noqa: S108 - that is the point.
+    return _fill("/tmp", files=16)
 
 
 def fill_shared_memory() -> str:
@@ -515,10 +514,10 @@ def leave_a_daemon() -> str:
             for fd in range(3):
                 os.close(fd)
             code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
-            os.execve(sys.executable, [sys.executable, "-c", code, "daemon-of-a-box"], {})  # noqa: S606
+            os.execve(sys.executable, [sys.executable, "-c", code, "daemon-of-a-box"], {})
         os._exit(0)
     os.wait()
-    time.sleep(0.3)  # noqa: TID251 - so that it is there when this box ends.
+    time.sleep(0.3)
     raise Stopped("the next tier tells")
 
 
@@ -531,10 +530,8 @@ def leave_links_as_artifacts() -> str:
     (artifacts / "file").symlink_to(TARGETS["secret_file"])
     (artifacts / "directory").symlink_to(Path(TARGETS["secret_file"]).parent)
     os.mkfifo(artifacts / "pipe")
-    try:
+    with contextlib.suppress(OSError):
         os.link(TARGETS["secret_file"], artifacts / "hard")
-    except OSError:
-        pass
     raise Stopped("what was collected tells")
 
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 class Row:
     """One attack.
 
-    `leaves` is the box that prepares it a tier earlier. `by_runner`: stopped even without a sandbox, because the runner
-    itself does. `open_at` are the levels that let it through, with the reason; documented in the explanation of isolation.
+    `leaves` is the box that prepares it a tier earlier. `by_runner`: the runner itself stops it, sandbox or not.
+    `may_be_errored`: a box that is errored for it was stopped. `open_at` are the levels that are known to let it
+    through, with the reason, as the explanation of isolation says too.
     """
 
     name: str
     says: str
     leaves: str = ""
     by_runner: bool = False
-    may_be_killed: bool = False
+    may_be_errored: bool = False
     open_at: tuple[tuple[str, str], ...] = ()
 
     def is_open_at(self, level: str) -> bool:
@@ -78,9 +79,9 @@ ROWS: tuple[Row, ...] = (
     _row("make_a_device", "make a device"),
     _row("read_a_raw_disk", "open a raw disk"),
     _row("dump_core", "dump core"),
-    _row("fork_400_times", "fork 400 times", may_be_killed=True),
-    _row("take_memory", "take 400 MiB of memory", may_be_killed=True),
-    _row("write_one_large_file", "write a file of 64 MiB", may_be_killed=True),
+    _row("fork_400_times", "fork 400 times", may_be_errored=True),
+    _row("take_memory", "take 400 MiB of memory", may_be_errored=True),
+    _row("write_one_large_file", "write a file of 64 MiB", may_be_errored=True),
     _row("fill_the_tree", "write 64 MiB into the tree in many files"),
     _row("fill_tmp", "write 64 MiB into /tmp"),
     _row("fill_shared_memory", "write 64 MiB into /dev/shm"),
@@ -99,5 +100,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row("find_the_daemon", "leave a daemon for a later box", leaves="leave_a_daemon", by_runner=True),
     _row("leave_links_as_artifacts", "have links and pipes collected as artifacts", by_runner=True),
-    _row("leave_links_as_reports", "have a link read as $BOX_REPORT or $BOX_JUNIT", by_runner=True),
+    _row(
+        "leave_links_as_reports", "have a link read as $BOX_REPORT or $BOX_JUNIT", by_runner=True, may_be_errored=True
+    ),
 )
