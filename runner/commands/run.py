@@ -79,7 +79,7 @@ def main(root: str, given: Given) -> int:
                 ground.suite.settings,
                 run_id=run_id,
                 scratch=scratch,
-                environ=secrets.without(os.environ, ground.suite.boxes),
+                environ=secrets.without(os.environ),
                 redactor=secrets.redactor(),
                 guard=guard,
             )

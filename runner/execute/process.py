@@ -19,6 +19,7 @@ from runner.execute.files import remove_tree
 from runner.execute.launch import Command, Ending, Unlaunchable
 from runner.execute.output import EXCERPT, HEAD, TAIL, Output
 from runner.execute.signals import Wakeup
+from runner.execute.table import NAME_LENGTH
 from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt
@@ -338,8 +339,9 @@ class ProcessExecutor:
 
     def _time_out(self, live: _Live, now: float) -> None:
         spared = live.cell.is_machinery if live.cell else None
-        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
-        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
+        dump = self._trees.dump(live.pid, spared)
+        shown = "\n".join(self._redactor.cut_text(line, NAME_LENGTH) for line in dump.splitlines())
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{shown}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
