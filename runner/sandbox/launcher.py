@@ -34,16 +34,19 @@ _STATUS_LIMIT = 65536
 _ENDING_SECONDS = 5.0
 _OPEN_FILES = 65536
 _TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
-_USERS = """\
-root:x:0:0:root:/root:/usr/sbin/nologin
-box:x:{uid}:{gid}:box:/tmp:/bin/sh
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-"""
-_GROUPS = "root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n"
-_HOSTS = "127.0.0.1 localhost box\n::1 localhost box\n"
-_NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
-# Files in the tree belong to another user than the box, which git takes for an attack.
-_GITCONFIG = "[safe]\n\tdirectory = *\n"
+_WARDEN = "warden.pyc"
+_ETC = {
+    "passwd": (
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        "box:x:{uid}:{gid}:box:/tmp:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+    "group": "root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost box\n::1 localhost box\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n",
+    # Files in the tree belong to another user than the box, which git takes for an attack.
+    "gitconfig": "[safe]\n\tdirectory = *\n",
+}
 
 
 def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> Launcher:
@@ -97,7 +100,7 @@ class Launcher:
         self._show(os.path.dirname(own_interpreter()), *path.split(":"))
         self._furnish()
         self._opened = 0
-        self._users: dict[int, tuple[Mount, ...]] = {}
+        self._etcs: dict[int, Mount] = {}
 
     def open(self, job: Job) -> Cell:
         """A cell for one attempt.
@@ -138,6 +141,7 @@ class Launcher:
         """What one attempt sees; `program` is the file that it runs."""
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
+        etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
         where = {path: Mount(path, path) for path in sockets.values()}
         return View(
@@ -145,7 +149,7 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), *self._identity(user), *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *etc, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
@@ -183,23 +187,34 @@ class Launcher:
             self._mounts[path] = Mount(self._workspace.stage(path), path)
 
     def _furnish(self) -> None:
-        """The runner's own files, and those of /etc that we write."""
+        """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own = {"lib": LIBRARY, "pytest_bootstrap.py": BOOTSTRAP}
-        own |= {name: f"{here}/{name}" for name in ("warden.py", "forward.py") if os.path.exists(f"{here}/{name}")}
-        for name, path in own.items():
-            self._mounts[f"{HOME}/{name}"] = Mount(self._workspace.stage(path), f"{HOME}/{name}")
-        for name, text in {"hosts": _HOSTS, "gitconfig": _GITCONFIG, "nsswitch.conf": _NSSWITCH}.items():
-            self._mounts[f"/etc/{name}"] = Mount(self._workspace.write(name, text), f"/etc/{name}")
+        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
+        if os.path.exists(f"{here}/forward.py"):
+            own["forward.py"] = f"{here}/forward.py"
+        self._mounts[HOME] = Mount(self._workspace.library("home", own), HOME)
 
-    def _identity(self, user: int) -> tuple[Mount, ...]:
-        """The user's own lines of /etc/passwd and /etc/group, and nobody else's."""
-        if user not in self._users:
-            uid, gid = (user, self._slots.group) if self._slots else (os.geteuid(), os.getegid())
-            passwd = self._workspace.write(f"passwd-{uid}", _USERS.format(uid=uid, gid=gid))
-            group = self._workspace.write(f"group-{uid}", _GROUPS.format(gid=gid))
-            self._users[user] = (Mount(passwd, "/etc/passwd"), Mount(group, "/etc/group"))
-        return self._users[user]
+    def _etc(self, user: int) -> Mount:
+        """A user's /etc: files of this machine's, ours, and of its users only the box's own."""
+        uid, gid = (user, self._slots.group) if self._slots else (os.geteuid(), os.getegid())
+        if user not in self._etcs:
+            files: dict[str, str | bytes] = {path.removeprefix("/etc/"): path for path in self.system.files}
+            files |= {name: text.format(uid=uid, gid=gid).encode() for name, text in _ETC.items()}
+            inside = [path.removeprefix("/etc/") for path in self.system.paths if path.startswith("/etc/")]
+            self._etcs[user] = Mount(self._workspace.library(f"etc-{uid}", files, inside), "/etc")
+        return self._etcs[user]
+
+
+def _compiled() -> bytes:
+    """The warden's code as the interpreter keeps it: to compile it anew takes each box longer than to run it."""
+    import marshal
+    from importlib.util import MAGIC_NUMBER
+
+    with open(warden.__file__, "rb") as stream:
+        code = compile(stream.read(), f"{HOME}/warden.py", "exec", dont_inherit=True)
+    # Flags, time and size of the source follow the number: nobody compares them when it is run as a file.
+    return MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 class Cell:
@@ -243,7 +258,7 @@ class Cell:
             status=writing,
             seccomp=filter_,
         )
-        words = (own_interpreter(), "-I", "-S", f"{HOME}/warden.py", str(orders), str(writing))
+        words = (own_interpreter(), "-I", "-S", f"{HOME}/{_WARDEN}", str(orders), str(writing))
         line = bubblewrap.argv(view, words, {}, cwd, system=self._launcher.system, events=events)
         return Command(line, {}, self._fds)
 
