@@ -92,9 +92,17 @@ class SetupCache:
             stop: when it answers anything, nothing is waited for any more.
         """
         try:
-            shelf = _Shelf(os.path.join(self._directory, key), verify=self._verify)
+            found = self._take(key, stop)
         except OSError as error:
-            return _unkept(elsewhere, f"the setup's result is not kept: {error.strerror}")
+            found = f"the setup's result is not kept: {error.strerror}"
+        if isinstance(found, Result):
+            return found
+        os.mkdir(elsewhere, 0o755)
+        return Result(elsewhere, note=found)
+
+    def _take(self, key: str, stop: Callable[[], str]) -> Result | str:
+        """See `take`; a sentence when it cannot be kept, "" when nobody need be told."""
+        shelf = _Shelf(os.path.join(self._directory, key), verify=self._verify)
         self._shelves.append(shelf)
         note = ""
         if not self._fresh and shelf.use():
@@ -103,14 +111,14 @@ class SetupCache:
             note = "what the setup made was changed afterwards; it is made again"
         while not shelf.claim():
             if stop():
-                return _unkept(elsewhere, "")
+                return ""
             select.poll().poll(_AGAIN_MS)
         if not self._fresh and not note and shelf.use() and shelf.is_as_made():
             shelf.yield_()  # another run made it while we waited.
             return Result(shelf.tree, shelf=shelf, made=True)
         if not shelf.clear():
             shelf.yield_()
-            return _unkept(elsewhere, note or "another run uses what the setup made before; this result is not kept")
+            return note or "another run uses what the setup made before; this result is not kept"
         return Result(shelf.tree, shelf=shelf, note=note)
 
     def close(self) -> None:
@@ -133,11 +141,6 @@ class SetupCache:
                 continue
             if _remove(os.path.join(self._directory, name)):
                 size -= records[name].size
-
-
-def _unkept(elsewhere: str, note: str) -> Result:
-    os.mkdir(elsewhere, 0o755)
-    return Result(elsewhere, note=note)
 
 
 class _Record:
@@ -214,7 +217,7 @@ class _Shelf:
             os.unlink(os.path.join(self._directory, "made.json"))
         except FileNotFoundError:
             pass
-        remove_tree(self.tree)
+        _remove_read_only(self.tree)
         os.mkdir(self.tree, 0o755)
         return True
 
@@ -303,9 +306,19 @@ def _remove(directory: str) -> bool:
         if not (shelf.claim() and shelf.clear()):
             return False
         remove_tree(directory)
+    except OSError:
+        return False
     finally:
         shelf.close()
     return True
+
+
+def _remove_read_only(tree: str) -> None:
+    """Remove what `_take_over` made read-only."""
+    directories = [path for path, status in _walk(tree) if stat.S_ISDIR(status.st_mode)] if os.path.isdir(tree) else []
+    for path in directories:
+        os.chmod(path, 0o700)
+    remove_tree(tree)
 
 
 def _walk(tree: str) -> Iterator[tuple[str, os.stat_result]]:
