@@ -15,8 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
     from runner.options import Given
+    from runner.redact import Redactor
 
 OPTIONS = (
     Option("--clean-env", help="boxes inherit nothing of this environment"),
@@ -40,7 +42,15 @@ def level_of(given: Given) -> Level:
 
 
 def executor_of(
-    given: Given, level: Level, settings: Mapping[str, object], *, run_id: str, scratch: str
+    given: Given,
+    level: Level,
+    settings: Mapping[str, object],
+    *,
+    run_id: str,
+    scratch: str,
+    environ: Mapping[str, str] | None = None,
+    redactor: Redactor | None = None,
+    guard: Guard | None = None,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
 
@@ -50,18 +60,26 @@ def executor_of(
         settings: the suite's.
         run_id: names the run.
         scratch: an existing directory, this run's alone.
+        environ: what boxes may inherit; this process's own by default.
+        redactor: knows the run's secrets.
+        guard: is told of what is started.
 
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
     """
     clean = "clean_env" in given or "trust" in given
+    environ = os.environ if environ is None else environ
     if level is Level.OFF:
-        return ProcessExecutor(run_id=run_id, scratch=scratch, base_env=os.environ, isolate_env=clean)
-    base = isolated() if clean else inherited(harmless(os.environ))
+        return ProcessExecutor(
+            run_id=run_id, scratch=scratch, base_env=environ, isolate_env=clean, guard=guard, redactor=redactor
+        )
+    base = isolated() if clean else inherited(harmless(environ))
     return ProcessExecutor(
         run_id=run_id,
         scratch=scratch,
         base_env=base,
+        guard=guard,
+        redactor=redactor,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
 
