@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.attendant import Wish
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
+from runner.services.servers import Servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from runner.services.client_hello import LONGEST, UNRECOGNIZED_NAME, NotAHello, name_in_hello
+from runner.services.client_hello import UNRECOGNIZED_NAME, NotAHello, name_in_hello
 from runner.services.egress_rules import HTTPS, LOCALHOST, NotAnEnd, Rules
 from runner.services.ground import CannotProvide, Provided
 from runner.services.proxy_request import LONGEST_HEAD, BadRequest, read_request
