@@ -214,7 +214,7 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    unsupported = "" if box.unsupported in {"network", "secrets"} else box.unsupported
+    unsupported = "" if box.unsupported == "network" else box.unsupported
     return _changed(box, network=(), secrets=(), env={}, http=(), unsupported=unsupported)
 
 

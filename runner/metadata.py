@@ -29,7 +29,7 @@ BOX_KEYS = (
     "locks", "env", "inputs", "outputs", "network", "secrets", "may_skip", "min_asserts", "python", "control",
 )  # fmt: skip
 # What this version reads but cannot honour, most telling first.
-UNSUPPORTED = ("network", "secrets")
+UNSUPPORTED = ("network",)
 
 _OPENING = re.compile(r"(#|//|--) /// box\s*")
 _BOX_ID = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)/)?([0-9]{1,9})")
@@ -169,7 +169,7 @@ def read_box(
     http = read_steps(fields) if not kind and not run else ()
     needs, network = _needs(fields), fields.names("network")
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
-    present = {"network": network, "secrets": secrets}
+    present = {"network": network}
     box = Box(
         id=id,
         tier=_tier(fields, tier),

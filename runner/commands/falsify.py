@@ -10,6 +10,7 @@ from runner.commands.ground import Ground, cpus, selected
 from runner.errors import SetupFailed
 from runner.events import SetupFinished
 from runner.execute.files import remove_tree
+from runner.execute.guard import Guard
 from runner.execute.process import ProcessExecutor
 from runner.options import Option, refuse
 from runner.setup_phase import run_setups
@@ -49,6 +50,7 @@ def main(root: str, given: Given) -> int:
         refuse(f"{answers} cannot be written: {error.strerror}")
     clean = "clean_env" in given
     scratch = scratch_directory(os.environ)
+    guard = Guard(scratch)
     try:
         try:
             setup_dirs = _setup(ground, {box.id.suite for box in boxes}, scratch, clean=clean)
@@ -65,6 +67,7 @@ def main(root: str, given: Given) -> int:
         )
     finally:
         remove_tree(scratch)
+        guard.dismiss()
 
 
 def _setup(ground: Ground, suites: set[str], scratch: str, *, clean: bool) -> dict[str, str]:

@@ -6,17 +6,19 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed, UserError
-from runner.events import BoxFinished, read
+from runner.errors import FULL, SetupFailed
+from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
-from runner.execute.process import ProcessExecutor
+from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
 from runner.executor import Job
 from runner.options import Option, refuse
 from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
+from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
 from runner.state import run_directory, scratch_directory
 
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.events import Event
+    from runner.execute.process import ProcessExecutor
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
+    from runner.secret_values import SecretValues
 
 USAGE = """usage: runner run [SELECTION] [options]
 
@@ -46,52 +50,69 @@ OPTIONS = (
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
-    Option("--clean-env", help="boxes inherit nothing of this environment"),
-    Option("--sandbox", choices=("off", "auto", "full"), help="isolation; this version has only off"),
-    Option("--trust", choices=("T0", "T1", "T2"), help="run as the bot would for this trust level"),
+    *isolating.OPTIONS,
+    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
-    sandbox = _sandbox(given)
+    level = isolating.level_of(given)
     ground = Ground(root, base=given.text("base"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
+    secrets = secret_values(
+        given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
+    )
     reports = _Reports(given, done=given.all("done"))
-    policy = _policy(given, run_id=run_id, sandbox=sandbox)
+    policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
+    guard = Guard(scratch)
     try:
         with Stopping() as stop:
-            executor = ProcessExecutor(
+            executor = isolating.executor_of(
+                given,
+                level,
+                ground.suite.settings,
                 run_id=run_id,
                 scratch=scratch,
-                base_env=os.environ,
-                isolate_env="clean_env" in given or "trust" in given,
+                environ=secrets.without(os.environ, ground.suite.boxes),
+                redactor=secrets.redactor(),
+                guard=guard,
             )
             try:
-                run = _Run(
-                    ground.suite, the_plan, executor, logs=os.path.abspath(logs) if logs else "", scratch=scratch
-                )
+                place = os.path.abspath(logs) if logs else ""
+                run = _Run(ground.suite, the_plan, executor, secrets=secrets, logs=place, scratch=scratch)
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
+        ground.remember(run.finished)
     finally:
-        reports.close()
         remove_tree(scratch)
-    ground.remember(run.finished)
+        guard.dismiss()
+        reports.close()
     return code
 
 
 class _Run:
-    def __init__(self, suite: Suite, the_plan: Plan, executor: ProcessExecutor, *, logs: str, scratch: str) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        the_plan: Plan,
+        executor: ProcessExecutor,
+        *,
+        secrets: SecretValues,
+        logs: str,
+        scratch: str,
+    ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
         self._plan = the_plan
         self._executor = executor
+        self._secrets = secrets
         self._logs = logs
         self._scratch = scratch
         self._setup_dirs: dict[str, str] = {}
@@ -110,6 +131,8 @@ class _Run:
             reports(event)
 
         def prepare() -> bool:
+            for sentence in self._secrets.withheld(box for box in self._plan.boxes if box.id not in done):
+                emit(Warned(message=sentence, at=time()))
             names = {box.id.suite for box in self._plan.boxes if box.id not in done}
             try:
                 self._setup_dirs = run_setups(
@@ -133,7 +156,7 @@ class _Run:
             policy=policy,
             clock=time,
             done=done,
-            prepare=prepare if self._suite.setups else None,
+            prepare=prepare,
             stop=stop,
         ).exit_code
 
@@ -147,6 +170,8 @@ class _Run:
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
+            secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
         )
@@ -158,6 +183,7 @@ class _Reports:
     def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
+        self._lost: OSError | None = None
         path = given.text("jsonl")
         place = path
         try:
@@ -174,6 +200,8 @@ class _Reports:
                 check_writable(place)  # refused now rather than after the run
                 self._readers.append(Junit(place))
         except OSError as error:
+            if error.errno in FULL:
+                raise
             refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
@@ -185,13 +213,25 @@ class _Reports:
                 reader(event)
             except BrokenPipeError:
                 self._readers.remove(reader)
+            except OSError as error:
+                self._readers.remove(reader)
+                self._lost = self._lost or error
 
     def close(self) -> None:
+        """Let go of all of them.
+
+        Raises:
+            OSError: one of them could not be written; the others are complete.
+        """
         for reader in [*self._readers, *([self._record] if self._record else [])]:
             try:
                 reader.close()
             except BrokenPipeError:
                 continue
+            except OSError as error:
+                self._lost = self._lost or error
+        if self._lost:
+            raise self._lost
 
 
 def _human(form: str, *, to_stderr: bool) -> Reporter:
@@ -211,17 +251,6 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
     from runner.report.plain import Plain
 
     return Plain(out)
-
-
-def _sandbox(given: Given) -> str:
-    if given.text("sandbox") == "full":
-        raise UserError(
-            "--sandbox full is not in this version, and boxes are not run with less isolation than was asked for",
-            hint="isolation comes with the next version; --sandbox off runs without",
-        )
-    if given.text("trust") == "T2":
-        raise UserError("--trust T2 runs only in a full sandbox, which is not in this version")
-    return "off"
 
 
 def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:

@@ -40,7 +40,9 @@ class Unstartable(Exception):
         super().__init__(reason)
 
 
-def command_of(box: Box, directory: str, env: Mapping[str, str], *, state_file: str) -> tuple[str, ...]:
+def command_of(
+    box: Box, directory: str, env: Mapping[str, str], *, state_file: str, seen: str = "", bootstrap: str = BOOTSTRAP
+) -> tuple[str, ...]:
     """The command line of a box; its first word is an absolute path.
 
     Args:
@@ -48,6 +50,8 @@ def command_of(box: Box, directory: str, env: Mapping[str, str], *, state_file: 
         directory: absolute path of its suite in the tree it runs in.
         env: the environment it will get; interpreters are looked up on its PATH.
         state_file: where the pytest bootstrap tells how far it came.
+        seen: where that directory is looked at, when what is there is not what the box will see.
+        bootstrap: where the box finds the pytest bootstrap.
 
     Raises:
         Unstartable: there is none.
@@ -63,9 +67,9 @@ def command_of(box: Box, directory: str, env: Mapping[str, str], *, state_file: 
         return http_command(box, env)
     if box.kind not in {"file", "pytest"}:
         raise Unstartable(reason=f"not in this version: {box.kind}")
-    head, mode = _look(os.path.join(directory, box.file), box.file)
+    head, mode = _look(os.path.join(seen or directory, box.file), box.file)
     if box.kind == "pytest":
-        return (find_python(box, directory, env, head), BOOTSTRAP, state_file, box.file)
+        return (find_python(box, directory, env, head), bootstrap, state_file, box.file)
     return _file_command(box, directory, env, head, executable=bool(mode & 0o111))
 
 
@@ -95,7 +99,7 @@ def find_python(box: Box, directory: str, env: Mapping[str, str], head: bytes = 
         asked, by = words[-1] if os.path.basename(words[0]) == "env" else words[0], "the first line"
     else:
         return _usual_python(directory, env)
-    found = _which(asked, path)
+    found = which(asked, path)
     if not found:
         raise Unstartable(reason=f"the interpreter {asked} that {by} names was not found", exit_code=NOT_FOUND)
     return found
@@ -106,7 +110,7 @@ def _usual_python(directory: str, env: Mapping[str, str]) -> str:
         candidate = os.path.join(venv, "bin", "python")
         if venv and _is_executable(candidate):
             return candidate
-    found = _which("python3", env.get("PATH", os.defpath))
+    found = which("python3", env.get("PATH", os.defpath))
     if not found:
         raise Unstartable(reason="no python3 on PATH", exit_code=NOT_FOUND)
     return found
@@ -166,7 +170,7 @@ def _check_interpreter(box: Box, words: list[str], path: str) -> None:
     missing = "" if _is_executable(words[0]) else words[0]
     through_env = os.path.basename(words[0]) == "env" and len(words) > 1
     if not missing and through_env and not words[1].startswith("-") and "=" not in words[1]:
-        missing = "" if _which(words[1], path) else words[1]
+        missing = "" if which(words[1], path) else words[1]
     if missing:
         raise Unstartable(reason=f"{box.file}: its interpreter {missing} was not found", exit_code=NOT_FOUND)
 
@@ -181,7 +185,7 @@ def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def _which(name: str, path: str) -> str:
+def which(name: str, path: str) -> str:
     """The first executable of that name on a path; "" when there is none. A name with a slash stands for itself."""
     if "/" in name:
         return name if _is_executable(name) else ""

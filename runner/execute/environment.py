@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SETUP_DIR = "SETUP_DIR"
+_HARMLESS = frozenset({"CI", "COLUMNS", "LANG", "LANGUAGE", "PATH", "SOURCE_DATE_EPOCH", "TERM", "TZ", "VIRTUAL_ENV"})
 
 
 class Places:
@@ -72,13 +73,21 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("BOX_") and name != SETUP_DIR}
 
 
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of the caller's environment, what a box in a sandbox needs to find its tools, and nothing that is a secret."""
+    kept = {name: value for name, value in environ.items() if name in _HARMLESS or name.startswith("LC_")}
+    return {**isolated(), **kept}
+
+
 def isolated() -> dict[str, str]:
     """An environment that tells nothing of the caller's; HOME and TMPDIR come with the attempt."""
     return {"PATH": f"{os.path.dirname(sys.executable)}:{SYSTEM_PATH}", "LANG": "C.UTF-8"}
 
 
-def environment_of(job: Job, places: Places, base: Mapping[str, str], *, run_id: str, own_home: bool) -> dict[str, str]:
-    """Everything that one attempt gets. The job's `env` wins over the box's, which wins over `base`.
+def environment_of(
+    job: Job, places: Places, base: Mapping[str, str], *, run_id: str, own_home: bool, library: str = LIBRARY
+) -> dict[str, str]:
+    """Everything that one attempt gets. The job's `env` wins over the box's, which wins over `base`; secrets over all.
 
     Args:
         job: the attempt.
@@ -86,6 +95,7 @@ def environment_of(job: Job, places: Places, base: Mapping[str, str], *, run_id:
         base: `inherited(…)` or `isolated()`, with SETUP_DIR when there was a setup.
         run_id: names the run.
         own_home: HOME and TMPDIR are the attempt's own temporary directory.
+        library: where the box finds the runner's library.
     """
     env = dict(base)
     env["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -93,6 +103,7 @@ def environment_of(job: Job, places: Places, base: Mapping[str, str], *, run_id:
         env["HOME"] = env["TMPDIR"] = places.tmp
     env.update(job.box.env)
     env.update(job.env)
+    env.update(job.secrets)
     env["INTERLOCK"] = "1"
     env["BOX_ID"] = str(job.box.id)
     env["BOX_TIER"] = str(job.box.tier)
@@ -102,6 +113,6 @@ def environment_of(job: Job, places: Places, base: Mapping[str, str], *, run_id:
     env["BOX_REPORT"] = places.report
     env["BOX_JUNIT"] = places.junit
     env["BOX_ARTIFACTS"] = places.artifacts
-    env["BOX_LIB"] = f"{LIBRARY}/box.sh"
-    env["BOX_LIB_PY"] = f"{LIBRARY}/box.py"
+    env["BOX_LIB"] = f"{library}/box.sh"
+    env["BOX_LIB_PY"] = f"{library}/box.py"
     return env

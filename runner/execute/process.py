@@ -16,17 +16,21 @@ from runner.execute.attempt import attempt_of
 from runner.execute.command import CANNOT_EXECUTE, NOT_FOUND, Unstartable, command_of
 from runner.execute.environment import Places, environment_of, inherited, isolated
 from runner.execute.files import remove_tree
+from runner.execute.launch import Command, Ending, Unlaunchable
 from runner.execute.output import EXCERPT, HEAD, TAIL, Output
 from runner.execute.signals import Wakeup
 from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt
 from runner.protocol import TapReader
+from runner.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.execute.guard import Guard
+    from runner.execute.launch import Cell, Launcher
     from runner.executor import Job
 
 GRACE = 2.0
@@ -55,15 +59,16 @@ class _Live:
     """A started job."""
 
     __slots__ = (
-        *("began", "fds", "job", "kill_at", "output", "pid", "pidfd", "places", "signalled"),
+        *("began", "cell", "fds", "job", "kill_at", "output", "pid", "pidfd", "places", "signalled"),
         *("slow_at", "started", "tap", "timeout_at"),
     )
 
-    def __init__(self, job: Job, places: Places, limits: Limits) -> None:
+    def __init__(self, job: Job, places: Places, limits: Limits, redactor: Redactor, cell: Cell | None = None) -> None:
         self.job = job
+        self.cell = cell
         self.places = places
-        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt)
-        self.tap = TapReader()
+        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt, redactor=redactor)
+        self.tap = TapReader(redactor.text)
         self.fds: dict[int, bool] = {}  # pipe -> whether it is standard output
         self.pid = self.pidfd = -1
         self.signalled = ""
@@ -85,6 +90,9 @@ class ProcessExecutor:
         limits: of their output.
         grace: seconds between the polite and the final signal after a timeout.
         probes: what of the machine to use; None looks.
+        launcher: gives each box a cell of its own to run in; None runs them as they are.
+        guard: is told of what is started, for the case that this process is killed.
+        redactor: knows the run's secrets; without one only what looks like a secret is taken out of what boxes write.
     """
 
     def __init__(
@@ -97,11 +105,18 @@ class ProcessExecutor:
         limits: Limits | None = None,
         grace: float = GRACE,
         probes: Probes | None = None,
+        launcher: Launcher | None = None,
+        guard: Guard | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
+        self.layered = launcher is not None and launcher.layered
+        self._launcher = launcher
+        self._guard = guard
+        self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
-        self._own_home = isolate_env
+        self._own_home = isolate_env or launcher is not None
         self._limits = limits or Limits()
         self._grace = grace
         self._probes = probes or probe()
@@ -121,12 +136,17 @@ class ProcessExecutor:
     def start(self, job: Job) -> None:
         """Start a job; one that cannot be started is finished at once."""
         self._trees.prepare()
-        places = self._free.pop() if self._free else self._new_places()
-        live = _Live(job, places, self._limits)
-        directory = os.path.normpath(os.path.join(job.root, job.cwd))
-        env = environment_of(job, places, self._base, run_id=self._run_id, own_home=self._own_home)
         try:
-            self._spawn(live, command_of(job.box, directory, env, state_file=places.state), directory, env)
+            cell = self._launcher.open(job) if self._launcher else None
+        except Unlaunchable as why:
+            self._refuse(_Live(job, self._some_places(), self._limits, self._redactor), Unstartable(reason=str(why)))
+            return
+        live = _Live(job, cell.places if cell else self._some_places(), self._limits, self._redactor, cell)
+        try:
+            if cell:
+                self._spawn_in(cell, live)
+            else:
+                self._spawn_here(live)
         except Unstartable as why:
             self._refuse(live, why)
 
@@ -155,11 +175,44 @@ class ProcessExecutor:
         self._ready.clear()
         while self._free:
             remove_tree(self._free.pop().home)
+        if self._launcher:
+            self._launcher.close()
+            self._launcher = None
         self._wakeup.close()
         self._trees.release()
         if self._home >= 0:
             os.close(self._home)
             self._home = -1
+
+    def _spawn_here(self, live: _Live) -> None:
+        job = live.job
+        directory = os.path.normpath(os.path.join(job.root, job.cwd))
+        env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
+        argv = command_of(job.box, directory, env, state_file=live.places.state)
+        self._spawn(live, Command(argv, env), directory)
+
+    def _spawn_in(self, cell: Cell, live: _Live) -> None:
+        job = live.job
+        directory = os.path.normpath(os.path.join(job.root, job.cwd))
+        inside = cell.inside
+        env = environment_of(
+            job, live.places, self._base, run_id=self._run_id, own_home=self._own_home, library=inside.library
+        )
+        argv = command_of(
+            job.box,
+            directory,
+            env,
+            state_file=live.places.state,
+            seen=os.path.normpath(os.path.join(cell.tree, job.cwd)),
+            bootstrap=inside.bootstrap,
+        )
+        try:
+            self._spawn(live, cell.command(argv, env, directory, {}), "/")
+        finally:
+            cell.spawned()
+
+    def _some_places(self) -> Places:
+        return self._free.pop() if self._free else self._new_places()
 
     def _new_places(self) -> Places:
         self._count += 1
@@ -167,25 +220,36 @@ class ProcessExecutor:
         places.make()
         return places
 
-    def _give_back(self, places: Places) -> None:
-        if places.renew():
+    def _give_back(self, live: _Live) -> None:
+        places = live.places
+        if live.cell:
+            live.cell.close()
+        elif places.renew():
             self._free.append(places)
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: _Live, argv: tuple[str, ...], directory: str, env: Mapping[str, str]) -> None:
+    def _spawn(self, live: _Live, command: Command, directory: str) -> None:
+        argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, out[1], 1),
             (os.POSIX_SPAWN_DUP2, err[1], 2),
             *((os.POSIX_SPAWN_CLOSE, fd) for fd in self._inherited),
+            *((os.POSIX_SPAWN_DUP2, fd, fd) for fd in command.fds),  # which lets it be inherited
         ]
         # A spawn has no working directory of its own: it starts where we are.
         try:
             os.chdir(directory)
             live.pid = os.posix_spawn(
-                argv[0], argv, env, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_DEFAULT_SIGNALS
+                argv[0],
+                argv,
+                command.env,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=[],
+                setsigdef=_DEFAULT_SIGNALS,
             )
         except OSError as error:
             os.close(out[0])
@@ -199,6 +263,8 @@ class ProcessExecutor:
             os.close(out[1])
             os.close(err[1])
         self._trees.add(live.pid, f"BOX_TMP={live.places.tmp}")
+        if self._guard:
+            self._guard.tell(live.pid)
         self._running.append(live)
         for fd, is_stdout in ((out[0], True), (err[0], False)):
             os.set_blocking(fd, False)
@@ -253,7 +319,7 @@ class ProcessExecutor:
         if not data:
             self._drop(fd, live)
             return False
-        live.output.write(data)
+        live.output.write(data, fd)
         if live.fds[fd]:
             live.tap.feed(data)
         return True
@@ -268,27 +334,34 @@ class ProcessExecutor:
                 self._time_out(live, now)
             elif now >= live.kill_at:
                 live.kill_at = float("inf")
-                self._trees.end(live.pid)
+                self._end(live)
 
     def _time_out(self, live: _Live, now: float) -> None:
-        dump = self._trees.dump(live.pid)
-        live.output.write(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}\n".encode())
+        spared = live.cell.is_machinery if live.cell else None
+        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
         # Continued as well: a stopped process takes no other signal.
-        self._trees.signal(live.pid, signal.SIGTERM, signal.SIGCONT)
+        self._trees.signal(live.pid, signal.SIGTERM, signal.SIGCONT, spared=spared)
 
     def _kill(self, live: _Live, why: str) -> None:
         live.signalled = live.signalled or why
         live.slow_at = live.kill_at = float("inf")
-        self._trees.end(live.pid)
+        self._end(live)
+
+    def _end(self, live: _Live) -> None:
+        if live.cell:
+            live.cell.kill(live.pid)
+        else:
+            self._trees.end(live.pid)
 
     def _finish(self, live: _Live) -> None:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = self._trees.end_leftovers(live.pid)
+        leaked = [] if live.cell else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -298,27 +371,40 @@ class ProcessExecutor:
         if live.pidfd >= 0:
             self._drop(live.pidfd, live)
         self._trees.forget(live.pid)
+        if self._guard:
+            self._guard.tell_over(live.pid)
         self._running.remove(live)
+        exit_code = os.waitstatus_to_exitcode(status)
+        cpu = usage.ru_utime + usage.ru_stime
+        if live.cell:
+            ending = live.cell.ended(exit_code, live.output.text())
+        else:
+            ending = Ending(exit_code=exit_code, cpu=cpu, rss_kb=usage.ru_maxrss, leaked=leaked)
+        if ending.unstarted and not live.signalled:
+            self._refuse(live, Unstartable(reason=ending.problem, exit_code=ending.exit_code))
+            return
         live.output.close()
         attempt = attempt_of(
             live.job,
             live.places,
-            exit_code=os.waitstatus_to_exitcode(status),
+            exit_code=ending.exit_code,
             signalled=live.signalled,
+            problem=ending.problem,
             tap=live.tap.close(),
             output=live.output,
             seconds=seconds,
-            cpu=usage.ru_utime + usage.ru_stime,
-            rss_kb=usage.ru_maxrss,
-            leaked=[] if live.signalled else leaked,
+            cpu=ending.cpu,
+            rss_kb=ending.rss_kb,
+            leaked=[] if live.signalled else ending.leaked,
+            redactor=self._redactor,
         )
-        self._give_back(live.places)
+        self._give_back(live)
         self._ready.append(Finished(live.job, attempt, live.started))
 
     def _refuse(self, live: _Live, why: Unstartable) -> None:
-        live.output.write(f"{why.reason}\n".encode())
+        live.output.note(why.reason)
         live.output.close()
-        self._give_back(live.places)
+        self._give_back(live)
         attempt = Attempt(
             outcome=why.outcome,
             reason=why.reason,

@@ -13,12 +13,26 @@ import signal
 import sys
 from time import monotonic
 
-from runner.execute.output import clean
+from runner.execute.table import (
+    await_ends,
+    children,
+    describe_wait,
+    environ,
+    group_exists,
+    has_ended,
+    name_of,
+    processes,
+    send,
+    with_descendants,
+)
 from runner.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from runner.execute.table import Process
 
 _SET_CHILD_SUBREAPER = 36
 _GET_CHILD_SUBREAPER = 37
@@ -27,7 +41,6 @@ _LAST_WORDS_SECONDS = 0.1
 _STOP_ROUNDS = 20
 _EMPTY_LOOKS = 4  # in a row, before a tree that forked is held to be ended
 _BETWEEN_LOOKS_MS = 5
-_NAME_LENGTH = 200
 
 
 class Probes(Value):
@@ -63,24 +76,6 @@ def _has_pidfd() -> bool:
     return True
 
 
-class Process(Value):
-    """One line of the process table."""
-
-    __slots__ = ("group", "parent", "pid", "session", "state")
-
-    def __init__(self, pid: int, parent: int, group: int, session: int, state: str) -> None:
-        self.pid = pid
-        self.parent = parent
-        self.group = group
-        self.session = session
-        self.state = state
-
-    @property
-    def alive(self) -> bool:
-        """False for one that has ended and waits to be reaped."""
-        return self.state not in "ZX"
-
-
 class Trees:
     """Knows which processes belong to which main process.
 
@@ -96,7 +91,7 @@ class Trees:
         self._wants_subreaper = probes.subreaper
         self._subreaper = False
         self._restore_subreaper = False
-        self._foreign: frozenset[int] = frozenset(_children() if probes.proc else ())
+        self._foreign: frozenset[int] = frozenset(children() if probes.proc else ())
         self._mains: dict[int, bytes] = {}
 
     def prepare(self) -> None:
@@ -104,6 +99,10 @@ class Trees:
         if self._wants_subreaper and not self._subreaper:
             self._subreaper, self._restore_subreaper = _become_subreaper()
             self._wants_subreaper = self._subreaper
+
+    def spare(self, pid: int) -> None:
+        """A child of this process that is no box's, started after this was made."""
+        self._foreign |= {pid}
 
     def add(self, pid: int, mark: str) -> None:
         """A main process was started in its own session; `mark` is the NAME=value that only its environment has."""
@@ -122,27 +121,28 @@ class Trees:
 
     def members(self, main: int) -> list[int]:
         """The living processes of a tree, the main one included while it lives. Needs /proc."""
-        table = _table()
+        table = processes()
         roots = {main} if main in table else set()
         roots.update(pid for pid, process in table.items() if main in {process.group, process.session})
         roots.update(self._strays(main, table))
-        return [pid for pid in _with_descendants(roots, table) if table[pid].alive]
+        return [pid for pid in with_descendants(roots, table) if table[pid].alive]
 
     def leftovers(self, main: int) -> bool:
         """Whether something may be left of a tree whose main process has been reaped. Cheap."""
-        if _group_exists(main):
+        if group_exists(main):
             return True
         if not self._proc:
             return False
         if not self._subreaper:
             return bool(self.members(main))
-        return any(pid not in self._foreign and pid not in self._mains for pid in _children())
+        return any(pid not in self._foreign and pid not in self._mains for pid in children())
 
-    def signal(self, main: int, *numbers: int) -> None:
-        """Send signals to a whole tree, as it is now."""
+    def signal(self, main: int, *numbers: int, spared: Callable[[int], bool] | None = None) -> None:
+        """Send signals to a whole tree, as it is now, but for processes that are to be spared."""
         for number in numbers:
             for pid in self.members(main) if self._proc else [-main]:
-                _send(pid, number)
+                if spared is None or not spared(pid):
+                    send(pid, number)
 
     def end_leftovers(self, main: int) -> list[str]:
         """End what a main process that has been reaped left behind.
@@ -156,7 +156,7 @@ class Trees:
             return []
         if not self._proc:
             return self._end_group(main)
-        _await_ends(self.members(main), monotonic() + _LAST_WORDS_SECONDS)
+        await_ends(self.members(main), monotonic() + _LAST_WORDS_SECONDS)
         return self.end(main)
 
     def end(self, main: int) -> list[str]:
@@ -169,54 +169,24 @@ class Trees:
         """
         if not self._proc:
             return self._end_group(main)
-        names: dict[int, str] = {}
-        until = monotonic() + _ENDING_SECONDS
-        empty = 0
-        while monotonic() < until:
-            alive = self._stop(main, names)
-            self._reap(main)
-            if not alive:
-                # A look at /proc takes time, and a process may fork past it and be gone: once is no proof.
-                empty += 1
-                if empty == _EMPTY_LOOKS:
-                    break
-                select.poll().poll(_BETWEEN_LOOKS_MS)
-                continue
-            empty = 0
-            for pid in alive:
-                _send(pid, signal.SIGKILL)
-            _await_ends(alive, until)
-            self._reap(main)
+        names = end_all(lambda: self.members(main), reap=lambda: self._reap(main))
         names.pop(main, None)
         return [f"{name} (pid {pid})" for pid, name in names.items()]
 
-    def dump(self, main: int) -> str:
+    def dump(self, main: int, left_out: Callable[[int], bool] | None = None) -> str:
         """What a tree was doing: each process with its state and where it waits, as far as one may look."""
-        lines = [_describe_wait(pid) for pid in self.members(main)] if self._proc else []
+        members = self.members(main) if self._proc else []
+        lines = [describe_wait(pid) for pid in members if left_out is None or not left_out(pid)]
         return "\n".join(lines)
 
-    def _stop(self, main: int, names: dict[int, str]) -> list[int]:
-        stopped: set[int] = set()
-        alive: list[int] = []
-        for _ in range(_STOP_ROUNDS):
-            alive = self.members(main)
-            new = [pid for pid in alive if pid not in stopped]
-            if not new:
-                break
-            for pid in new:
-                _send(pid, signal.SIGSTOP)
-                names.setdefault(pid, _name(pid))
-            stopped.update(new)
-        return alive
-
     def _end_group(self, main: int) -> list[str]:
-        if not _group_exists(main):
+        if not group_exists(main):
             return []
         until = monotonic() + _ENDING_SECONDS
-        while _group_exists(main) and monotonic() < until:
-            _send(-main, signal.SIGKILL)
+        while group_exists(main) and monotonic() < until:
+            send(-main, signal.SIGKILL)
             select.poll().poll(5)  # Not our children: nothing tells of their end.
-            if main in self._mains and _has_ended(main):
+            if main in self._mains and has_ended(main):
                 break
         return [f"a process of its group (group {main})"]
 
@@ -230,14 +200,14 @@ class Trees:
             if pid in known or (self._subreaper and process.parent != me) or not process.alive:
                 continue
             # An orphan that has cleared its environment is the only running box's, if there is only one.
-            if (self._subreaper and not others) or mark in _environ(pid):
+            if (self._subreaper and not others) or mark in environ(pid):
                 yield pid
 
     def _reap(self, main: int) -> None:
         """Collect the orphans that have ended; main processes are their executor's to collect."""
         if not self._subreaper:
             return
-        for pid in _children():
+        for pid in children():
             if pid not in self._foreign and pid not in self._mains and pid != main:
                 try:
                     os.waitpid(pid, os.WNOHANG)
@@ -245,120 +215,50 @@ class Trees:
                     continue
 
 
-def _send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # It has ended by itself, or belongs to another user by now.
+def end_all(look: Callable[[], list[int]], *, reap: Callable[[], None] = lambda: None) -> dict[int, str]:
+    """Stop what `look` finds, then kill it, again until it finds nothing any more. Gives up after 5 s.
 
+    Args:
+        look: the living processes that are to end, as they are now.
+        reap: called where some of them may have ended.
 
-def _has_ended(pid: int) -> bool:
-    """Whether our child has ended; it stays to be reaped."""
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _with_descendants(roots: set[int], table: dict[int, Process]) -> list[int]:
-    below: dict[int, list[int]] = {}
-    for process in table.values():
-        below.setdefault(process.parent, []).append(process.pid)
-    found: dict[int, None] = {}
-    queue = sorted(roots)
-    while queue:
-        pid = queue.pop()
-        if pid not in found:
-            found[pid] = None
-            queue.extend(below.get(pid, ()))
-    return list(found)
-
-
-def _table() -> dict[int, Process]:
-    table: dict[int, Process] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            # The command's name stands in parentheses and may hold anything: the fields follow the last one.
-            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
-            if len(fields) > 3:
-                pid = int(name)
-                table[pid] = Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[0].decode())
-    return table
-
-
-def _children() -> list[int]:
-    """This process's children, orphans that came to it included."""
-    found: list[int] = []
-    try:
-        for thread in os.listdir("/proc/self/task"):
-            found.extend(map(int, _read_all(f"/proc/self/task/{thread}/children").split()))
-    except FileNotFoundError:  # A kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended.
-        me = os.getpid()
-        return [process.pid for process in _table().values() if process.parent == me]
-    return found
-
-
-def _read_all(path: str) -> bytes:
-    """A file of /proc, whose size is not known; asked for after every box, so without the layers of `open`."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        parts = []
-        while part := os.read(fd, 65536):
-            parts.append(part)
-    finally:
-        os.close(fd)
-    return b"".join(parts)
-
-
-def _environ(pid: int) -> frozenset[bytes]:
-    return frozenset(_read(f"/proc/{pid}/environ").split(b"\0"))
-
-
-def _name(pid: int) -> str:
-    words = clean(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")).strip().replace("\n", " ")
-    return words[:_NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
-
-
-def _describe_wait(pid: int) -> str:
-    status = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    where = _read(f"/proc/{pid}/stack") or _read(f"/proc/{pid}/wchan")
-    lines = [f"pid {pid} ({clean(status[0]) if status else '?'}): {_name(pid)}"]
-    lines += [f"    {line}" for line in clean(where).splitlines() if line.strip("0 ")]
-    return "\n".join(lines)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", 0) as stream:
-            return stream.read(1 << 20) or b""
-    except OSError:
-        return b""
-
-
-def _group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _await_ends(pids: Collection[int], until: float) -> None:
-    """Wait until each has ended; for a moment only where its end cannot be waited for."""
-    for pid in pids:
-        try:
-            fd = os.pidfd_open(pid)
-        except (AttributeError, OSError):
-            select.poll().poll(5)
+    Returns:
+        What was alive: names by pid.
+    """
+    names: dict[int, str] = {}
+    until = monotonic() + _ENDING_SECONDS
+    empty = 0
+    while monotonic() < until:
+        alive = _stop(look, names)
+        reap()
+        if not alive:
+            # A look at /proc takes time, and a process may fork past it and be gone: once is no proof.
+            empty += 1
+            if empty == _EMPTY_LOOKS:
+                break
+            select.poll().poll(_BETWEEN_LOOKS_MS)
             continue
-        try:
-            poll = select.poll()
-            poll.register(fd, select.POLLIN)
-            poll.poll(max(0.0, until - monotonic()) * 1000)
-        finally:
-            os.close(fd)
+        empty = 0
+        for pid in alive:
+            send(pid, signal.SIGKILL)
+        await_ends(alive, until)
+        reap()
+    return names
+
+
+def _stop(look: Callable[[], list[int]], names: dict[int, str]) -> list[int]:
+    stopped: set[int] = set()
+    alive: list[int] = []
+    for _ in range(_STOP_ROUNDS):
+        alive = look()
+        new = [pid for pid in alive if pid not in stopped]
+        if not new:
+            break
+        for pid in new:
+            send(pid, signal.SIGSTOP)
+            names.setdefault(pid, name_of(pid))
+        stopped.update(new)
+    return alive
 
 
 def _become_subreaper() -> tuple[bool, bool]:
@@ -370,14 +270,29 @@ def _become_subreaper() -> tuple[bool, bool]:
 
 
 def _get_subreaper() -> bool:
-    import ctypes
+    from _ctypes import addressof
 
-    value = ctypes.c_int(0)
-    return _prctl(_GET_CHILD_SUBREAPER, ctypes.addressof(value)) == 0 and bool(value.value)
+    value = _integer("i")(0)
+    return _prctl(_GET_CHILD_SUBREAPER, addressof(value)) == 0 and bool(value.value)
 
 
 def _prctl(option: int, argument: int) -> int:
-    import ctypes
+    """The system call. By way of what `ctypes` is made of: importing that costs 2 ms, more than anything else here."""
+    from _ctypes import FUNCFLAG_CDECL, CFuncPtr, dlopen, dlsym
 
-    prctl: Callable[..., int] = ctypes.CDLL(None).prctl
-    return prctl(ctypes.c_int(option), ctypes.c_ulong(argument), 0, 0, 0)
+    word = _integer("L")
+
+    class Function(CFuncPtr):
+        _flags_ = FUNCFLAG_CDECL
+        _restype_ = _integer("i")
+
+    prctl = Function(dlsym(dlopen(None, 0), "prctl"))  # type: ignore[arg-type]  # None is the program itself.
+    done: int = prctl(_integer("i")(option), word(argument), word(0), word(0), word(0))
+    return done
+
+
+def _integer(code: str) -> Any:
+    """A C integer type, by its code in `struct`."""
+    from _ctypes import _SimpleCData
+
+    return type("Integer", (_SimpleCData,), {"_type_": code})

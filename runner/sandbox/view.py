@@ -29,10 +29,23 @@ class View(Value):
     attempt); `places` the attempt's own directory, the same inside, writable. `mounts` comes on top: interpreters, the
     runner's library, a setup's result. `sockets` maps TCP ports on the box's own loopback to unix sockets that answer
     there. `uid` and `gid` are what the box runs as; None keeps the caller's. `status` is the descriptor on which the
-    warden (runner/sandbox/warden.py) tells how the box ended. `cgroups` are the cgroup directories it belongs to.
+    warden (runner/sandbox/warden.py) tells how the box ended, `seccomp` one that holds the filter's program (-1: no
+    filter). `cgroups` are files that the process writes itself into before it becomes what it shall be.
     """
 
-    __slots__ = ("cgroups", "gid", "inside", "limits", "mounts", "places", "sockets", "status", "tree", "uid")
+    __slots__ = (
+        "cgroups",
+        "gid",
+        "inside",
+        "limits",
+        "mounts",
+        "places",
+        "seccomp",
+        "sockets",
+        "status",
+        "tree",
+        "uid",
+    )
 
     def __init__(
         self,
@@ -46,6 +59,7 @@ class View(Value):
         uid: int | None = None,
         gid: int | None = None,
         status: int = -1,
+        seccomp: int = -1,
         cgroups: Sequence[str] = (),
     ) -> None:
         self.tree = tree
@@ -57,4 +71,5 @@ class View(Value):
         self.uid = uid
         self.gid = gid
         self.status = status
+        self.seccomp = seccomp
         self.cgroups = tuple(cgroups)

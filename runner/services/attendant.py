@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from runner.attendant import Wish
@@ -85,6 +86,10 @@ class Attendant:
                 break
             except OSError as error:
                 problem = f"what it needs could not be started: {error}"
+                break
+            except Exception as bug:  # noqa: BLE001 - it costs this job its verdict; the others go on.
+                traceback.print_exc()
+                problem = f"what it needs could not be started: {type(bug).__name__}: {bug}"
                 break
             env.update(given.env)
             sockets.update(given.sockets)

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[2]
 
 
+LACKING = """\
+import sys
+from runner.execute import tree
+found = tree.probe()
+tree.probe = lambda: tree.Probes(**{{name: name not in {lacks} and getattr(found, name) for name in found.__slots__}})
+from runner.cli import main
+sys.exit(main())
+"""
+
+
 class Ended:
     """A command that has ended."""
 
@@ -36,6 +46,7 @@ class Repository:
         self.root = tmp_path / "repository"
         self.root.mkdir()
         self.cache = tmp_path / "cache"
+        self.launch = ["-m", "runner"]
         self.env = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(SOURCE),
@@ -52,6 +63,10 @@ class Repository:
             path.chmod(0o755)
         return path
 
+    def without(self, *probes: str) -> None:
+        """From now on, run as on a machine that lacks these: pidfd, proc, subreaper."""
+        self.launch = ["-c", LACKING.format(lacks=set(probes))]
+
     def box(self, number: int, script: str, *, tier: int = 1, block: str = "") -> Path:
         """A shell box; `block` is its metadata."""
         lines = [f"# {line}" for line in textwrap.dedent(block).splitlines()]
@@ -61,7 +76,7 @@ class Repository:
 
     def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "runner", *words],
+            [sys.executable, *self.launch, *words],
             cwd=self.root,
             env={**self.env, **env},
             stdin=subprocess.DEVNULL,

@@ -102,11 +102,19 @@ class TestExitCodes:
         assert ended.code == 3
         assert re.search(r"boxes/tier-1/2_box.sh:\d+: .*timout", ended.err)
 
-    def test_3_when_isolation_is_asked_for_that_this_version_has_not(self, repository: Repository) -> None:
+    def test_3_and_nothing_run_when_isolation_is_asked_for_that_this_machine_has_not(
+        self, repository: Repository
+    ) -> None:
         for words in (["--sandbox", "full"], ["--trust", "T2"]):
-            ended = repository.runner("run", *words)
+            ended = repository.runner("run", *words, PATH=str(repository.root))
             assert (ended.code, ended.out) == (3, "")
-            assert "not in this version" in ended.err
+            assert "bubblewrap is not installed" in ended.err
+            assert "install" in ended.err.splitlines()[-1]
+
+    def test_3_when_strangers_shall_run_without_a_sandbox(self, repository: Repository) -> None:
+        ended = repository.runner("run", "--trust", "T2", "--sandbox", "off")
+        assert (ended.code, ended.out) == (3, "")
+        assert "T2 never runs without a sandbox" in ended.err
 
     def test_4_when_nothing_is_selected(self, repository: Repository) -> None:
         assert repository.runner("run", "failed").code == 4

@@ -505,7 +505,7 @@ def test_no_block_raises_anything_but_bad_metadata(text: str) -> None:
 
 def test_the_reference_lists_every_key_and_section() -> None:
     page = REFERENCE.read_text(encoding="utf-8")
-    keys = page[page.index("## Keys of a box") : page.index("## Sections")]
+    keys = page[page.index("## Keys of a box") : page.index("### Controls")]
     assert re.findall(r"^\| `([a-z_]+)` \|", keys, re.MULTILINE) == list(BOX_KEYS)
     assert set(re.findall(r"^### `([a-z_]+)`", page, re.MULTILINE)) == set(SECTIONS)
 

@@ -1,0 +1,106 @@
+"""`--sandbox`, `--trust` and `--clean-env`: what they mean for the executor of a command."""
+
+from __future__ import annotations
+
+import os
+
+from runner.errors import UserError
+from runner.execute.environment import harmless, inherited, isolated
+from runner.execute.launch import Unlaunchable
+from runner.execute.process import ProcessExecutor
+from runner.isolation import Level, choose, limits_for
+from runner.options import Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.execute.guard import Guard
+    from runner.execute.launch import Launcher
+    from runner.options import Given
+    from runner.redact import Redactor
+
+OPTIONS = (
+    Option("--clean-env", help="boxes inherit nothing of this environment"),
+    Option("--sandbox", choices=("off", "auto", "full"), help="isolation of boxes; off without --trust"),
+    Option("--trust", choices=("T0", "T1", "T2"), help="run as the bot would for this trust level"),
+)
+
+
+def level_of(given: Given) -> Level:
+    """The isolation that the boxes get.
+
+    Raises:
+        UserError: what was asked for, or what the trust level demands, does not work here.
+    """
+    asked, trust = given.text("sandbox"), given.text("trust")
+    if asked == "off" or not (asked or trust):
+        return choose(asked, trust, ())  # without a look at the machine
+    from runner.sandbox.probe import rungs
+
+    return choose(asked, trust, rungs(os.environ))
+
+
+def executor_of(
+    given: Given,
+    level: Level,
+    settings: Mapping[str, object],
+    *,
+    run_id: str,
+    scratch: str,
+    environ: Mapping[str, str] | None = None,
+    redactor: Redactor | None = None,
+    guard: Guard | None = None,
+) -> ProcessExecutor:
+    """The executor that isolates boxes as was asked. Make it before there is a second thread.
+
+    Args:
+        given: the command's options.
+        level: see `level_of`.
+        settings: the suite's.
+        run_id: names the run.
+        scratch: an existing directory, this run's alone.
+        environ: what boxes may inherit; this process's own by default.
+        redactor: knows the run's secrets.
+        guard: is told of what is started.
+
+    Raises:
+        UserError: the sandbox that was found to work cannot be set up.
+    """
+    clean = "clean_env" in given or "trust" in given
+    environ = os.environ if environ is None else environ
+    if level is Level.OFF:
+        return ProcessExecutor(
+            run_id=run_id, scratch=scratch, base_env=environ, isolate_env=clean, guard=guard, redactor=redactor
+        )
+    base = isolated() if clean else inherited(harmless(environ))
+    return ProcessExecutor(
+        run_id=run_id,
+        scratch=scratch,
+        base_env=base,
+        guard=guard,
+        redactor=redactor,
+        launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
+    )
+
+
+def launcher_of(given: Given, level: Level, settings: Mapping[str, object], *, scratch: str, path: str) -> Launcher:
+    """See `executor_of`."""
+    from runner.sandbox.launcher import open_launcher
+
+    trust = given.text("trust")
+    try:
+        return open_launcher(
+            level, scratch=scratch, limits=limits_for(trust, settings), path=path, own_choice=trust in {"", "T0"}
+        )
+    except Unlaunchable as why:
+        message = f"the sandbox ({level}) could not be set up: {why}"
+        raise UserError(message, hint="`runner doctor` looks closer") from why
+
+
+def _path(env: Mapping[str, str]) -> str:
+    """Where the boxes' programs are."""
+    places = [env.get("PATH", os.defpath)]
+    if env.get("VIRTUAL_ENV"):
+        places.insert(0, os.path.join(env["VIRTUAL_ENV"], "bin"))
+    return ":".join(places)
