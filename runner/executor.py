@@ -30,12 +30,13 @@ class Job(Value):
     is an existing directory that takes what the job writes into the tree, as a further layer; "" throws it away. Both
     need an executor whose `layered` is true. `faults` is what a control does to the job's services or target: its spec.
     `hosts` are the `host:port` ends that it may reach, `secrets` variables whose values must not leave, added to its
-    environment.
+    environment. `binds` are directories of this machine that it sees at their own paths, wherever it runs: path ->
+    whether it may write there; such a directory becomes its user's.
     """
 
     __slots__ = (
-        *("artifacts", "attempt", "box", "cwd", "env", "faults", "hosts", "keep", "key", "layers", "log", "root"),
-        "secrets",
+        *("artifacts", "attempt", "binds", "box", "cwd", "env", "faults", "hosts", "keep", "key", "layers", "log"),
+        *("root", "secrets"),
     )
 
     def __init__(
@@ -54,6 +55,7 @@ class Job(Value):
         faults: Mapping[str, str] | None = None,
         hosts: Sequence[str] = (),
         secrets: Mapping[str, str] | None = None,
+        binds: Mapping[str, bool] | None = None,
     ) -> None:
         self.box = box
         self.root = root
@@ -68,6 +70,7 @@ class Job(Value):
         self.faults = dict(faults or {})
         self.hosts = tuple(hosts)
         self.secrets = dict(secrets or {})
+        self.binds = dict(binds or {})
 
 
 class Finished(Value):

@@ -53,7 +53,13 @@ def run_setups(
         target = os.path.join(directory, f"setup-{len(prepared)}")
         os.mkdir(target, 0o755)
         emit(SetupStarted(suite=name, run=setup.run, at=clock()))
-        job = Job(box=_as_box(name, setup), root=suite.root, cwd=suite.roots[name], env={"SETUP_DIR": target})
+        job = Job(
+            box=_as_box(name, setup),
+            root=suite.root,
+            cwd=suite.roots[name],
+            env={"SETUP_DIR": target},
+            binds={target: True},
+        )
         attempt = _run(executor, job, stop)
         ok = attempt.outcome is Verdict.PASSED
         reason = "" if ok else attempt.reason or f"it ended as {attempt.outcome}"

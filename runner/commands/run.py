@@ -146,6 +146,7 @@ class _Run:
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
         )

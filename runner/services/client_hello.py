@@ -5,10 +5,10 @@ Nothing is decrypted and nothing terminated. Source: RFC 8446 §4.1.2 and §5.1,
 
 from __future__ import annotations
 
+HANDSHAKE = 22  # the first byte of such a message
 LONGEST = 65536  # bytes of a first message, with its records; what is longer is refused.
 UNRECOGNIZED_NAME = bytes.fromhex("15 0303 0002 02 70")  # a fatal alert, RFC 6066 §3.
 
-_HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
 _HOST_NAME = 0
@@ -42,7 +42,7 @@ def _message(data: bytes) -> bytes | None:
     at = 0
     while True:
         record = data[at : at + 5]
-        if record and record[0] != _HANDSHAKE:
+        if record and record[0] != HANDSHAKE:
             raise NotAHello("it does not speak TLS")
         if len(record) >= 2 and record[1] != 3:
             raise NotAHello("it speaks no TLS that is known")
@@ -57,6 +57,8 @@ def _message(data: bytes) -> bytes | None:
             raise NotAHello("its first message is no ClientHello")
         if len(inside) >= 4:
             length = int.from_bytes(inside[1:4], "big")
+            if length > LONGEST:
+                raise NotAHello("its first message is too long")
             if len(inside) >= 4 + length:
                 return inside[4 : 4 + length]
         if at > len(data):

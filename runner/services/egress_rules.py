@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 HTTPS = 443
 LOCALHOST = "localhost"
+_SAID = 8  # rules that a refusal names
 
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -107,7 +108,9 @@ class Rules:
         self._addresses = {(rule.end.address, rule.end.port) for rule in self._rules if rule.end.address}
 
     def __str__(self) -> str:
-        return ", ".join(f"{'*.' if rule.below else ''}{rule.end}" for rule in self._rules)
+        said = [f"{'*.' if rule.below else ''}{rule.end}" for rule in self._rules]
+        more = f" and {len(said) - _SAID} more" if len(said) > _SAID else ""
+        return ", ".join(said[:_SAID]) + more
 
     def allow(self, end: End) -> bool:
         """Whether a rule names this end."""
@@ -130,7 +133,7 @@ class Rules:
             return ""
         if (bare, end.port) in self._addresses:
             return ""
-        return f"it stands for {bare}, which is not public (a rule that names the address allows it)"
+        return f"it stands for {bare}, which is not public; name that address in a rule too"
 
 
 def _bare(address: str) -> IPv4Address | IPv6Address:
