@@ -48,6 +48,7 @@ def executor_of(
     run_id: str,
     scratch: str,
     guard: Guard | None = None,
+    views: bool = False,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
 
@@ -58,13 +59,21 @@ def executor_of(
         run_id: names the run.
         scratch: an existing directory, this run's alone.
         guard: is told of what is started.
+        views: without isolation boxes get views of the tree all the same, where that is possible (see `layered`).
 
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
     """
     clean = "clean_env" in given or "trust" in given
     if level is Level.OFF:
-        return ProcessExecutor(run_id=run_id, scratch=scratch, base_env=os.environ, isolate_env=clean, guard=guard)
+        return ProcessExecutor(
+            run_id=run_id,
+            scratch=scratch,
+            base_env=os.environ,
+            isolate_env=clean,
+            guard=guard,
+            launcher=_views(scratch) if views else None,
+        )
     base = isolated() if clean else inherited(harmless(os.environ))
     return ProcessExecutor(
         run_id=run_id,
@@ -73,6 +82,15 @@ def executor_of(
         guard=guard,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
+
+
+def _views(scratch: str) -> Launcher | None:
+    from runner.sandbox.views import Views
+
+    try:
+        return Views(scratch=scratch)
+    except Unlaunchable:
+        return None
 
 
 def launcher_of(given: Given, level: Level, settings: Mapping[str, object], *, scratch: str, path: str) -> Launcher:

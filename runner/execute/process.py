@@ -108,11 +108,12 @@ class ProcessExecutor:
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
+        self._confined = launcher is not None and launcher.confines
         self._guard = guard
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
-        self._own_home = isolate_env or launcher is not None
+        self._own_home = isolate_env or self._confined
         self._limits = limits or Limits()
         self._grace = grace
         self._probes = probes or probe()
@@ -145,6 +146,8 @@ class ProcessExecutor:
                 self._spawn_here(live)
         except Unstartable as why:
             self._refuse(live, why)
+        except Unlaunchable as why:
+            self._refuse(live, Unstartable(reason=str(why)))
 
     def wait(self, timeout: float | None) -> list[Finished | Slow]:
         """What happened; see `runner.executor.Executor`."""
@@ -185,7 +188,7 @@ class ProcessExecutor:
         directory = os.path.normpath(os.path.join(job.root, job.cwd))
         env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
         argv = command_of(job.box, directory, env, state_file=live.places.state)
-        self._spawn(live, Command(argv, env), directory)
+        self._spawn(live, Command(argv, env, cwd=directory))
 
     def _spawn_in(self, cell: Cell, live: _Live) -> None:
         job = live.job
@@ -203,7 +206,7 @@ class ProcessExecutor:
             bootstrap=inside.bootstrap,
         )
         try:
-            self._spawn(live, cell.command(argv, env, directory, {}), "/")
+            self._spawn(live, cell.command(argv, env, directory, {}))
         finally:
             cell.spawned()
 
@@ -225,7 +228,7 @@ class ProcessExecutor:
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: _Live, command: Command, directory: str) -> None:
+    def _spawn(self, live: _Live, command: Command) -> None:
         argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -237,7 +240,7 @@ class ProcessExecutor:
         ]
         # A spawn has no working directory of its own: it starts where we are.
         try:
-            os.chdir(directory)
+            os.chdir(command.cwd)
             live.pid = os.posix_spawn(
                 argv[0],
                 argv,
@@ -348,7 +351,7 @@ class ProcessExecutor:
         self._end(live)
 
     def _end(self, live: _Live) -> None:
-        if live.cell:
+        if live.cell and self._confined:
             live.cell.kill(live.pid)
         else:
             self._trees.end(live.pid)
@@ -357,7 +360,7 @@ class ProcessExecutor:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if live.cell else self._trees.end_leftovers(live.pid)
+        leaked = [] if self._confined else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -372,7 +375,7 @@ class ProcessExecutor:
         self._running.remove(live)
         exit_code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        if live.cell:
+        if live.cell and self._confined:
             ending = live.cell.ended(exit_code, live.output.text())
         else:
             ending = Ending(exit_code=exit_code, cpu=cpu, rss_kb=usage.ru_maxrss, leaked=leaked)
