@@ -7,6 +7,9 @@ installed Interlock must never answer in its place; every box that imports this 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
+import http.client
 import importlib.util
 import json
 import os
@@ -15,7 +18,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
@@ -91,7 +95,7 @@ def until(holds: Callable[[], bool]) -> bool:
 
 
 class Process:
-    """A process of this tree's `interlock`, ended with the `with` statement that it was made in."""
+    """A process, mostly of this tree's `interlock`, ended with the `with` statement that it was made in."""
 
     def __init__(self, name: str) -> None:
         self.log = TMP / f"{name}.log"
@@ -107,9 +111,12 @@ class Process:
         box.attach(str(self.log))
 
     def spawn(self, *arguments: str, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return self.execute(interlock(*arguments), settings)
+
+    def execute(self, command: list[str], settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                interlock(*arguments),
+                command,
                 env={**ENVIRON, **(settings or {})},
                 cwd=TMP,
                 stdout=subprocess.PIPE,
@@ -117,6 +124,22 @@ class Process:
                 text=True,
             )
         return self._process
+
+    @property
+    def rss(self) -> int:
+        """Bytes of memory that the process holds at this moment."""
+        [line] = [line for line in self._proc("status").splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that the process has used since it was started, its children's left out."""
+        user, system = self._proc("stat").rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def _proc(self, name: str) -> str:
+        assert self._process
+        return Path("/proc", str(self._process.pid), name).read_text()
 
 
 class GitHub(Process):
@@ -228,6 +251,62 @@ class Delivery(NamedTuple):
 
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def signed(cls, secret: str, event: str, body: bytes, number: int) -> Delivery:
+        """A webhook that nobody sent, with the signature that GitHub would give it; `number` makes its id."""
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "content-type": "application/json",
+            "x-github-event": event,
+            "x-github-delivery": f"00000000-0000-0000-0000-{number:012d}",
+            "x-hub-signature-256": f"sha256={signature}",
+        }
+        return cls(headers, body)
+
+
+def traffic(secret: str, numbers: Iterable[int]) -> Iterable[Delivery]:
+    """Webhooks of every kind that ask for nothing, and, one in a hundred, one whose flow finds nothing to do."""
+    about = {
+        "repository": {"id": 1, "full_name": REPO, "name": "app", "default_branch": "main", "owner": {"login": "octo"}},
+        "installation": {"id": 1},
+        "sender": {"login": "mona", "type": "User"},
+    }
+    commits = [{"id": "a" * 40, "message": "x" * 200, "modified": ["src/app.py"]}] * 8
+    idle: list[tuple[str, dict[str, Any]]] = [
+        ("push", {"ref": "refs/heads/topic", "after": "a" * 40, "deleted": False, "commits": commits}),
+        ("status", {"sha": "a" * 40, "state": "success", "description": "x" * 1000}),
+        ("issue_comment", {"action": "created", "issue": {"number": 1}, "comment": {"id": 1, "body": "x" * 3000}}),
+        ("check_run", {"action": "created", "check_run": {"head_sha": "a" * 40, "name": "x", "app": {"id": 1}}}),
+    ]
+    for number in numbers:
+        event, facts = idle[number % len(idle)]
+        if number % 100 == 0:
+            event, facts = "pull_request", {"action": "closed", "number": 1, "pull_request": {"number": 1}}
+        yield Delivery.signed(secret, event, json.dumps({**about, **facts, "nth": number}).encode(), number)
+
+
+def flood(port: int, deliveries: Iterable[Delivery]) -> list[int]:
+    """Send many as fast as they are answered, over a few connections that stay open; the statuses, in any order."""
+    left = iter(deliveries)
+    taking = threading.Lock()
+
+    def send(_: int) -> list[int]:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        statuses = []
+        while True:
+            with taking:
+                delivery = next(left, None)
+            if delivery is None:
+                line.close()
+                return statuses
+            line.request("POST", "/webhooks", delivery.body, delivery.headers)
+            with line.getresponse() as answer:
+                answer.read()
+                statuses.append(answer.status)
+
+    with ThreadPoolExecutor(4) as senders:
+        return [status for statuses in senders.map(send, range(4)) for status in statuses]
 
 
 class Mailbox:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from importlib import import_module
 
 from runner import __version__
-from runner.errors import BadSelection, NoRoom, NothingSelected, UserError
+from runner.errors import FULL, BadSelection, NoRoom, NothingSelected, UserError
 from runner.options import Option, UsageMistake, help_lines, nearest, read, refuse
 from runner.verdict import (
     EXIT_CONFIGURATION,
@@ -18,8 +17,6 @@ from runner.verdict import (
     EXIT_NOTHING_SELECTED,
     EXIT_USAGE,
 )
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +124,7 @@ def _say(message: str, code: int) -> int:
 
 
 def _internal(error: Exception, words: Sequence[str]) -> int:
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         # What is still buffered for a full standard output must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         place = f" for {error.filename}" if error.filename else ""

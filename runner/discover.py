@@ -215,7 +215,7 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    unsupported = "" if box.unsupported in {"needs", "network", "secrets"} else box.unsupported
+    unsupported = "" if box.unsupported in {"needs", "network"} else box.unsupported
     return _changed(box, network=(), secrets=(), env={}, needs=(), unsupported=unsupported)
 
 

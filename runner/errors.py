@@ -15,6 +15,11 @@ Anything else that is raised is a bug of the runner itself (exit 6).
 
 from __future__ import annotations
 
+import errno
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Of an OSError: there is no space, or no more of it for this user."""
+
 
 class RunnerError(Exception):
     """The root of the tree above."""

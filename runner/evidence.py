@@ -79,9 +79,14 @@ class _Malformed(Exception):
     """A line or a document is not what it must be; the text says why."""
 
 
-def read_report(data: bytes) -> ReportSummary:
-    """Read the JSON lines of a report file. Lines after a malformed one are read all the same."""
-    reader = _ReportReader()
+def read_report(data: bytes, redact: Callable[[str], str] = str) -> ReportSummary:
+    """Read the JSON lines of a report file. Lines after a malformed one are read all the same.
+
+    Args:
+        data: the file.
+        redact: takes secrets out of a text, before it is cut.
+    """
+    reader = _ReportReader(redact)
     malformed = ""
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
@@ -101,7 +106,8 @@ def read_report(data: bytes) -> ReportSummary:
 
 
 class _ReportReader:
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
         self.asserts = self.red = 0
         self.failures: list[Failure] = []
         self.metrics: list[Metric] = []
@@ -129,9 +135,9 @@ class _ReportReader:
         if not isinstance(ok, bool):
             raise _Malformed("`ok` must be true or false")
         failure = Failure(
-            id=_text(said, "id", LONGEST_ID, needed=True),
-            message=_text(said, "message", LONGEST_MESSAGE),
-            file=_text(said, "file", 1000),
+            id=self._text(said, "id", LONGEST_ID, needed=True),
+            message=self._text(said, "message", LONGEST_MESSAGE),
+            file=self._text(said, "file", 1000),
             line=_line(said),
         )
         self.asserts += 1
@@ -144,14 +150,23 @@ class _ReportReader:
         value = said.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
             raise _Malformed("`value` must be a number")
-        name = _text(said, "name", LONGEST_ID, needed=True)
+        name = self._text(said, "name", LONGEST_ID, needed=True)
         _room(self.metrics)
-        self.metrics.append(Metric(name=name, value=float(value), unit=_text(said, "unit", 40)))
+        self.metrics.append(Metric(name=name, value=float(value), unit=self._text(said, "unit", 40)))
 
     def _attachment(self, said: dict[str, object]) -> None:
-        path = _text(said, "path", 1000, needed=True)
+        path = self._text(said, "path", 1000, needed=True)
         _room(self.attachments)
-        self.attachments.append(Attachment(path=path, title=_text(said, "title", LONGEST_ID)))
+        self.attachments.append(Attachment(path=path, title=self._text(said, "title", LONGEST_ID)))
+
+    def _text(self, said: dict[str, object], key: str, limit: int, *, needed: bool = False) -> str:
+        value = said.get(key, "")
+        if value is None and not needed:
+            return ""
+        if not isinstance(value, str) or (needed and not value):
+            message = f"`{key}` must be a string" + (" that is not empty" if needed else "")
+            raise _Malformed(message)
+        return clean(self._redact(value), limit)
 
 
 def _no_constant(name: str) -> object:
@@ -164,16 +179,6 @@ def _room(items: Sequence[object]) -> None:
         raise _Malformed(message)
 
 
-def _text(said: dict[str, object], key: str, limit: int, *, needed: bool = False) -> str:
-    value = said.get(key, "")
-    if value is None and not needed:
-        return ""
-    if not isinstance(value, str) or (needed and not value):
-        message = f"`{key}` must be a string" + (" that is not empty" if needed else "")
-        raise _Malformed(message)
-    return clean(value, limit)
-
-
 def _line(said: dict[str, object]) -> int:
     value = said.get("line")
     if value is None:
@@ -183,11 +188,16 @@ def _line(said: dict[str, object]) -> int:
     return value
 
 
-def read_junit(data: bytes) -> JunitSummary:
-    """Read a JUnit XML file. A document type or an entity declaration is refused: nothing is expanded or fetched."""
+def read_junit(data: bytes, redact: Callable[[str], str] = str) -> JunitSummary:
+    """Read a JUnit XML file. A document type or an entity declaration is refused: nothing is expanded or fetched.
+
+    Args:
+        data: the file.
+        redact: takes secrets out of a text, before it is cut.
+    """
     from xml.parsers import expat
 
-    reader = _JunitReader()
+    reader = _JunitReader(redact)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -206,7 +216,8 @@ def read_junit(data: bytes) -> JunitSummary:
 class _JunitReader:
     """Counts test cases as the parser meets them; keeps the text of failures only."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
         self._depth = 0
         self._cases = self._skipped = self._red = 0
         self._claimed = 0  # the most that any suite's `failures` and `errors` attributes add up to.
@@ -235,7 +246,7 @@ class _JunitReader:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth == 0 and name not in {"testsuites", "testsuite"}:
-            message = f"the root is `{clean(name, 40)}`, not testsuites or testsuite"
+            message = f"the root is `{clean(self._redact(name), 40)}`, not testsuites or testsuite"
             raise _Malformed(message)
         self._depth += 1
         if name == "testcase":
@@ -250,7 +261,7 @@ class _JunitReader:
 
     def text(self, piece: str) -> None:
         if self._body is not None and len(self._body) < 100:
-            self._body.append(piece[:LONGEST_MESSAGE])
+            self._body.append(self._redact(piece)[:LONGEST_MESSAGE])
 
     def end(self, name: str) -> None:
         self._depth -= 1
@@ -266,20 +277,19 @@ class _JunitReader:
         if self._case_red is not None:  # before `skipped`: a case that says both is red.
             self._red += 1
             if len(self._failures) < MOST_FAILURES:
-                self._failures.append(_junit_failure(case, *self._case_red))
+                self._failures.append(self._failure(case, *self._case_red))
         elif self._case_skipped:
             self._skipped += 1
 
-
-def _junit_failure(case: dict[str, str], message: str, body: str) -> Failure:
-    names = [case.get("classname", ""), case.get("name", "")]
-    line = case.get("line", "")
-    return Failure(
-        id=clean(".".join(name for name in names if name), LONGEST_ID),
-        message=clean(message or body.strip(), LONGEST_MESSAGE),
-        file=clean(case.get("file", ""), 1000),
-        line=int(line) if re.fullmatch(r"[0-9]{1,9}", line) else 0,
-    )
+    def _failure(self, case: dict[str, str], message: str, body: str) -> Failure:
+        names = [case.get("classname", ""), case.get("name", "")]
+        line = case.get("line", "")
+        return Failure(
+            id=clean(self._redact(".".join(name for name in names if name)), LONGEST_ID),
+            message=clean(self._redact(message or body.strip()), LONGEST_MESSAGE),
+            file=clean(self._redact(case.get("file", "")), 1000),
+            line=int(line) if re.fullmatch(r"[0-9]{1,9}", line) else 0,
+        )
 
 
 def _count(attributes: dict[str, str], key: str) -> int:

@@ -27,7 +27,7 @@ BOX_KEYS = (
     "locks", "env", "inputs", "outputs", "network", "secrets", "may_skip", "min_asserts", "python", "control",
 )  # fmt: skip
 # What this version reads but cannot honour, most telling first.
-UNSUPPORTED = ("http", "needs", "network", "secrets")
+UNSUPPORTED = ("http", "needs", "network")
 
 _OPENING = re.compile(r"(#|//|--) /// box\s*")
 _BOX_ID = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)/)?([0-9]{1,9})")
@@ -166,7 +166,7 @@ def read_box(
     run = "" if kind else _entry_run(fields)
     needs, network = fields.names("needs"), fields.names("network")
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
-    present = {"http": not kind and not run, "needs": needs, "network": network, "secrets": secrets}
+    present = {"http": not kind and not run, "needs": needs, "network": network}
     box = Box(
         id=id,
         tier=_tier(fields, tier),

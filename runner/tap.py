@@ -12,7 +12,7 @@ from runner.text import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 LONGEST_LINE = 8 * 1024  # bytes; a longer line is output, not TAP.
 MOST_FAILURES = 200  # kept with their text; all are counted.
@@ -78,9 +78,14 @@ class TapSummary(Value):
 
 
 class TapReader:
-    """Feed it the stream in pieces of any size; its memory does not grow with the stream."""
+    """Feed it the stream in pieces of any size; its memory does not grow with the stream.
 
-    def __init__(self) -> None:
+    Args:
+        redact: takes secrets out of a text that is kept, before it is cut. What the stream means is read as it came.
+    """
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
         self._carry = b""
         self._overlong = False
         self._declared = False
@@ -146,14 +151,14 @@ class TapReader:
         elif _VERSION.fullmatch(line):
             self._declared = True
         elif line.startswith("Bail out!"):
-            self._bail_out = clean(line.removeprefix("Bail out!").strip(), 200)
+            self._bail_out = clean(self._redact(line.removeprefix("Bail out!").strip()), 200)
 
     def _planned(self, count: int, comment: str) -> None:
         self._declared = True
         self._plans += 1
         self._plan = count
         if count == 0 and (match := _SKIP.match(comment)):
-            self._skip_all = clean(match[1], 200)
+            self._skip_all = clean(self._redact(match[1]), 200)
 
     def _point(self, said: str, *, ok: bool) -> None:
         if directive := _DIRECTIVE.search(said):
@@ -166,11 +171,11 @@ class TapReader:
         else:
             self._red += 1
             if len(self._failures) < MOST_FAILURES:
-                self._failures.append(Failure(id=clean(said, 300)))
+                self._failures.append(Failure(id=clean(self._redact(said), 300)))
                 self._diagnostic = []
 
     def _end_diagnostic(self) -> None:
         if self._diagnostic is not None:
-            message = clean("\n".join(self._diagnostic), LONGEST_DIAGNOSTIC)
+            message = clean(self._redact("\n".join(self._diagnostic)), LONGEST_DIAGNOSTIC)
             self._failures[-1] = Failure(id=self._failures[-1].id, message=message)
             self._diagnostic = None

@@ -27,7 +27,8 @@ def write_whole(path: str, text: Iterable[str]) -> None:
         with open(aside, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(text)
         os.replace(aside, target)
-    except OSError:
+    except OSError as error:
+        error.filename = path  # not ours aside, and a failed write names none.
         try:
             os.unlink(aside)
         except OSError:

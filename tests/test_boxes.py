@@ -22,6 +22,9 @@ BOXES = {
     25: (4, "Timeout"),
     27: (4, "Concurrent Requests"),
     35: (4, "DAG Execution"),
+    37: (4, "Memory Leak"),
+    38: (4, "CPU Efficiency"),
+    39: (4, "Input Validation"),
     41: (4, "Full Integration"),
     47: (5, "Webhook dedupe & redelivery"),
 }

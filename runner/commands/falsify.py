@@ -25,6 +25,7 @@ from runner.options import Option, refuse
 from runner.report.proofs import Everyone
 from runner.report.proofs_json import ProofsJson
 from runner.scene import Grant, Jobs
+from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
 from runner.state import scratch_directory
 from runner.suite_cache import plain_value
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from runner.model import Box
     from runner.options import Given
     from runner.report.proofs import ProofReport
+    from runner.secret_values import SecretValues
 
 USAGE = """usage: runner falsify [SELECTION] [options]
 
@@ -57,6 +59,7 @@ OPTIONS = (
     Option("--since", value="REF", help="only boxes that a change since REF concerns"),
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     *isolating.OPTIONS,
+    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
@@ -66,7 +69,12 @@ def main(root: str, given: Given) -> int:
     level = isolating.level_of(given)
     ground = Ground(root, base=given.text("base"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
+    secrets = secret_values(
+        given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
+    )
     report = _reports(given, boxes, level)
+    for sentence in secrets.withheld(boxes):
+        report.say(sentence)
     scratch = scratch_directory(os.environ)
     guard = Guard(scratch)
     try:
@@ -77,6 +85,8 @@ def main(root: str, given: Given) -> int:
                 ground.suite.settings,
                 run_id="falsify",
                 scratch=scratch,
+                environ=secrets.without(os.environ, ground.suite.boxes),
+                redactor=secrets.redactor(),
                 guard=guard,
                 views=True,
             )
@@ -90,9 +100,10 @@ def main(root: str, given: Given) -> int:
                     clock=time,
                     stop=stop.asked,
                 )
-                return _Falsification(given, level, ground, executor, scratch=scratch, setup_dirs=setup_dirs).run(
-                    boxes, report, stop
+                work = _Falsification(
+                    given, level, ground, executor, secrets=secrets, scratch=scratch, setup_dirs=setup_dirs
                 )
+                return work.run(boxes, report, stop)
             except SetupFailed:
                 return EXIT_RED
             finally:
@@ -112,6 +123,7 @@ class _Falsification:
         ground: Ground,
         executor: ProcessExecutor,
         *,
+        secrets: SecretValues,
         scratch: str,
         setup_dirs: Mapping[str, str],
     ) -> None:
@@ -119,6 +131,7 @@ class _Falsification:
         self._level = level
         self._ground = ground
         self._executor = executor
+        self._secrets = secrets
         self._scratch = scratch
         self._setup_dirs = setup_dirs
         self._trust = given.text("trust")
@@ -163,6 +176,7 @@ class _Falsification:
             env={"SETUP_DIR": setup} if setup else {},
             binds={setup: False} if setup else {},
             hosts=self._hosts(box),
+            secrets=self._secrets.of(box),
         )
 
     def _hosts(self, box: Box) -> tuple[str, ...]:
@@ -191,7 +205,7 @@ class _Falsification:
             self._ground.suite,
             contents,
             conditions=conditions,
-            granted=lambda box: [self._hosts(box), sorted(box.secrets)],
+            granted=lambda box: [self._hosts(box), sorted(self._secrets.of(box))],
             environ=isolated() if self._clean else inherited(os.environ),
         )
         return Answers(directory, trust=self._trust, keys=keys)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
     from runner.options import Given
+    from runner.redact import Redactor
 
 OPTIONS = (
     Option("--clean-env", help="boxes inherit nothing of this environment"),
@@ -47,6 +48,8 @@ def executor_of(
     *,
     run_id: str,
     scratch: str,
+    environ: Mapping[str, str] | None = None,
+    redactor: Redactor | None = None,
     guard: Guard | None = None,
     views: bool = False,
 ) -> ProcessExecutor:
@@ -58,6 +61,8 @@ def executor_of(
         settings: the suite's.
         run_id: names the run.
         scratch: an existing directory, this run's alone.
+        environ: what boxes may inherit; this process's own by default.
+        redactor: knows the run's secrets.
         guard: is told of what is started.
         views: without isolation boxes get views of the tree all the same, where that is possible (see `layered`).
 
@@ -65,21 +70,24 @@ def executor_of(
         UserError: the sandbox that was found to work cannot be set up.
     """
     clean = "clean_env" in given or "trust" in given
+    environ = os.environ if environ is None else environ
     if level is Level.OFF:
         return ProcessExecutor(
             run_id=run_id,
             scratch=scratch,
-            base_env=os.environ,
+            base_env=environ,
             isolate_env=clean,
             guard=guard,
+            redactor=redactor,
             launcher=_views(scratch) if views else None,
         )
-    base = isolated() if clean else inherited(harmless(os.environ))
+    base = isolated() if clean else inherited(harmless(environ))
     return ProcessExecutor(
         run_id=run_id,
         scratch=scratch,
         base_env=base,
         guard=guard,
+        redactor=redactor,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
 

@@ -8,8 +8,8 @@ from time import gmtime, strftime, time
 
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
-from runner.errors import SetupFailed
-from runner.events import BoxFinished, read
+from runner.errors import FULL, SetupFailed
+from runner.events import BoxFinished, Warned, read
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
@@ -18,6 +18,7 @@ from runner.options import Option, refuse
 from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
+from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
 from runner.state import run_directory, scratch_directory
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
+    from runner.secret_values import SecretValues
 
 USAGE = """usage: runner run [SELECTION] [options]
 
@@ -49,6 +51,7 @@ OPTIONS = (
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
     *isolating.OPTIONS,
+    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
@@ -60,6 +63,9 @@ def main(root: str, given: Given) -> int:
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
+    secrets = secret_values(
+        given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
+    )
     reports = _Reports(given, done=given.all("done"))
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
@@ -68,29 +74,45 @@ def main(root: str, given: Given) -> int:
     try:
         with Stopping() as stop:
             executor = isolating.executor_of(
-                given, level, ground.suite.settings, run_id=run_id, scratch=scratch, guard=guard
+                given,
+                level,
+                ground.suite.settings,
+                run_id=run_id,
+                scratch=scratch,
+                environ=secrets.without(os.environ, ground.suite.boxes),
+                redactor=secrets.redactor(),
+                guard=guard,
             )
             try:
-                run = _Run(
-                    ground.suite, the_plan, executor, logs=os.path.abspath(logs) if logs else "", scratch=scratch
-                )
+                place = os.path.abspath(logs) if logs else ""
+                run = _Run(ground.suite, the_plan, executor, secrets=secrets, logs=place, scratch=scratch)
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
+        ground.remember(run.finished)
     finally:
-        reports.close()
         remove_tree(scratch)
         guard.dismiss()
-    ground.remember(run.finished)
+        reports.close()
     return code
 
 
 class _Run:
-    def __init__(self, suite: Suite, the_plan: Plan, executor: ProcessExecutor, *, logs: str, scratch: str) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        the_plan: Plan,
+        executor: ProcessExecutor,
+        *,
+        secrets: SecretValues,
+        logs: str,
+        scratch: str,
+    ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
         self._plan = the_plan
         self._executor = executor
+        self._secrets = secrets
         self._logs = logs
         self._scratch = scratch
         self._setup_dirs: dict[str, str] = {}
@@ -109,6 +131,8 @@ class _Run:
             reports(event)
 
         def prepare() -> bool:
+            for sentence in self._secrets.withheld(box for box in self._plan.boxes if box.id not in done):
+                emit(Warned(message=sentence, at=time()))
             names = {box.id.suite for box in self._plan.boxes if box.id not in done}
             try:
                 self._setup_dirs = run_setups(
@@ -132,7 +156,7 @@ class _Run:
             policy=policy,
             clock=time,
             done=done,
-            prepare=prepare if self._suite.setups else None,
+            prepare=prepare,
             stop=stop,
         ).exit_code
 
@@ -147,6 +171,7 @@ class _Run:
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
             binds={setup: False} if setup else {},
+            secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
         )
@@ -158,6 +183,7 @@ class _Reports:
     def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
+        self._lost: OSError | None = None
         path = given.text("jsonl")
         place = path
         try:
@@ -174,6 +200,8 @@ class _Reports:
                 check_writable(place)  # refused now rather than after the run
                 self._readers.append(Junit(place))
         except OSError as error:
+            if error.errno in FULL:
+                raise
             refuse(f"{place} cannot be written: {error.strerror}")
         self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
 
@@ -185,13 +213,25 @@ class _Reports:
                 reader(event)
             except BrokenPipeError:
                 self._readers.remove(reader)
+            except OSError as error:
+                self._readers.remove(reader)
+                self._lost = self._lost or error
 
     def close(self) -> None:
+        """Let go of all of them.
+
+        Raises:
+            OSError: one of them could not be written; the others are complete.
+        """
         for reader in [*self._readers, *([self._record] if self._record else [])]:
             try:
                 reader.close()
             except BrokenPipeError:
                 continue
+            except OSError as error:
+                self._lost = self._lost or error
+        if self._lost:
+            raise self._lost
 
 
 def _human(form: str, *, to_stderr: bool) -> Reporter:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from runner.execute.output import Output
     from runner.executor import Job
     from runner.protocol import Judgement, TapSummary
+    from runner.redact import Redactor
 
+_MOST_REFUSED = 20  # artifacts that are named.
 REPORT_LIMIT = 8 * 1024 * 1024
 JUNIT_LIMIT = 32 * 1024 * 1024
 
@@ -48,6 +50,7 @@ def attempt_of(
     cpu: float,
     rss_kb: int,
     leaked: Sequence[str],
+    redactor: Redactor,
     problem: str = "",
 ) -> Attempt:
     """Judge what is left of a process that ran a job.
@@ -64,6 +67,7 @@ def attempt_of(
         rss_kb: the largest resident size of one of its processes, in KiB.
         leaked: what it left running.
         problem: why it is red, when something better is known than its exit code.
+        redactor: knows the run's secrets.
     """
     known, early_end = _pytest_ending(job, places, exit_code=exit_code, signalled=signalled)
     judgement = judge(
@@ -73,15 +77,16 @@ def attempt_of(
             kind=job.box.kind,
             min_asserts=job.box.min_asserts,
             tap=tap,
-            report=_report(places, early_end),
-            junit=_junit(places),
+            report=_report(places, early_end, redactor),
+            junit=_junit(places, redactor),
         )
     )
-    text = output.text()
-    artifacts = collect(places.artifacts, job.artifacts) if job.artifacts else None
+    artifacts = collect(places.artifacts, job.artifacts, redactor=redactor) if job.artifacts else None
+    refused = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
+    text = _with(output.text(), refused)
     return Attempt(
         outcome=judgement.outcome,
-        reason=(problem if judgement.outcome is not Verdict.PASSED else "") or known or judgement.reason,
+        reason=redactor.text((problem if judgement.outcome is not Verdict.PASSED else "") or known or judgement.reason),
         exit_code=exit_code,
         seconds=seconds,
         cpu=cpu,
@@ -93,23 +98,28 @@ def attempt_of(
         output=text,
         output_bytes=output.total,
         log=output.log if output.total else "",
-        leaked=leaked,
+        leaked=[redactor.cut_text(name) for name in leaked],
     )
 
 
-def _report(places: Places, more: bytes) -> ReportSummary:
+def _with(text: str, more: str) -> str:
+    """A text and lines that are added to it."""
+    return f"{text}\n{more}" if more and text and not text.endswith("\n") else text + more
+
+
+def _report(places: Places, more: bytes, redactor: Redactor) -> ReportSummary:
     try:
-        return read_report((read_plain(places.report, REPORT_LIMIT) or b"") + more)
+        return read_report((read_plain(places.report, REPORT_LIMIT) or b"") + more, redactor.text)
     except NotPlain as problem:
         return ReportSummary(malformed=f"$BOX_REPORT {problem}")
 
 
-def _junit(places: Places) -> JunitSummary | None:
+def _junit(places: Places, redactor: Redactor) -> JunitSummary | None:
     try:
         data = read_plain(places.junit, JUNIT_LIMIT)
     except NotPlain as problem:
         return JunitSummary(malformed=f"$BOX_JUNIT {problem}")
-    return None if data is None else read_junit(data)
+    return None if data is None else read_junit(data, redactor.text)
 
 
 def _pytest_ending(job: Job, places: Places, *, exit_code: int, signalled: str) -> tuple[str, bytes]:

@@ -87,7 +87,7 @@ def isolated() -> dict[str, str]:
 def environment_of(
     job: Job, places: Places, base: Mapping[str, str], *, run_id: str, own_home: bool, library: str = LIBRARY
 ) -> dict[str, str]:
-    """Everything that one attempt gets. The job's `env` wins over the box's, which wins over `base`.
+    """Everything that one attempt gets. The job's `env` wins over the box's, which wins over `base`; secrets over all.
 
     Args:
         job: the attempt.
@@ -103,6 +103,7 @@ def environment_of(
         env["HOME"] = env["TMPDIR"] = places.tmp
     env.update(job.box.env)
     env.update(job.env)
+    env.update(job.secrets)
     env["INTERLOCK"] = "1"
     env["BOX_ID"] = str(job.box.id)
     env["BOX_TIER"] = str(job.box.tier)

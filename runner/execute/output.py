@@ -6,6 +6,12 @@ import os
 import re
 from collections import deque
 
+from runner.redact import Redactor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.redact import Stream
+
 HEAD = 256 * 1024
 TAIL = 256 * 1024
 EXCERPT = 64 * 1024
@@ -33,7 +39,7 @@ def clean(data: bytes) -> str:
 
 
 class Output:
-    """Takes in a box's output as it comes.
+    """Takes in a box's output as it comes, and takes the secrets out of it before anything else.
 
     The log file gets the first `head` bytes at once; what follows goes through a ring of `tail` bytes that `close` adds
     to the log after a line that says how much was left out. Memory stays below `tail` + `excerpt` + one read.
@@ -44,10 +50,21 @@ class Output:
         head: bytes that the log takes as they come.
         tail: bytes that are kept of the rest.
         excerpt: bytes of `text`, half from the beginning and half from the end.
+        redactor: knows the run's secrets; without one only what looks like a secret is taken out.
     """
 
-    def __init__(self, log: str = "", *, head: int = HEAD, tail: int = TAIL, excerpt: int = EXCERPT) -> None:
+    def __init__(
+        self,
+        log: str = "",
+        *,
+        head: int = HEAD,
+        tail: int = TAIL,
+        excerpt: int = EXCERPT,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.total = 0
+        self._redactor = redactor or Redactor()
+        self._streams: dict[int, Stream] = {}
         self.log = log
         self._head_limit = head
         self._tail_limit = tail
@@ -58,8 +75,19 @@ class Output:
         self._ring_seen = 0
         self._fd = -1
 
-    def write(self, data: bytes) -> None:
-        """Take in a piece."""
+    def write(self, data: bytes, source: int = 0) -> None:
+        """Take in a piece of what one source prints; a secret may be cut in two by the pieces."""
+        stream = self._streams.get(source)
+        if stream is None:
+            stream = self._streams[source] = self._redactor.stream()
+        if told := stream.feed(data):
+            self._take(told)
+
+    def note(self, text: str) -> None:
+        """Add a line of the runner's own about the box."""
+        self._take(f"{self._redactor.text(text)}\n".encode("utf-8", "replace"))
+
+    def _take(self, data: bytes) -> None:
         room = self._head_limit - self.total
         self.total += len(data)
         if len(self._first) < self._half:
@@ -72,12 +100,21 @@ class Output:
         """The excerpt that a person reads: beginning and end, with the gap named."""
         if self.total <= 2 * self._half:
             rest = self.total - len(self._first)
-            return clean(bytes(self._first) + self._last(rest))
+            return self._clean(bytes(self._first) + self._last(rest))
         omitted = self.total - 2 * self._half
-        return f"{clean(bytes(self._first))}\n[… {omitted} bytes left out …]\n{clean(self._last(self._half))}"
+        first, last = self._clean(bytes(self._first)), self._clean(self._last(self._half))
+        return f"{first}\n[… {omitted} bytes left out …]\n{last}"
+
+    def _clean(self, data: bytes) -> str:
+        """As text; secrets that terminal sequences had hidden are taken out now."""
+        text = clean(data)
+        return text if len(text) == len(data) else self._redactor.text(text)
 
     def close(self) -> None:
         """Complete the log and let go of its file."""
+        for stream in self._streams.values():
+            self._take(stream.flush())
+        self._streams.clear()
         beyond = self._ring_seen
         if beyond > 0:
             kept = self._last(min(beyond, self._tail_limit))

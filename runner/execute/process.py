@@ -23,6 +23,7 @@ from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt
 from runner.protocol import TapReader
+from runner.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,12 +63,12 @@ class _Live:
         *("slow_at", "started", "tap", "timeout_at"),
     )
 
-    def __init__(self, job: Job, places: Places, limits: Limits, cell: Cell | None = None) -> None:
+    def __init__(self, job: Job, places: Places, limits: Limits, redactor: Redactor, cell: Cell | None = None) -> None:
         self.job = job
         self.cell = cell
         self.places = places
-        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt)
-        self.tap = TapReader()
+        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt, redactor=redactor)
+        self.tap = TapReader(redactor.text)
         self.fds: dict[int, bool] = {}  # pipe -> whether it is standard output
         self.pid = self.pidfd = -1
         self.signalled = ""
@@ -91,6 +92,7 @@ class ProcessExecutor:
         probes: what of the machine to use; None looks.
         launcher: gives each box a cell of its own to run in; None runs them as they are.
         guard: is told of what is started, for the case that this process is killed.
+        redactor: knows the run's secrets; without one only what looks like a secret is taken out of what boxes write.
     """
 
     def __init__(
@@ -105,11 +107,13 @@ class ProcessExecutor:
         probes: Probes | None = None,
         launcher: Launcher | None = None,
         guard: Guard | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
         self._confined = launcher is not None and launcher.confines
         self._guard = guard
+        self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
@@ -136,9 +140,9 @@ class ProcessExecutor:
         try:
             cell = self._launcher.open(job) if self._launcher else None
         except Unlaunchable as why:
-            self._refuse(_Live(job, self._some_places(), self._limits), Unstartable(reason=str(why)))
+            self._refuse(_Live(job, self._some_places(), self._limits, self._redactor), Unstartable(reason=str(why)))
             return
-        live = _Live(job, cell.places if cell else self._some_places(), self._limits, cell)
+        live = _Live(job, cell.places if cell else self._some_places(), self._limits, self._redactor, cell)
         try:
             if cell:
                 self._spawn_in(cell, live)
@@ -318,7 +322,7 @@ class ProcessExecutor:
         if not data:
             self._drop(fd, live)
             return False
-        live.output.write(data)
+        live.output.write(data, fd)
         if live.fds[fd]:
             live.tap.feed(data)
         return True
@@ -337,8 +341,8 @@ class ProcessExecutor:
 
     def _time_out(self, live: _Live, now: float) -> None:
         spared = live.cell.is_machinery if live.cell else None
-        dump = self._trees.dump(live.pid, spared)
-        live.output.write(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}\n".encode())
+        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
@@ -395,12 +399,13 @@ class ProcessExecutor:
             cpu=ending.cpu,
             rss_kb=ending.rss_kb,
             leaked=[] if live.signalled else ending.leaked,
+            redactor=self._redactor,
         )
         self._give_back(live)
         self._ready.append(Finished(live.job, attempt, live.started))
 
     def _refuse(self, live: _Live, why: Unstartable) -> None:
-        live.output.write(f"{why.reason}\n".encode())
+        live.output.note(why.reason)
         live.output.close()
         self._give_back(live)
         attempt = Attempt(

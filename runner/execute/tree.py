@@ -100,6 +100,10 @@ class Trees:
             self._subreaper, self._restore_subreaper = _become_subreaper()
             self._wants_subreaper = self._subreaper
 
+    def spare(self, pid: int) -> None:
+        """A child of this process that is no box's, started after this was made."""
+        self._foreign |= {pid}
+
     def add(self, pid: int, mark: str) -> None:
         """A main process was started in its own session; `mark` is the NAME=value that only its environment has."""
         self._mains[pid] = os.fsencode(mark)

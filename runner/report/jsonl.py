@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from runner.errors import NoRoom
 from runner.events import SCHEMA, to_line
 
 TYPE_CHECKING = False
@@ -24,11 +25,14 @@ class Jsonl:
         keep: continue a file instead of emptying it; a line that was cut is ended first.
 
     Raises:
-        OSError: it cannot be opened, here; or not be written, on an event: then the record is not whole.
+        OSError: it cannot be opened; here only.
+        NoRoom: it cannot be written, here or on an event. The record is not whole then, and what is not in it has not
+            happened for those who follow it: the run must not go on as if it had.
     """
 
     def __init__(self, path: str, *, keep: bool = False) -> None:
         self._own = path != "-"
+        self._name = path if self._own else "standard output"
         if self._own:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if keep else os.O_TRUNC)
             self._fd = os.open(path, flags, 0o644)
@@ -49,9 +53,15 @@ class Jsonl:
 
     def _write(self, line: str) -> None:
         data = f"{line}\n".encode("utf-8", "replace")
-        # A pipe may take a part; a file takes all or fails.
-        while data:
-            data = data[os.write(self._fd, data) :]
+        try:
+            while data:  # a pipe may take a part of it, and so may a disk that is nearly full.
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            message = (
+                f"the record of the run cannot be written to {self._name}: {error.strerror}"
+                " (without it no verdict counts: the run was ended)"
+            )
+            raise NoRoom(message) from error
 
 
 def _ends_within_a_line(fd: int) -> bool:

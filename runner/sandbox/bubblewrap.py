@@ -79,7 +79,8 @@ def _namespaces(view: View) -> Iterator[str]:
 
 def _system(system: System, view: View) -> Iterator[str]:
     for path in system.paths:
-        yield from ("--ro-bind", path, path)
+        if not path.startswith("/etc/"):  # They are shown in the /etc that is among the view's mounts.
+            yield from ("--ro-bind", path, path)
     for name, leads in system.links.items():
         yield from ("--symlink", leads, name)
     yield from ("--proc", "/proc", "--dev", "/dev")

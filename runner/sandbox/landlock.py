@@ -14,22 +14,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from runner.sandbox.machine import System
     from runner.sandbox.view import View
 
-_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store")
-# What programs look up, and nothing that is secret or says who else is here.
+# Beside the machine's programs: what they look up, and nothing that is secret or says who else is here.
 _LOOKED_UP = (
-    *(f"/etc/{name}" for name in ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime")),
-    *(f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "hosts", "resolv.conf", "services")),
-    *(f"/etc/{name}" for name in ("ssl/certs", "ssl/openssl.cnf", "pki", "ca-certificates", "mime.types", "protocols")),
-    *(f"/etc/{name}" for name in ("fonts", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "os-release")),
+    *(f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "hosts", "resolv.conf")),
     *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "version", "filesystems", "sys")),
     *("/sys/devices/system/cpu", "/sys/devices/system/node"),
 )
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-def argv(view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+def argv(view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str, *, system: System) -> tuple[str, ...]:
     """The command that starts a program with this view and no more.
 
     Args:
@@ -39,20 +36,21 @@ def argv(view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> t
             changed to where it is.
         env: its whole environment. It stands in the command line, which others can read: nothing secret belongs in it.
         cwd: where it starts, as `argv`.
+        system: what of the machine is shown.
     """
     launcher = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
-    words = [text for word, value in _words(view, env) for text in (word, value)]
+    words = [text for word, value in _words(view, env, system) for text in (word, value)]
     command = (_relocated(word, view) for word in argv)
     return (sys.executable, "-I", "-S", launcher, *words, "cwd", _relocated(cwd, view), "--", *command)
 
 
-def _words(view: View, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _words(view: View, env: Mapping[str, str], system: System) -> Iterator[tuple[str, str]]:
     yield "filter", program(os.uname().machine, "tcp" if view.sockets else "none")
     if view.uid is not None:
         yield "uid", str(view.uid)
     if view.gid is not None:
         yield "gid", str(view.gid)
-    for path in (*_PROGRAMS, *_LOOKED_UP):
+    for path in (*system.paths, *system.links, *_LOOKED_UP):
         yield "read", path
     for path in _DEVICES:
         yield "device", path

@@ -10,10 +10,11 @@ import signal
 from runner.execute.command import BOOTSTRAP, CANNOT_EXECUTE, NOT_FOUND
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
-from runner.isolation import Level
-from runner.sandbox import bubblewrap, warden
+from runner.isolation import GIB, MIB, Level
+from runner.sandbox import bubblewrap, cgroup, warden
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
+from runner.sandbox.seccomp import program
 from runner.sandbox.slots import NoSlot, Slots
 from runner.sandbox.view import Mount, View
 from runner.sandbox.workspace import Workspace
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
 
     from runner.executor import Job
     from runner.isolation import Limits
+    from runner.sandbox.cgroup import Group
     from runner.sandbox.workspace import Desk
 
 HOME = "/run/interlock"
 """Where a box sees the runner's own files: not where they are, which may be in the tree that it tests."""
 _STATUS_LIMIT = 65536
 _ENDING_SECONDS = 5.0
+_OPEN_FILES = 65536
 _TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
-_USERS = """\
-root:x:0:0:root:/root:/usr/sbin/nologin
-box:x:{uid}:{gid}:box:/tmp:/bin/sh
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-"""
-_GROUPS = "root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n"
-_HOSTS = "127.0.0.1 localhost box\n::1 localhost box\n"
-_NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
-# Files in the tree belong to another user than the box, which git takes for an attack.
-_GITCONFIG = "[safe]\n\tdirectory = *\n"
+_WARDEN = "warden.pyc"
+_ETC = {
+    "passwd": (
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        "box:x:{uid}:{gid}:box:/tmp:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+    "group": "root:x:0:\nbox:x:{gid}:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost box\n::1 localhost box\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n",
+    # Files in the tree belong to another user than the box, which git takes for an attack.
+    "gitconfig": "[safe]\n\tdirectory = *\n",
+}
 
 
 def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> Launcher:
@@ -82,7 +88,8 @@ class Launcher:
         self.limits = limits
         self._own_choice = own_choice
         self.system = system(os.environ.get("PATH", os.defpath))
-        self._filter = ""
+        self._filter = program(os.uname().machine)
+        self._groups = cgroup.find()
         self._slots: Slots | None = None
         try:
             if enter().drop:
@@ -93,7 +100,8 @@ class Launcher:
         self._mounts: dict[str, Mount] = {}
         self._show(os.path.dirname(own_interpreter()), *path.split(":"))
         self._furnish()
-        self._users: dict[int, tuple[Mount, ...]] = {}
+        self._opened = 0
+        self._etcs: dict[int, Mount] = {}
 
     def open(self, job: Job) -> Cell:
         """A cell for one attempt.
@@ -105,11 +113,13 @@ class Launcher:
         try:
             user = self._slots.take() if self._slots else -1
             desk = self._workspace.open(job.root, job.layers, size=self.limits.workspace, user=user)
+            self._opened += 1
+            group = cgroup.enter(str(self._opened), self.limits, self._groups)
         except (CannotMount, NoSlot, OSError) as why:
             self._give_back(user)
             message = f"the view of the tree could not be made: {why}"
             raise Unlaunchable(message) from why
-        return Cell(self, job, desk, user)
+        return Cell(self, job, desk, user, group)
 
     def close(self) -> None:
         """Leave nothing."""
@@ -118,11 +128,21 @@ class Launcher:
             self._slots.close()
 
     def view(
-        self, job: Job, desk: Desk, user: int, *, program: str, sockets: Mapping[int, str], status: int, seccomp: int
+        self,
+        job: Job,
+        desk: Desk,
+        user: int,
+        *,
+        program: str,
+        sockets: Mapping[int, str],
+        cgroups: Sequence[str],
+        status: int,
+        seccomp: int,
     ) -> View:
         """What one attempt sees; `program` is the file that it runs."""
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
+        etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
         where = {path: Mount(path, path) for path in sockets.values()}
         return View(
@@ -130,12 +150,13 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), *self._identity(user), *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *etc, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
             status=status,
             seccomp=seccomp,
+            cgroups=cgroups,
         )
 
     def finish(self, desk: Desk, user: int, keep: str) -> None:
@@ -167,23 +188,34 @@ class Launcher:
             self._mounts[path] = Mount(self._workspace.stage(path), path)
 
     def _furnish(self) -> None:
-        """The runner's own files, and those of /etc that we write."""
+        """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own = {"lib": LIBRARY, "pytest_bootstrap.py": BOOTSTRAP}
-        own |= {name: f"{here}/{name}" for name in ("warden.py", "forward.py") if os.path.exists(f"{here}/{name}")}
-        for name, path in own.items():
-            self._mounts[f"{HOME}/{name}"] = Mount(self._workspace.stage(path), f"{HOME}/{name}")
-        for name, text in {"hosts": _HOSTS, "gitconfig": _GITCONFIG, "nsswitch.conf": _NSSWITCH}.items():
-            self._mounts[f"/etc/{name}"] = Mount(self._workspace.write(name, text), f"/etc/{name}")
+        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
+        if os.path.exists(f"{here}/forward.py"):
+            own["forward.py"] = f"{here}/forward.py"
+        self._mounts[HOME] = Mount(self._workspace.library("home", own), HOME)
 
-    def _identity(self, user: int) -> tuple[Mount, ...]:
-        """The user's own lines of /etc/passwd and /etc/group, and nobody else's."""
-        if user not in self._users:
-            uid, gid = (user, self._slots.group) if self._slots else (os.geteuid(), os.getegid())
-            passwd = self._workspace.write(f"passwd-{uid}", _USERS.format(uid=uid, gid=gid))
-            group = self._workspace.write(f"group-{uid}", _GROUPS.format(gid=gid))
-            self._users[user] = (Mount(passwd, "/etc/passwd"), Mount(group, "/etc/group"))
-        return self._users[user]
+    def _etc(self, user: int) -> Mount:
+        """A user's /etc: files of this machine's, ours, and of its users only the box's own."""
+        uid, gid = (user, self._slots.group) if self._slots else (os.geteuid(), os.getegid())
+        if user not in self._etcs:
+            files: dict[str, str | bytes] = {path.removeprefix("/etc/"): path for path in self.system.files}
+            files |= {name: text.format(uid=uid, gid=gid).encode() for name, text in _ETC.items()}
+            inside = [path.removeprefix("/etc/") for path in self.system.paths if path.startswith("/etc/")]
+            self._etcs[user] = Mount(self._workspace.library(f"etc-{uid}", files, inside), "/etc")
+        return self._etcs[user]
+
+
+def _compiled() -> bytes:
+    """The warden's code as the interpreter keeps it: to compile it anew takes each box longer than to run it."""
+    import marshal
+    from importlib.util import MAGIC_NUMBER
+
+    with open(warden.__file__, "rb") as stream:
+        code = compile(stream.read(), f"{HOME}/warden.py", "exec", dont_inherit=True)
+    # Flags, time and size of the source follow the number: nobody compares them when it is run as a file.
+    return MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
 class Cell:
@@ -192,7 +224,7 @@ class Cell:
     inside = Inside(library=f"{HOME}/lib", bootstrap=f"{HOME}/pytest_bootstrap.py")
     has_network = True
 
-    def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int) -> None:
+    def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int, group: Group | None) -> None:
         self.places = desk.places
         self.tree = desk.tree
         self.uid = user if user >= 0 else None
@@ -201,6 +233,7 @@ class Cell:
         self._job = job
         self._desk = desk
         self._user = user
+        self._group = group
         self._fds: list[int] = []
         self._status = -1
 
@@ -211,7 +244,7 @@ class Cell:
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         events = os.dup(writing)
         self._fds = [writing, orders, events]
-        limits = _rlimits(self._launcher.limits)
+        limits = _rlimits(self._launcher.limits, self._group)
         os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets).encode())
         filter_ = self._launcher.filter()
         if filter_ >= 0:
@@ -222,10 +255,11 @@ class Cell:
             self._user,
             program=argv[0],
             sockets=sockets,
+            cgroups=self._group.procs if self._group else (),
             status=writing,
             seccomp=filter_,
         )
-        words = (own_interpreter(), "-I", "-S", f"{HOME}/warden.py", str(orders), str(writing))
+        words = (own_interpreter(), "-I", "-S", f"{HOME}/{_WARDEN}", str(orders), str(writing))
         line = bubblewrap.argv(view, words, {}, cwd, system=self._launcher.system, events=events)
         return Command(line, {}, self._fds)
 
@@ -237,6 +271,8 @@ class Cell:
 
     def kill(self, pid: int) -> None:
         """End all of it: with the first process of its namespace everything else in it ends."""
+        if self._group:
+            self._group.kill()
         for child in _children_of(pid):
             _send_kill(child)
         _send_kill(pid)
@@ -251,6 +287,9 @@ class Cell:
         first, told = _part(self._read_status())
         _await_end(first)
         status = warden.read_status(told)
+        out_of_memory = self._out_of_memory()
+        if status is None and out_of_memory:
+            return Ending(exit_code=exit_code, problem=out_of_memory)
         if status is None:
             why = next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
             return Ending(exit_code=exit_code, problem=f"the sandbox failed: {why}", unstarted=True)
@@ -262,7 +301,11 @@ class Cell:
                 unstarted=True,
             )
         return Ending(
-            exit_code=os.waitstatus_to_exitcode(status.wait), cpu=status.cpu, rss_kb=status.rss_kb, leaked=status.left
+            exit_code=os.waitstatus_to_exitcode(status.wait),
+            cpu=status.cpu,
+            rss_kb=status.rss_kb,
+            leaked=status.left,
+            problem=out_of_memory,
         )
 
     def close(self) -> None:
@@ -271,7 +314,14 @@ class Cell:
         if self._status >= 0:
             os.close(self._status)
             self._status = -1
+        if self._group:
+            self._group.remove()
         self._launcher.finish(self._desk, self._user, self._job.keep)
+
+    def _out_of_memory(self) -> str:
+        if self._group and self._group.oom_killed():
+            return f"used more than its {_amount(self._launcher.limits.memory)} of memory"
+        return ""
 
     def _read_status(self) -> bytes:
         try:
@@ -280,8 +330,18 @@ class Cell:
             return b""
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
-    return {"NPROC": limits.processes, "FSIZE": limits.workspace, "CORE": 0, "NOFILE": 65536, "DATA": limits.memory}
+def _rlimits(limits: Limits, group: Group | None) -> dict[str, int]:
+    """What the kernel allows each process, by name; memory only where no group limits that of all together.
+
+    Memory is what can be written to (RLIMIT_DATA): address space is reserved by the gigabyte and never used.
+    """
+    usual = {"NPROC": limits.processes, "FSIZE": limits.workspace, "CORE": 0, "NOFILE": _OPEN_FILES}
+    return usual if group and group.memory else {**usual, "DATA": limits.memory}
+
+
+def _amount(size: int) -> str:
+    """`4 GiB`, `256 MiB`."""
+    return f"{size / GIB:g} GiB" if size >= GIB else f"{size / MIB:g} MiB"
 
 
 def _part(data: bytes) -> tuple[int, bytes]:

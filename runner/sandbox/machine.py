@@ -16,41 +16,57 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/snap")
+# What programs look up, and what tells nothing of this machine or of who else is here.
 _ETC = (
-    *("alternatives", "ca-certificates", "ca-certificates.conf", "chromium.d", "crypto-policies", "debian_version"),
-    *("default/locale", "fonts", "fstab.d", "ghostscript", "host.conf", "ImageMagick-6", "inputrc", "java"),
-    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "locale.gen", "localtime"),
-    *("login.defs", "magic", "magic.mime", "mailcap", "mime.types", "networks", "os-release", "papersize", "perl"),
-    *("pki/ca-trust", "pki/java", "pki/tls/certs", "pki/tls/cert.pem", "postgresql-common", "profile", "profile.d"),
-    *("protocols", "rpc", "services", "shells", "skel", "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo"),
-    *("timezone", "xattr.conf", "xdg"),
+    *("ca-certificates.conf", "debian_version", "default/locale", "host.conf", "inputrc", "ld.so.cache"),
+    *("locale.alias", "locale.conf", "locale.gen", "localtime", "login.defs", "magic", "magic.mime", "mailcap"),
+    *("mime.types", "networks", "os-release", "papersize", "pki/tls/cert.pem", "profile", "protocols", "rpc"),
+    *("services", "shells", "ssl/cert.pem", "ssl/openssl.cnf", "timezone", "xattr.conf"),
+)
+_ETC_DIRECTORIES = (
+    *("alternatives", "chromium.d", "crypto-policies", "fonts", "ImageMagick-6", "java", "pki/ca-trust", "pki/java"),
+    *("pki/tls/certs", "postgresql-common", "ssl/certs"),
 )
 
 
 class System(Value):
-    """What every box sees of this machine: existing paths, and links by name. Also the programs that keep it inside."""
+    """What every box sees of this machine, and the programs that keep it inside.
 
-    __slots__ = ("bwrap", "links", "paths", "setpriv")
+    `paths` are existing directories, `links` what is a link where others have a directory, `files` small files of /etc.
+    """
 
-    def __init__(self, paths: Iterable[str], links: Mapping[str, str], *, bwrap: str = "", setpriv: str = "") -> None:
+    __slots__ = ("bwrap", "files", "links", "paths", "setpriv")
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        links: Mapping[str, str],
+        files: Iterable[str] = (),
+        *,
+        bwrap: str = "",
+        setpriv: str = "",
+    ) -> None:
         self.paths = tuple(paths)
         self.links = dict(links)
+        self.files = tuple(files)
         self.bwrap = bwrap
         self.setpriv = setpriv
 
 
-def system(path: str) -> System:
+def system(path_of_programs: str) -> System:
     """The system's own programs and libraries, and what programs expect in /etc that tells nothing of this machine.
 
     Args:
-        path: a PATH, on which bubblewrap and setpriv are looked up.
+        path_of_programs: a PATH, on which bubblewrap and setpriv are looked up.
     """
     links = {path: os.readlink(path) for path in _DIRECTORIES if os.path.islink(path)}
     paths = [path for path in _DIRECTORIES if path not in links and os.path.isdir(path)]
-    named = [f"/etc/{name}" for name in _ETC]
-    versioned = [f"/etc/{name}" for name in sorted(os.listdir("/etc")) if name.startswith(("java-", "python"))]
-    shown = [*paths, *(path for path in (*named, *versioned) if os.path.exists(path))]
-    return System(shown, links, bwrap=which("bwrap", path), setpriv=which("setpriv", path))
+    named = (*_ETC_DIRECTORIES, *(name for name in sorted(os.listdir("/etc")) if name.startswith("java-")))
+    paths += [path for name in named if os.path.isdir(path := f"/etc/{name}")]
+    files = [path for name in _ETC if os.path.isfile(path := f"/etc/{name}")]
+    return System(
+        paths, links, files, bwrap=which("bwrap", path_of_programs), setpriv=which("setpriv", path_of_programs)
+    )
 
 
 def toolchains(directories: Iterable[str], shown: Iterable[str]) -> tuple[str, ...]:

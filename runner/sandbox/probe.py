@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import re
 
+from runner.execute.command import which
 from runner.isolation import Level, Rung
 from runner.model import Value
 from runner.sandbox.seccomp import program
-from runner.sandbox.trial import attempt, which
+from runner.sandbox.trial import Outcome, attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from runner.sandbox.trial import Outcome
 
 IMAGE = "INTERLOCK_SANDBOX_IMAGE"
 NOBODY = 65534
@@ -40,6 +39,8 @@ _LOAD_PROFILE = (
     f"{{0}}install -m 0644 /usr/share/apparmor/extra-profiles/{_PROFILE} /etc/apparmor.d/ && "
     f"{{0}}apparmor_parser -r /etc/apparmor.d/{_PROFILE}"
 )
+_APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
+_NAMESPACE_TROUBLE = ("uid map", "uid_map", "RTM_NEWADDR", "namespace", "unshare", "mount")
 _UNCONFINED = " ".join(f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))
 _KNOWN: dict[tuple[str, str], tuple[Rung, ...]] = {}
 
@@ -122,9 +123,23 @@ def bubblewrap(path: str, facts: Facts) -> Rung:
     command = (*(dropped if facts.root else ()), found, *sandbox, *shown, "/bin/true")
     outcome = attempt(command, seconds=_SECONDS)
     if not outcome.code:
+        outcome = _own_mounts(path, facts)
+    if not outcome.code:
         return Rung(level)
     why, fix = explain(outcome, facts)
     return Rung(level, why=why, fix=fix)
+
+
+def _own_mounts(path: str, facts: Facts) -> Outcome:
+    """Whether we can mount in a namespace of our own, as views of the tree are. Root, who may run bubblewrap, can.
+
+    AppArmor's profile for bubblewrap lets bubblewrap make user namespaces, and not us.
+    """
+    unshare, mount = which("unshare", path), which("mount", path)
+    if facts.root or not unshare or not mount:
+        return Outcome(0, "")
+    command = (unshare, "--user", "--map-root-user", "--mount", mount, "-t", "tmpfs", "none", "/tmp")  # noqa: S108
+    return attempt(command, seconds=_SECONDS)
 
 
 def explain(outcome: Outcome, facts: Facts) -> tuple[str, str]:
@@ -140,9 +155,11 @@ def explain(outcome: Outcome, facts: Facts) -> tuple[str, str]:
         return "user.max_user_namespaces is used up or 0", f"{sudo}sysctl -w user.max_user_namespaces=15000"
     if facts.clone == "0":
         return "kernel.unprivileged_userns_clone is 0", f"{sudo}sysctl -w kernel.unprivileged_userns_clone=1"
-    if facts.apparmor == "1" and any(hint in said for hint in ("uid map", "RTM_NEWADDR", "new namespace")):
-        return f"AppArmor restricts user namespaces ({said})", _LOAD_PROFILE.format(sudo)
-    if facts.container and any(hint in said for hint in ("namespace", "proc", "uid map", "pivot_root", "mount")):
+    if facts.apparmor == "1" and any(hint in said for hint in _NAMESPACE_TROUBLE):
+        # The profile is bubblewrap's. A runner that is not root makes namespaces itself as well.
+        fix = _LOAD_PROFILE.format(sudo) if facts.root else f"{sudo}sysctl -w {_APPARMOR}=0"
+        return f"AppArmor restricts user namespaces ({said})", fix
+    if facts.container and any(hint in said for hint in (*_NAMESPACE_TROUBLE, "proc", "pivot_root")):
         return f"this container may not make namespaces ({said})", f"start the container with {_UNCONFINED}"
     return f"bubblewrap does not work here ({said})", "docs/how-to/get-a-full-sandbox.md lists what it needs"
 

@@ -27,15 +27,6 @@ class Outcome(Value):
         self.said = said
 
 
-def which(name: str, path: str) -> str:
-    """Where a program is on a PATH; "" when it is not."""
-    for directory in path.split(os.pathsep):
-        candidate = os.path.join(directory, name)
-        if directory and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            return candidate
-    return ""
-
-
 def attempt(argv: Sequence[str], *, seconds: float, env: Mapping[str, str] | None = None) -> Outcome:
     """Run a command; standard output and error are taken together.
 

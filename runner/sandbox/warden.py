@@ -10,10 +10,9 @@ written to STATUS (`read_status` is its reader). No line means that the sandbox 
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` makes enums of these numbers, which costs as much as all the rest.
 import os
 import resource
-import select
-import signal
 import sys
 from time import monotonic
 
@@ -176,6 +175,8 @@ def _name(pid: int) -> str:
 
 
 def _await_ends(pids: Sequence[int], seconds: float) -> None:
+    import select
+
     until = monotonic() + seconds
     for pid in pids:
         try:

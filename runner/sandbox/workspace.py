@@ -15,7 +15,7 @@ from runner.sandbox.copying import copy_layer, copy_tree, lend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _ROOM_BYTES = 64 << 20
 _OPEN_TO_ALL = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - a fresh directory is made in it, under a name nobody guesses.
@@ -105,13 +105,27 @@ class Workspace:
             self._staged[path] = place
         return self._staged[path]
 
-    def write(self, name: str, text: str) -> str:
-        """A small file that every user may read; returns its path."""
-        path = f"{self.room}/{name}"
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(path, 0o644)
-        return path
+    def library(self, name: str, files: Mapping[str, str | bytes], directories: Iterable[str] = ()) -> str:
+        """A directory that every user may read, made once; returns its path.
+
+        Args:
+            name: names it.
+            files: by path in it: the path of what is copied, or the content itself.
+            directories: empty ones in it.
+        """
+        place = f"{self.room}/{name}"
+        if os.path.isdir(place):
+            return place
+        os.mkdir(place, 0o755)
+        for path in directories:
+            os.makedirs(f"{place}/{path}", 0o755, exist_ok=True)
+        for path, content in files.items():
+            goal = f"{place}/{path}"
+            os.makedirs(os.path.dirname(goal), 0o755, exist_ok=True)
+            with open(goal, "wb") as stream:
+                stream.write(_content(content) if isinstance(content, str) else content)
+            os.chmod(goal, 0o644)
+        return place
 
     def close_all(self) -> None:
         """Leave nothing."""
@@ -154,6 +168,11 @@ class Workspace:
     def _clear(self, desk: Desk) -> None:
         namespace.detach(desk.directory)  # with all that is mounted in it
         os.rmdir(desk.directory)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def _reachable_room(scratch: str) -> str:

@@ -13,11 +13,13 @@ import json
 import os
 import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from runner.attendant import Wish
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
+from runner.services.servers import Servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +35,7 @@ _PR_SET_PDEATHSIG = 1
 
 def givers() -> tuple[Giver, ...]:
     """Everything that jobs can be given; each looks for its own part in a wish."""
-    return (Egress(),)
+    return (Egress(), Servers())
 
 
 class Attendant:
@@ -84,6 +86,10 @@ class Attendant:
                 break
             except OSError as error:
                 problem = f"what it needs could not be started: {error}"
+                break
+            except Exception as bug:  # noqa: BLE001 - it costs this job its verdict; the others go on.
+                traceback.print_exc()
+                problem = f"what it needs could not be started: {type(bug).__name__}: {bug}"
                 break
             env.update(given.env)
             sockets.update(given.sockets)

@@ -1,11 +1,41 @@
 from __future__ import annotations
 
 import os
+import socket
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.artifacts import collect
+from runner import artifacts
+from runner.beneath import opener
+from runner.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.artifacts import Collected
+
+    Collect = Callable[..., Collected]
+
+
+def kernel_has_openat2() -> bool:
+    here = os.open("/", os.O_RDONLY)
+    try:
+        os.close(opener(openat2=True)(".", here))
+    except OSError:
+        return False
+    finally:
+        os.close(here)
+    return True
+
+
+@pytest.fixture(params=[True, False], ids=["openat2", "without-openat2"])
+def collect(request: pytest.FixtureRequest) -> Collect:
+    if request.param and not kernel_has_openat2():
+        pytest.skip("missing component: openat2")
+    return partial(artifacts.collect, openat2=request.param)
 
 
 @pytest.fixture
@@ -27,7 +57,7 @@ def everything_in(path: Path) -> str:
     return "".join(file.read_text() for file in path.rglob("*") if file.is_file())
 
 
-def test_files_are_copied_with_their_directories(source: Path, tmp_path: Path) -> None:
+def test_files_are_copied_with_their_directories(collect: Collect, source: Path, tmp_path: Path) -> None:
     (source / "shots").mkdir()
     (source / "shots" / "1.png").write_bytes(b"\0png")
     (source / "report.txt").write_text("fine")
@@ -37,13 +67,13 @@ def test_files_are_copied_with_their_directories(source: Path, tmp_path: Path) -
     assert (tmp_path / "kept" / "shots" / "1.png").read_bytes() == b"\0png"
 
 
-def test_nothing_to_collect_creates_nothing(source: Path, tmp_path: Path) -> None:
+def test_nothing_to_collect_creates_nothing(collect: Collect, source: Path, tmp_path: Path) -> None:
     assert collect(str(source), str(tmp_path / "kept")).names == ()
     assert collect(str(tmp_path / "missing"), str(tmp_path / "kept")).names == ()
     assert not (tmp_path / "kept").exists()
 
 
-def test_no_link_leads_out(source: Path, secret: Path, tmp_path: Path) -> None:
+def test_no_link_leads_out(collect: Collect, source: Path, secret: Path, tmp_path: Path) -> None:
     (source / "file").symlink_to(secret)
     (source / "directory").symlink_to(secret.parent)
     os.link(secret, source / "hard")
@@ -54,7 +84,9 @@ def test_no_link_leads_out(source: Path, secret: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "kept").exists()
 
 
-def test_a_directory_that_is_itself_a_link_is_not_entered(source: Path, secret: Path, tmp_path: Path) -> None:
+def test_a_directory_that_is_itself_a_link_is_not_entered(
+    collect: Collect, source: Path, secret: Path, tmp_path: Path
+) -> None:
     source.rmdir()
     source.symlink_to(secret.parent)
 
@@ -62,7 +94,9 @@ def test_a_directory_that_is_itself_a_link_is_not_entered(source: Path, secret: 
 
 
 @pytest.mark.parametrize("name", ["a\x1b[2J", "two\nlines", "right\u202eleft", os.fsdecode(b"\xff")])
-def test_a_name_that_does_not_print_is_refused_and_told_harmlessly(source: Path, tmp_path: Path, name: str) -> None:
+def test_a_name_that_does_not_print_is_refused_and_told_harmlessly(
+    collect: Collect, source: Path, tmp_path: Path, name: str
+) -> None:
     (source / name).write_text("x")
     collected = collect(str(source), str(tmp_path / "kept"))
 
@@ -70,7 +104,9 @@ def test_a_name_that_does_not_print_is_refused_and_told_harmlessly(source: Path,
     assert collected.refused[0].isprintable()
 
 
-def test_a_pipe_does_not_hang_and_a_terabyte_of_nothing_is_not_copied(source: Path, tmp_path: Path) -> None:
+def test_a_pipe_does_not_hang_and_a_terabyte_of_nothing_is_not_copied(
+    collect: Collect, source: Path, tmp_path: Path
+) -> None:
     os.mkfifo(source / "pipe")
     with (source / "sparse").open("wb") as file:
         file.truncate(1 << 40)
@@ -79,7 +115,55 @@ def test_a_pipe_does_not_hang_and_a_terabyte_of_nothing_is_not_copied(source: Pa
     assert collected.refused == ("pipe: not a regular file", "sparse: too large")
 
 
-def test_number_and_bytes_are_capped(source: Path, tmp_path: Path) -> None:
+def test_a_device_or_a_socket_is_not_even_opened(collect: Collect, source: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(source / "socket"))
+        (source / "device").symlink_to("/dev/zero")
+        collected = collect(str(source), str(tmp_path / "kept"))
+
+    assert collected.refused == ("device: not a regular file", "socket: not a regular file")
+
+
+def test_no_step_leads_up_or_through_a_link(source: Path, secret: Path) -> None:
+    (source / "link").symlink_to(secret)
+    here = os.open(source, os.O_RDONLY)
+    try:
+        for way in (True, False) if kernel_has_openat2() else (False,):
+            with pytest.raises(OSError, match="symbolic links"):
+                opener(openat2=way)("link", here)
+        if kernel_has_openat2():
+            for name in ("../secret/key", str(secret)):
+                with pytest.raises(OSError, match="Invalid cross-device link"):
+                    opener(openat2=True)(name, here)
+    finally:
+        os.close(here)
+
+
+def test_secrets_are_overwritten_in_content_and_taken_out_of_names(
+    collect: Collect, source: Path, tmp_path: Path
+) -> None:
+    (source / "of-tr0ub4dor").mkdir()
+    content = b"\x89PNG" + b"x" * ((1 << 20) - 8) + b"tr0ub4dor" + b"end"
+    (source / "of-tr0ub4dor" / "image-tr0ub4dor.png").write_bytes(content)
+    (source / "\x1b-tr0ub4dor").write_text("x")
+    collected = collect(str(source), str(tmp_path / "kept"), redactor=Redactor({"KEY": "tr0ub4dor"}))
+
+    name = "of-[secret KEY]/image-[secret KEY].png"
+    assert collected.names == (name,)
+    assert (tmp_path / "kept" / name).read_bytes() == content.replace(b"tr0ub4dor", b"*********")
+    assert collected.refused == ("\N{REPLACEMENT CHARACTER}-[secret KEY]: its name does not print",)
+
+
+def test_two_names_that_become_one_do_not_overwrite_each_other(collect: Collect, source: Path, tmp_path: Path) -> None:
+    (source / "a-tr0ub4dor").write_text("first")
+    (source / "a-dHIwdWI0ZG9y").write_text("second")  # the same in base64
+    collected = collect(str(source), str(tmp_path / "kept"), redactor=Redactor({"KEY": "tr0ub4dor"}))
+
+    assert collected.names == ("a-[secret KEY]",)
+    assert collected.refused == ("a-[secret KEY]: two names differ only in a secret",)
+
+
+def test_number_and_bytes_are_capped(collect: Collect, source: Path, tmp_path: Path) -> None:
     for number in range(5):
         (source / f"{number}").write_bytes(b"x" * 10)
 
@@ -88,7 +172,7 @@ def test_number_and_bytes_are_capped(source: Path, tmp_path: Path) -> None:
     assert len(everything_in(tmp_path / "b")) == 20
 
 
-def test_depth_is_capped(source: Path, tmp_path: Path) -> None:
+def test_depth_is_capped(collect: Collect, source: Path, tmp_path: Path) -> None:
     deep = source.joinpath(*["d"] * 40)
     deep.mkdir(parents=True)
     (deep / "file").write_text("x")
@@ -99,7 +183,7 @@ def test_depth_is_capped(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_path_too_long_for_its_place_is_refused_and_the_rest_is_kept(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collect: Collect, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(source)
     for _ in range(15):
@@ -112,7 +196,9 @@ def test_a_path_too_long_for_its_place_is_refused_and_the_rest_is_kept(
     assert [entry.rpartition(": ")[2] for entry in collected.refused] == ["File name too long"]
 
 
-def test_something_in_the_way_of_a_copy_refuses_that_copy(source: Path, secret: Path, tmp_path: Path) -> None:
+def test_something_in_the_way_of_a_copy_refuses_that_copy(
+    collect: Collect, source: Path, secret: Path, tmp_path: Path
+) -> None:
     (source / "a").write_text("x")
     (source / "b").write_text("x")
     (tmp_path / "kept" / "a").mkdir(parents=True)

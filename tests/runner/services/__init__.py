@@ -1,1 +1,0 @@
-"""Services, egress and faults, against real servers."""
