@@ -82,6 +82,7 @@ class ProcessExecutor:
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
+        self._confined = launcher is not None and launcher.confines
         self._anteroom = Anteroom(attendant)
         self._waiting: dict[str, Live] = {}
         self._guard = guard
@@ -89,7 +90,7 @@ class ProcessExecutor:
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
-        self._own_home = isolate_env or launcher is not None
+        self._own_home = isolate_env or self._confined
         self._limits = limits or Limits()
         self._grace = grace
         self._probes = probes or probe()
@@ -209,7 +210,7 @@ class ProcessExecutor:
         env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
         env.update(provision.env)
         argv = command_of(job.box, directory, env, state_file=live.places.state)
-        self._spawn(live, Command(argv, env), directory)
+        self._spawn(live, Command(argv, env, cwd=directory))
 
     def _spawn_in(self, cell: Cell, live: Live, provision: Provision) -> None:
         job = live.job
@@ -228,7 +229,7 @@ class ProcessExecutor:
             bootstrap=inside.bootstrap,
         )
         try:
-            self._spawn(live, cell.command(argv, env, directory, provision.sockets), "/")
+            self._spawn(live, cell.command(argv, env, directory, provision.sockets))
         finally:
             cell.spawned()
 
@@ -250,7 +251,7 @@ class ProcessExecutor:
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: Live, command: Command, directory: str) -> None:
+    def _spawn(self, live: Live, command: Command) -> None:
         argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -262,7 +263,7 @@ class ProcessExecutor:
         ]
         # A spawn has no working directory of its own: it starts where we are.
         try:
-            os.chdir(directory)
+            os.chdir(command.cwd)
             live.pid = os.posix_spawn(
                 argv[0],
                 argv,
@@ -378,7 +379,7 @@ class ProcessExecutor:
         self._end(live)
 
     def _end(self, live: Live) -> None:
-        if live.cell:
+        if live.cell and self._confined:
             live.cell.kill(live.pid)
         if not live.cell or not live.cell.contained:
             self._trees.end(live.pid)
@@ -402,7 +403,7 @@ class ProcessExecutor:
         self._running.remove(live)
         exit_code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        if live.cell:
+        if live.cell and self._confined:
             ending = live.cell.ended(exit_code, live.output.text())
         else:
             ending = Ending(exit_code=exit_code, cpu=cpu, rss_kb=usage.ru_maxrss, leaked=leaked)

@@ -48,6 +48,7 @@ class LandlockLauncher:
     """
 
     layered = False
+    confines = True
 
     def __init__(self, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> None:
         self.limits = limits
