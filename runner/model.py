@@ -90,21 +90,25 @@ class Control(Value):
     """A box's sabotage.
 
     `kind` is `edit`, `patch`, `env`, `run`, `fault` or `target`; `spec` holds that kind's keys as written
-    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`.
+    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`. `also`
+    are other boxes that it is known to break.
     """
 
-    __slots__ = ("expect", "kind", "spec", "where")
+    __slots__ = ("also", "expect", "kind", "spec", "where")
 
     kind: str
     spec: Mapping[str, str]
     expect: Expect | None
     where: str
 
-    def __init__(self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str) -> None:
+    def __init__(
+        self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str, also: Sequence[BoxId] = ()
+    ) -> None:
         self.kind = kind
         self.spec = spec
         self.expect = expect
         self.where = where
+        self.also = tuple(also)
 
 
 class Quarantine(Value):

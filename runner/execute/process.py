@@ -83,12 +83,13 @@ class ProcessExecutor:
         self._launcher = launcher
         self._anteroom = Anteroom(attendant)
         self._waiting: dict[str, Live] = {}
+        self._confined = launcher is not None and launcher.confines
         self._guard = guard
         self._redactor = redactor or Redactor()
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
-        self._own_home = isolate_env or launcher is not None
+        self._own_home = isolate_env or self._confined
         self._limits = limits or Limits()
         self._grace = grace
         self._probes = probes or probe()
@@ -201,6 +202,8 @@ class ProcessExecutor:
                 self._spawn_here(live, provision)
         except Unstartable as why:
             self._refuse(live, why)
+        except Unlaunchable as why:
+            self._refuse(live, Unstartable(reason=str(why)))
 
     def _spawn_here(self, live: Live, provision: Provision) -> None:
         job = live.job
@@ -208,7 +211,7 @@ class ProcessExecutor:
         env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
         env.update(provision.env)
         argv = command_of(job.box, directory, env, state_file=live.places.state)
-        self._spawn(live, Command(argv, env), directory)
+        self._spawn(live, Command(argv, env, cwd=directory))
 
     def _spawn_in(self, cell: Cell, live: Live, provision: Provision) -> None:
         job = live.job
@@ -227,7 +230,7 @@ class ProcessExecutor:
             bootstrap=inside.bootstrap,
         )
         try:
-            self._spawn(live, cell.command(argv, env, directory, provision.sockets), "/")
+            self._spawn(live, cell.command(argv, env, directory, provision.sockets))
         finally:
             cell.spawned()
 
@@ -249,7 +252,7 @@ class ProcessExecutor:
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: Live, command: Command, directory: str) -> None:
+    def _spawn(self, live: Live, command: Command) -> None:
         argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -261,7 +264,7 @@ class ProcessExecutor:
         ]
         # A spawn has no working directory of its own: it starts where we are.
         try:
-            os.chdir(directory)
+            os.chdir(command.cwd)
             live.pid = os.posix_spawn(
                 argv[0],
                 argv,
@@ -376,7 +379,7 @@ class ProcessExecutor:
         self._end(live)
 
     def _end(self, live: Live) -> None:
-        if live.cell:
+        if live.cell and self._confined:
             live.cell.kill(live.pid)
         else:
             self._trees.end(live.pid)
@@ -385,7 +388,7 @@ class ProcessExecutor:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if live.cell else self._trees.end_leftovers(live.pid)
+        leaked = [] if self._confined else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -400,7 +403,7 @@ class ProcessExecutor:
         self._running.remove(live)
         exit_code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        if live.cell:
+        if live.cell and self._confined:
             ending = live.cell.ended(exit_code, live.output.text())
         else:
             ending = Ending(exit_code=exit_code, cpu=cpu, rss_kb=usage.ru_maxrss, leaked=leaked)

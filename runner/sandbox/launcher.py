@@ -82,6 +82,7 @@ class Launcher:
     """
 
     layered = True
+    confines = True
 
     def __init__(self, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> None:
         self.limits = limits
