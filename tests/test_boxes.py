@@ -22,6 +22,7 @@ BOXES = {
     25: (4, "Timeout"),
     26: (4, "Deadlock Prevention"),
     27: (4, "Concurrent Requests"),
+    28: (4, "Resource Limits"),
     35: (4, "DAG Execution"),
     36: (4, "Quality Gates"),
     37: (4, "Memory Leak"),

@@ -8,6 +8,7 @@ user's own tree. Mounted in a namespace that is the runner's alone, so nothing i
 from __future__ import annotations
 
 import os
+import stat
 
 from runner.execute.environment import Places
 from runner.sandbox import namespace
@@ -18,18 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _ROOM_BYTES = 64 << 20
-_OPEN_TO_ALL = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - a fresh directory is made in it, under a name nobody guesses.
+_OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
 
 
 class Desk:
-    """One attempt's own: `tree` is where this machine has its view, `places` its files, `nested` see `Workspace`."""
+    """One attempt's own.
 
-    __slots__ = ("directory", "nested", "places", "tree", "upper")
+    `tree` is where this machine has its view, `places` its files; `sockets` is a directory that it may not write to.
+    `nested` are directories of the tree that are not in the view but shown as they are: path in the tree -> source.
+    """
+
+    __slots__ = ("directory", "nested", "places", "sockets", "tree", "upper")
 
     def __init__(self, directory: str, nested: Sequence[tuple[str, str]]) -> None:
         self.directory = directory
         self.upper = f"{directory}/upper"
         self.tree = f"{directory}/tree"
+        self.sockets = f"{directory}/sockets"
         self.places = Places(f"{directory}/box")
         self.nested = tuple(nested)
 
@@ -51,8 +57,10 @@ class Workspace:
     def __init__(self, scratch: str, *, group: int) -> None:
         self._scratch = scratch
         self._group = group
-        self.room = _reachable_room(scratch) if group >= 0 else f"{scratch}/sandbox"
-        os.mkdir(self.room, 0o711)
+        own = f"{scratch}/sandbox"
+        self.room = own if group < 0 or _opened(scratch) else _shared_room()
+        if self.room == own:
+            os.mkdir(own, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
         self._count = 0
         self._lowers: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
@@ -130,7 +138,8 @@ class Workspace:
     def close_all(self) -> None:
         """Leave nothing."""
         namespace.detach(self.room)
-        os.rmdir(self.room)
+        if self.room.startswith(f"{self._scratch}/"):
+            os.rmdir(self.room)
 
     def _furnish(self, desk: Desk, lower: str, layers: Sequence[str], user: int) -> None:
         status = os.stat(lower)
@@ -148,6 +157,7 @@ class Workspace:
             names.append(name)
         os.mkdir(f"{desk.directory}/work", 0o700)
         os.mkdir(desk.tree)
+        os.mkdir(desk.sockets, 0o711)
         namespace.overlay(desk.directory, target="tree", lower=names, upper="upper", work="work")
         desk.places.make()
         if user >= 0:
@@ -175,19 +185,59 @@ def _content(path: str) -> bytes:
         return stream.read()
 
 
-def _reachable_room(scratch: str) -> str:
-    """A name for the room where every user can get to it."""
-    if _is_open(os.path.dirname(scratch)):
-        os.chmod(scratch, 0o711)  # noqa: S103 - others may pass through, and see nothing.
+def _opened(scratch: str) -> bool:
+    """Let every user pass through the scratch directory; False when what lies above it lets nobody."""
+    if not is_open(os.path.dirname(scratch)):
+        return False
+    os.chmod(scratch, 0o711)  # noqa: S103 - they may pass through, and see nothing.
+    return True
+
+
+def reachable_room(scratch: str) -> str:
+    """A name, not taken yet, for a directory that every user can get to.
+
+    Raises:
+        CannotMount: there is none.
+    """
+    if _opened(scratch):
         return f"{scratch}/sandbox"
     for base in _OPEN_TO_ALL:
-        if _is_open(base) and os.access(base, os.W_OK):
+        if is_open(base) and os.access(base, os.W_OK):
             return f"{base}/{os.path.basename(scratch)}.sandbox"
+    raise _nowhere()
+
+
+def _shared_room() -> str:
+    """A directory for the room that every user can get to.
+
+    Raises:
+        CannotMount: there is none.
+    """
+    # One for all runs: each mounts its own over it, and nobody sees the others'.
+    for base in _OPEN_TO_ALL:
+        if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
+            return f"{base}/interlock-sandbox"
+    raise _nowhere()
+
+
+def _nowhere() -> namespace.CannotMount:
     message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
-    raise namespace.CannotMount(message)
+    return namespace.CannotMount(message)
 
 
-def _is_open(directory: str) -> bool:
+def _is_ours(directory: str) -> bool:
+    """Whether a directory is ours, made now if it was not there."""
+    try:
+        os.mkdir(directory, 0o711)
+    except FileExistsError:
+        status = os.lstat(directory)
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    except OSError:
+        return False
+    return True
+
+
+def is_open(directory: str) -> bool:
     """Whether every user may pass through a directory and all above it."""
     while True:
         try:
