@@ -101,7 +101,7 @@ ORDERS = [
 
 @pytest.mark.parametrize("form", ["github", "plain"])
 @pytest.mark.parametrize("code", [0, 1], ids=["green", "red"])
-def test_nothing_that_a_box_prints_or_reports_is_an_order_to_github(
+def test_nothing_that_a_box_prints_or_reports_is_an_order_to_github(  # clause P-53
     repository: Repository, tmp_path: Path, form: str, code: int
 ) -> None:
     report = [{"type": "assertion", "id": order, "ok": not code, "message": order, "file": order} for order in ORDERS]

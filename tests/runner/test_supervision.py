@@ -254,7 +254,7 @@ class TestLeaks:
             ),
         ],
     )
-    def test_each_is_seen_named_and_ended_as_far_as_the_machine_allows(
+    def test_each_is_seen_named_and_ended_as_far_as_the_machine_allows(  # clause P-14
         self, supervised: Supervised, lacks: tuple[str, ...], words: tuple[str, ...], unseen: set[str]
     ) -> None:
         supervised.repository.without(*lacks)
