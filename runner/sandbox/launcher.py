@@ -67,9 +67,10 @@ def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_
         from runner.sandbox.landlocked import LandlockLauncher
 
         return LandlockLauncher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
-    if level is not Level.BUBBLEWRAP:
-        message = f"{level} is not in this version"
-        raise Unlaunchable(message)
+    if level is Level.CONTAINER:
+        from runner.sandbox.contained import ContainerLauncher
+
+        return ContainerLauncher(scratch=scratch, limits=limits, path=path, environ=os.environ)
     return Launcher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
 
 
