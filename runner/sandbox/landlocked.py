@@ -42,6 +42,7 @@ class LandlockLauncher:
     """
 
     layered = False
+    confines = True
 
     def __init__(self, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> None:
         self.limits = limits
