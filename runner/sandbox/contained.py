@@ -44,6 +44,7 @@ class ContainerLauncher:
     """
 
     layered = False
+    confines = True
 
     def __init__(self, *, scratch: str, limits: Limits, path: str, environ: Mapping[str, str]) -> None:
         self.limits = limits
