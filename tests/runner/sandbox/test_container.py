@@ -91,25 +91,30 @@ PROGRAMS = ("sh", "true", "cat", "id", "dd", "sleep", "python3")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def engine() -> Iterator[str]:
     """A podman with storage of its own and an image of a few of this machine's programs."""
     podman = shutil.which("podman")
     runtime = shutil.which("crun") or shutil.which("runc", path=ENVIRON["PATH"])
     if os.geteuid() or not podman or not runtime:
         pytest.skip("optional component: podman, as root")
-    root = tmp_path_factory.mktemp("podman")
-    # crun refuses a hybrid of cgroup versions, and without systemd nobody else divides them.
-    options = f"--root {root}/root --runroot {root}/run --storage-driver vfs --cgroup-manager cgroupfs"
-    runc = shutil.which("runc", path=ENVIRON["PATH"])
-    wrapper = root / "podman"
-    wrapper.write_text(f'#!/bin/sh\nexec {podman} {options} --runtime {runc or runtime} "$@"\n')
-    wrapper.chmod(0o755)
-    _make_image(root / "files", str(wrapper))
-    trial = attempt(container.trial_argv(str(wrapper), IMAGE), seconds=60, env=ENVIRON)
-    if trial.code:
-        pytest.skip(f"optional component: a podman that runs here ({trial.said})")
-    yield str(wrapper)
-    subprocess.run([wrapper, "rm", "--all", "--force"], env=ENVIRON, capture_output=True, check=True)
+    # Podman takes no directories with long names.
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/var/tmp") as directory:
+        root = Path(directory)
+        # crun refuses a hybrid of cgroup versions, and without systemd nobody else divides them.
+        options = f"--root {root}/root --runroot {root}/run --storage-driver vfs --cgroup-manager cgroupfs"
+        runc = shutil.which("runc", path=ENVIRON["PATH"])
+        wrapper = root / "podman"
+        wrapper.write_text(f'#!/bin/sh\nexec {podman} {options} --runtime {runc or runtime} "$@"\n')
+        wrapper.chmod(0o755)
+        try:
+            _make_image(root / "files", str(wrapper))
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"optional component: a podman that takes an image ({error.stderr})")
+        trial = attempt(container.trial_argv(str(wrapper), IMAGE), seconds=60, env=ENVIRON)
+        if trial.code:
+            pytest.skip(f"optional component: a podman that runs here ({trial.said})")
+        yield str(wrapper)
+        subprocess.run([wrapper, "rm", "--all", "--force"], env=ENVIRON, capture_output=True, check=True)
 
 
 def _make_image(files: Path, podman: str) -> None:
