@@ -371,6 +371,51 @@ def rename_the_machine() -> str:
     return need(name.decode() == TARGETS["hostname"], "only its own")
 
 
+def write_outside_of_its_places() -> str:
+    written = []
+    for directory in ("/", "/etc", "/usr", "/usr/bin", "/run", "/run/interlock", "/var", "/dev"):
+        path = Path(directory, "planted-by-a-box")
+        try:
+            path.write_text("x")
+            path.unlink()
+            written.append(directory)
+        except OSError:
+            continue
+    return need(written, "nowhere")
+
+
+def leave_its_control_group() -> str:
+    opened = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        words = line.split()
+        place = Path(words[4], "cgroup.procs")
+        if words[words.index("-") + 1].startswith("cgroup") and place.exists():
+            try:
+                with place.open("ab"):
+                    opened.append(words[4])
+            except OSError:
+                continue
+    return need(opened, "none opens for writing")
+
+
+def read_the_kernels_memory() -> str:
+    with open("/proc/kcore", "rb", 0) as memory:
+        return need(memory.read(4), "nothing")
+
+
+def speak_in_the_sandbox_s_place() -> str:
+    """The sandbox tells the runner how a box ended, on a descriptor that no box has: take it from who has it."""
+    taken = []
+    for path in glob.glob("/proc/[12]/fd/*"):
+        try:
+            if int(path.split("/")[4]) > 2:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                taken.append(path)
+        except OSError:
+            continue
+    return need(taken, "none of the first processes' descriptors opens for writing")
+
+
 def read_the_kernel_log() -> str:
     buffer = ctypes.create_string_buffer(4096)
     return need(call("syslog", ctypes.c_int(3), buffer, ctypes.c_int(4096)), "it is empty")
