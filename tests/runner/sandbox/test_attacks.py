@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.sandbox.attack_table import WORDS, attack, table
+from tests.runner.sandbox.attack_table import WORDS, attack, table, why_not_unprivileged
 from tests.runner.sandbox.attacks.arena import Arena, Outcome, without_engines
 from tests.runner.sandbox.attacks.rows import ROWS, Row
 
@@ -43,6 +43,19 @@ def test_the_full_sandbox_stops_it(row: Row) -> None:
     level, seen = outcomes("full")
     outcome = seen[row.name]
     assert level in {"bubblewrap", "container"}
+    assert not outcome.broken, outcome.broken
+    assert not outcome.succeeded, outcome.detail
+
+
+@pytest.mark.xdist_group("attacks-unprivileged")
+@needs_bubblewrap
+@pytest.mark.parametrize("row", EVERY)
+def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row) -> None:
+    if why := why_not_unprivileged():
+        pytest.skip(why)
+    level, seen = outcomes("unprivileged")
+    outcome = seen[row.name]
+    assert level == "bubblewrap"
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
