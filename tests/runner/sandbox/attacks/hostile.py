@@ -154,7 +154,8 @@ def follow_a_link_of_the_tree() -> str:
 
 def read_root_s_home() -> str:
     """What lies in it; the way to an interpreter there may be seen, as empty directories."""
-    return need([name for name in os.listdir("/root") if not os.path.isdir(f"/root/{name}")], "no file in it")
+    home = Path("/root")
+    return need([path for path in home.iterdir() if not path.is_dir()], "no file in it")
 
 
 def read_the_password_hashes() -> str:
