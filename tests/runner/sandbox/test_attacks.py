@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.sandbox.attack_table import WORDS, attack, table, why_not_unprivileged
+from tests.runner.sandbox.attack_table import SOURCE, WORDS, attack, table, why_not_unprivileged
 from tests.runner.sandbox.attacks.arena import Arena, Outcome, without_engines
 from tests.runner.sandbox.attacks.rows import ROWS, Row
 
@@ -91,6 +91,17 @@ def test_the_table_names_every_attack_and_says_what_was_not_stopped() -> None:
     assert lines[0] == "| attack | off | full |"
     assert lines[2] == "| read a 0600 file of the bot | **succeeded** | stopped |"
     assert len(lines) == 2 + len(ROWS)
+
+
+def test_the_documentation_shows_what_the_tests_hold() -> None:
+    page = (SOURCE / "docs" / "explanation" / "attacks.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("|")]
+    assert lines[0] == ["attack", "off", "bubblewrap", "landlock", "bubblewrap, unprivileged"]
+    assert [line[0] for line in lines[2:]] == [row.says for row in ROWS]
+    for row, (_, off, full, landlock, unprivileged) in zip(ROWS, lines[2:], strict=True):
+        assert (full, unprivileged) == ("stopped", "stopped"), row.name
+        assert (landlock == "**succeeded**") == row.is_open_at("landlock"), row.name
+        assert off == "stopped" or not row.by_runner, row.name
 
 
 def test_every_way_of_asking_is_in_the_table() -> None:
