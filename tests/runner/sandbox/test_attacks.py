@@ -41,8 +41,8 @@ def arena() -> Iterator[Arena]:
 @pytest.mark.parametrize("row", EVERY)
 def test_the_full_sandbox_stops_it(row: Row) -> None:
     level, seen = outcomes("full")
+    assert level in {"bubblewrap", "container"}, level
     outcome = seen[row.name]
-    assert level in {"bubblewrap", "container"}
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
@@ -54,8 +54,8 @@ def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row) -> None:
     if why := why_not_unprivileged():
         pytest.skip(why)
     level, seen = outcomes("unprivileged")
+    assert level == "bubblewrap", level
     outcome = seen[row.name]
-    assert level == "bubblewrap"
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
@@ -64,8 +64,8 @@ def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row) -> None:
 @pytest.mark.parametrize("row", EVERY)
 def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it(row: Row, arena: Arena) -> None:
     level, seen = outcomes("off")
+    assert level == "off", level
     outcome = seen[row.name]
-    assert level == "off"
     assert not outcome.broken, outcome.broken
     if row.by_runner:
         assert not outcome.succeeded, outcome.detail
