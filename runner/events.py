@@ -138,6 +138,7 @@ class BoxFinished(Value):
         "output",
         "output_bytes",
         "reason",
+        "refused",
         "repro",
         "rss_kb",
         "seconds",
@@ -171,6 +172,7 @@ class BoxFinished(Value):
         metrics: Sequence[Metric] = (),
         artifacts: Sequence[str] = (),
         leaked: Sequence[str] = (),
+        refused: Sequence[str] = (),
         output: str = "",
         output_bytes: int = 0,
         log: str = "",
@@ -199,6 +201,7 @@ class BoxFinished(Value):
         self.metrics = tuple(metrics)
         self.artifacts = tuple(artifacts)
         self.leaked = tuple(leaked)
+        self.refused = tuple(refused)
         self.output = output
         self.output_bytes = output_bytes
         self.log = log
@@ -400,7 +403,7 @@ _KINDS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("asserts", "attempt", "attempts", "box", "jobs", "line"), _is_count),
     **dict.fromkeys(("output_bytes", "rss_kb", "tier"), _is_count),
     **dict.fromkeys(("at", "cpu", "seconds", "started"), _is_time),
-    **dict.fromkeys(("artifacts", "leaked", "tags"), _are_texts),
+    **dict.fromkeys(("artifacts", "leaked", "refused", "tags"), _are_texts),
     **dict.fromkeys(_NESTED, _are_objects),
     "counts": _are_counts,
     "exit_code": _is_count_or_none,

@@ -315,7 +315,8 @@ class Attempt(Value):
 
     `outcome` is one of passed, failed, timed_out, errored, vacuous, skipped, cancelled. `reason` is one sentence that
     says why, in lower case, empty for a plain pass. Times are seconds. `output` is what a person reads: the head and
-    tail of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive.
+    tail of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive,
+    `refused` hosts that it asked for and was not let to.
     """
 
     __slots__ = (
@@ -331,6 +332,7 @@ class Attempt(Value):
         "output",
         "output_bytes",
         "reason",
+        "refused",
         "rss_kb",
         "seconds",
     )
@@ -352,6 +354,7 @@ class Attempt(Value):
         output_bytes: int = 0,
         log: str = "",
         leaked: Sequence[str] = (),
+        refused: Sequence[str] = (),
     ) -> None:
         self.outcome = outcome
         self.reason = reason
@@ -367,3 +370,4 @@ class Attempt(Value):
         self.output_bytes = output_bytes
         self.log = log
         self.leaked = tuple(leaked)
+        self.refused = tuple(refused)

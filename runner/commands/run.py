@@ -24,10 +24,11 @@ from runner.state import run_directory, scratch_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runner.events import Event
     from runner.execute.process import ProcessExecutor
+    from runner.isolation import Egress
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
@@ -66,6 +67,7 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
+    egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
     reports = _Reports(given, done=given.all("done"))
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
@@ -73,19 +75,23 @@ def main(root: str, given: Given) -> int:
     guard = Guard(scratch)
     try:
         with Stopping() as stop:
+            environ = secrets.without(os.environ, ground.suite.boxes)
             executor = isolating.executor_of(
                 given,
                 level,
                 ground.suite.settings,
                 run_id=run_id,
                 scratch=scratch,
-                environ=secrets.without(os.environ, ground.suite.boxes),
+                environ=environ,
+                attendant=isolating.attendant_for(the_plan.boxes, ground.suite.setups.values(), environ),
                 redactor=secrets.redactor(),
                 guard=guard,
             )
             try:
                 place = os.path.abspath(logs) if logs else ""
-                run = _Run(ground.suite, the_plan, executor, secrets=secrets, logs=place, scratch=scratch)
+                run = _Run(
+                    ground.suite, the_plan, executor, secrets=secrets, egress=egress, logs=place, scratch=scratch
+                )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
@@ -105,6 +111,7 @@ class _Run:
         executor: ProcessExecutor,
         *,
         secrets: SecretValues,
+        egress: Mapping[BoxId, Egress],
         logs: str,
         scratch: str,
     ) -> None:
@@ -113,6 +120,7 @@ class _Run:
         self._plan = the_plan
         self._executor = executor
         self._secrets = secrets
+        self._egress = egress
         self._logs = logs
         self._scratch = scratch
         self._setup_dirs: dict[str, str] = {}
@@ -131,9 +139,11 @@ class _Run:
             reports(event)
 
         def prepare() -> bool:
-            for sentence in self._secrets.withheld(box for box in self._plan.boxes if box.id not in done):
+            due = [box for box in self._plan.boxes if box.id not in done]
+            denied = {box.id: self._egress[box.id] for box in due if box.id in self._egress}
+            for sentence in (*self._secrets.withheld(due), *isolating.withheld(denied, policy)):
                 emit(Warned(message=sentence, at=time()))
-            names = {box.id.suite for box in self._plan.boxes if box.id not in done}
+            names = {box.id.suite for box in due}
             try:
                 self._setup_dirs = run_setups(
                     self._suite,
@@ -171,6 +181,7 @@ class _Run:
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
             binds={setup: False} if setup else {},
+            hosts=self._egress[box.id].hosts if box.id in self._egress else (),
             secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",

@@ -52,6 +52,7 @@ def attempt_of(
     leaked: Sequence[str],
     redactor: Redactor,
     problem: str = "",
+    refused: Sequence[str] = (),
 ) -> Attempt:
     """Judge what is left of a process that ran a job.
 
@@ -66,6 +67,7 @@ def attempt_of(
         cpu: seconds of processor time, its collected children's included.
         rss_kb: the largest resident size of one of its processes, in KiB.
         leaked: what it left running.
+        refused: the hosts that it asked for and was not let to.
         problem: why it is red, when something better is known than its exit code.
         redactor: knows the run's secrets.
     """
@@ -82,11 +84,13 @@ def attempt_of(
         )
     )
     artifacts = collect(places.artifacts, job.artifacts, redactor=redactor) if job.artifacts else None
-    refused = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
-    text = _with(output.text(), refused)
+    lost = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
+    text = _with(output.text(), lost)
     return Attempt(
         outcome=judgement.outcome,
-        reason=redactor.text((problem if judgement.outcome is not Verdict.PASSED else "") or known or judgement.reason),
+        reason=redactor.text(
+            (problem if judgement.outcome in {Verdict.FAILED, Verdict.ERRORED} else "") or known or judgement.reason
+        ),
         exit_code=exit_code,
         seconds=seconds,
         cpu=cpu,
@@ -99,6 +103,7 @@ def attempt_of(
         output_bytes=output.total,
         log=output.log if output.total else "",
         leaked=[redactor.cut_text(name) for name in leaked],
+        refused=[redactor.cut_text(end) for end in refused],
     )
 
 

@@ -64,6 +64,7 @@ class Github:
         self._tally = Tally()
         self._boxes: list[BoxFinished] = []
         self._planned = 0
+        self._sandbox = ""
         self._done = 0
         self._began = 0.0
         self._last = 0.0
@@ -76,6 +77,7 @@ class Github:
             self._open = True
             self._began = event.at
             self._planned = len(event.boxes)
+            self._sandbox = event.sandbox
             self._done = sum(planned.done for planned in event.boxes)
             self._say(f"sandbox: {event.sandbox} · {count_boxes(self._planned)} · {event.jobs} at a time")
         elif isinstance(event, BoxFinished):
@@ -146,7 +148,8 @@ class Github:
             sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
             missing = self._planned - self._done - len(self._tally.finished)
             with open(self._summary_path, "a", encoding="utf-8") as file:
-                file.write(step_summary(self._boxes, sentence, finished=not missing))
+                where = f"{sentence} · sandbox: {self._sandbox}" if self._sandbox else sentence
+                file.write(step_summary(self._boxes, where, finished=not missing))
 
     def _command(self, name: str, properties: dict[str, str], data: str) -> None:
         pairs = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items() if value)

@@ -182,6 +182,8 @@ def explanation(event: BoxFinished, symbols: Symbols) -> list[str]:
         lines += [f"{symbols.bar} {line}".rstrip() for line in tail]
     if event.leaked:
         lines.append(f"left running, now ended: {one_line(', '.join(event.leaked))}")
+    if event.refused:
+        lines.append(f"was not let to {one_line(', '.join(event.refused))}")
     return lines
 
 

@@ -142,6 +142,9 @@ class Launcher:
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
         etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
+        given = [
+            Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
+        ]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
         where = {path: Mount(path, path) for path in sockets.values()}
         return View(
@@ -149,7 +152,7 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), self._etc(user), *etc, *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *etc, *given, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
@@ -175,6 +178,12 @@ class Launcher:
         if not self._filter:
             return -1
         return os.open(self._filter, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _lent(self, path: str, user: int, writable: bool) -> str:
+        """Where a job's user reaches a directory; one that it may write to is made its own."""
+        if writable and self._slots:
+            os.chown(path, user, self._slots.group)
+        return self._workspace.stage(path)
 
     def _give_back(self, user: int) -> None:
         if self._slots and user >= 0:
@@ -226,6 +235,7 @@ class Cell:
     def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int, group: Group | None) -> None:
         self.places = desk.places
         self.tree = desk.tree
+        self.sockets = desk.sockets
         self.uid = user if user >= 0 else None
         self.gid = launcher.group
         self._launcher = launcher
@@ -235,6 +245,7 @@ class Cell:
         self._group = group
         self._fds: list[int] = []
         self._status = -1
+        self._own = 2
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """The command line of the sandbox; its environment is empty, the box's is among the warden's orders."""
@@ -243,6 +254,7 @@ class Cell:
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         events = os.dup(writing)
         self._fds = [writing, orders, events]
+        self._own = 3 if sockets else 2
         limits = _rlimits(self._launcher.limits, self._group)
         os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets).encode())
         filter_ = self._launcher.filter()
@@ -277,9 +289,9 @@ class Cell:
         _send_kill(pid)
 
     def is_machinery(self, pid: int) -> bool:
-        """The sandbox's own processes: outside of its namespace, the first in it, and the warden."""
+        """The sandbox's own processes: outside of its namespace, the first in it, the warden and its forwarder."""
         inside = _inner_pids(pid)
-        return len(inside) < 2 or inside[-1] <= 2
+        return len(inside) < 2 or inside[-1] <= self._own
 
     def ended(self, exit_code: int, said: str) -> Ending:
         """The box's own ending, from the warden; without a word of it the sandbox has failed."""

@@ -22,14 +22,19 @@ _OPEN_TO_ALL = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - a fresh directory is
 
 
 class Desk:
-    """One attempt's own: `tree` is where this machine has its view, `places` its files, `nested` see `Workspace`."""
+    """One attempt's own.
 
-    __slots__ = ("directory", "nested", "places", "tree", "upper")
+    `tree` is where this machine has its view, `places` its files; `sockets` is a directory that it may not write to.
+    `nested` are directories of the tree that are not in the view but shown as they are: path in the tree -> source.
+    """
+
+    __slots__ = ("directory", "nested", "places", "sockets", "tree", "upper")
 
     def __init__(self, directory: str, nested: Sequence[tuple[str, str]]) -> None:
         self.directory = directory
         self.upper = f"{directory}/upper"
         self.tree = f"{directory}/tree"
+        self.sockets = f"{directory}/sockets"
         self.places = Places(f"{directory}/box")
         self.nested = tuple(nested)
 
@@ -148,6 +153,7 @@ class Workspace:
             names.append(name)
         os.mkdir(f"{desk.directory}/work", 0o700)
         os.mkdir(desk.tree)
+        os.mkdir(desk.sockets, 0o711)
         namespace.overlay(desk.directory, target="tree", lower=names, upper="upper", work="work")
         desk.places.make()
         if user >= 0:
