@@ -27,7 +27,7 @@ BOX_KEYS = (
     "locks", "env", "inputs", "outputs", "network", "secrets", "may_skip", "min_asserts", "python", "control",
 )  # fmt: skip
 # What this version reads but cannot honour, most telling first.
-UNSUPPORTED = ("http", "needs", "network")
+UNSUPPORTED = ("http", "needs")
 
 _OPENING = re.compile(r"(#|//|--) /// box\s*")
 _BOX_ID = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)/)?([0-9]{1,9})")
@@ -164,9 +164,9 @@ def read_box(
     """
     timeout = fields.seconds("timeout", defaults.timeout)
     run = "" if kind else _entry_run(fields)
-    needs, network = fields.names("needs"), fields.names("network")
+    needs = fields.names("needs")
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
-    present = {"http": not kind and not run, "needs": needs, "network": network}
+    present = {"http": not kind and not run, "needs": needs}
     box = Box(
         id=id,
         tier=_tier(fields, tier),
@@ -188,7 +188,7 @@ def read_box(
         env={**defaults.env, **fields.variables("env")},
         inputs=fields.paths("inputs"),
         outputs=fields.paths("outputs"),
-        network=network,
+        network=fields.names("network", what="rule or host"),
         secrets=secrets,
         may_skip=fields.flag("may_skip"),
         min_asserts=fields.count("min_asserts", defaults.min_asserts),

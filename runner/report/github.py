@@ -33,6 +33,7 @@ from runner.report.text import (
     is_red,
     last_lines,
     needs_explaining,
+    not_let_to,
     one_line,
     repro_lines,
     summary,
@@ -118,8 +119,12 @@ class Github:
                 self._command(name, {**place, "title": f"{event.box} {event.title}"}, message)
 
     def _setup_finished(self, event: SetupFinished) -> None:
+        if event.cached:
+            self._say("setup reused")
+            return
+        told = [not_let_to(event.refused)] if event.refused else []
         self._group(
-            f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, [], event.reason
+            f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, told, event.reason
         )
         if not event.ok:
             self._command("error", {"title": "setup"}, event.reason or "it did not succeed")

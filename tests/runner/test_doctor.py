@@ -40,6 +40,13 @@ def test_boxes_that_cannot_prove_themselves_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_setup_that_runs_every_time_is_told(tmp_path: Path) -> None:
+    write(tmp_path, ".github/interlock.yml", "setup: {run: make deps}\n")
+    assert ("setup", "warning", "setup names no inputs and runs every time") in levels(tmp_path)
+    write(tmp_path, ".github/interlock.yml", "setup: {run: make deps, inputs: [Makefile]}\n")
+    assert "setup" not in [name for name, _, _ in levels(tmp_path)]
+
+
 def test_a_mistake_is_an_error_with_its_place(tmp_path: Path) -> None:
     write(tmp_path, ".github/interlock.yml", "boxen: {}\n")
     out = io.StringIO()
