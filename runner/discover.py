@@ -10,7 +10,7 @@ import os
 from runner import __version__
 from runner.errors import BadMetadata, DuplicateNumber
 from runner.model import Box, Suite
-from runner.plan import check_after
+from runner.plan import check_after, check_also
 from runner.suite_cache import TICK, Remembered, load, plain, store
 from runner.walk import walk
 
@@ -31,7 +31,7 @@ def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: boo
 
     With `base`, configuration and metadata are those of `base`, and the programs are those of `root`: a box of `base`
     whose file is missing in `root` stays, with the kind `missing`; a box that only `root` has keeps its own metadata
-    without network, secrets, env and needs. Identity is (suite, number), so a renamed file is still the same box.
+    without network, secrets, env and requests. Identity is (suite, number), so a renamed file is still the same box.
 
     Args:
         root: the repository.
@@ -128,6 +128,7 @@ def _remember(boxes: list[Box], config: Config, trees: list[dict[str, str]], pri
     import json
 
     check_after(boxes)
+    check_also(boxes)
     in_order = tuple(sorted(boxes, key=lambda box: box.id))
     setups = {"": config.setup} if config.setup else {}
     content = json.dumps([trees[0], plain(in_order, setups, config.settings)], sort_keys=True)
@@ -214,8 +215,7 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    unsupported = "" if box.unsupported in {"needs", "network"} else box.unsupported
-    return _changed(box, network=(), secrets=(), env={}, needs=(), unsupported=unsupported)
+    return _changed(box, network=(), secrets=(), env={}, http=())
 
 
 def _changed(box: Box, **changes: object) -> Box:

@@ -90,21 +90,25 @@ class Control(Value):
     """A box's sabotage.
 
     `kind` is `edit`, `patch`, `env`, `run`, `fault` or `target`; `spec` holds that kind's keys as written
-    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`.
+    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`. `also`
+    are other boxes that it is known to break.
     """
 
-    __slots__ = ("expect", "kind", "spec", "where")
+    __slots__ = ("also", "expect", "kind", "spec", "where")
 
     kind: str
     spec: Mapping[str, str]
     expect: Expect | None
     where: str
 
-    def __init__(self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str) -> None:
+    def __init__(
+        self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str, also: Sequence[BoxId] = ()
+    ) -> None:
         self.kind = kind
         self.spec = spec
         self.expect = expect
         self.where = where
+        self.also = tuple(also)
 
 
 class Quarantine(Value):
@@ -125,7 +129,7 @@ class Box(Value):
 
     `kind` says how it is started: `file` (an executable), `pytest` (a .py with test functions), `command` (`run` of an
     entry), `http` (an entry with `http:`), `missing` (only the base has its file). `file` is relative to the
-    suite's root; entries have none. Times are seconds.
+    suite's root; entries have none. `http` are the steps of that kind (see `runner.http_steps`). Times are seconds.
     `unsupported` names the key that this version cannot honour ("" when there is none): such a box is errored.
     `flaky` is "pass", "fail" or "" (decided by where it runs). `python` is the interpreter asked for, or "".
     """
@@ -136,6 +140,7 @@ class Box(Value):
         "env",
         "file",
         "flaky",
+        "http",
         "id",
         "inputs",
         "kind",
@@ -171,6 +176,7 @@ class Box(Value):
         line: int = 1,
         file: str = "",
         run: str = "",
+        http: Sequence[Mapping[str, object]] = (),
         tags: Sequence[str] = (),
         timeout: float = 60.0,
         slow: float = 30.0,
@@ -199,6 +205,7 @@ class Box(Value):
         self.line = line  # the line in `source`
         self.file = file
         self.run = run
+        self.http = tuple(http)
         self.tags = tuple(tags)
         self.timeout = timeout
         self.slow = slow

@@ -56,6 +56,7 @@ def executor_of(
     redactor: Redactor | None = None,
     guard: Guard | None = None,
     attendant: Attendant | None = None,
+    views: bool = False,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
 
@@ -69,6 +70,7 @@ def executor_of(
         redactor: knows the run's secrets.
         guard: is told of what is started.
         attendant: gives boxes services and hosts; see `attendant_for`.
+        views: without isolation boxes get views of the tree all the same, where that is possible (see `layered`).
 
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
@@ -84,6 +86,7 @@ def executor_of(
             guard=guard,
             redactor=redactor,
             attendant=attendant,
+            launcher=_views(scratch) if views else None,
         )
     base = base_env(given, level, environ)
     return ProcessExecutor(
@@ -151,6 +154,15 @@ def withheld(egress: Mapping[BoxId, Egress], policy: Policy) -> Iterator[str]:
         if granted.refused:
             names = ", ".join(granted.refused)
             yield f"box {box_id} is not to reach {names} at trust level {policy.trust}{unkept}"
+
+
+def _views(scratch: str) -> Launcher | None:
+    from runner.sandbox.views import Views
+
+    try:
+        return Views(scratch=scratch)
+    except Unlaunchable:
+        return None
 
 
 def launcher_of(given: Given, level: Level, settings: Mapping[str, object], *, scratch: str, path: str) -> Launcher:

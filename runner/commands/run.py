@@ -6,6 +6,7 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.clock import steady
 from runner.commands import isolating, setting_up
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
@@ -70,14 +71,15 @@ def main(root: str, given: Given) -> int:
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
     egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
-    reports = _Reports(given, done=given.all("done"))
+    clock = steady()
+    reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
     guard = Guard(scratch)
     try:
         with Stopping() as stop:
-            environ = secrets.without(os.environ, ground.suite.boxes)
+            environ = secrets.without(os.environ)
             executor = isolating.executor_of(
                 given,
                 level,
@@ -101,6 +103,7 @@ def main(root: str, given: Given) -> int:
                     scratch=scratch,
                     environ=isolating.base_env(given, level, environ),
                     setup_cache=cache,
+                    clock=clock,
                 )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
@@ -128,6 +131,7 @@ class _Run:
         scratch: str,
         environ: Mapping[str, str],
         setup_cache: SetupCache | None,
+        clock: Callable[[], float],
     ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
@@ -139,6 +143,7 @@ class _Run:
         self._scratch = scratch
         self._environ = environ
         self._setup_cache = setup_cache
+        self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
     def run(
@@ -167,7 +172,7 @@ class _Run:
                     executor=self._executor,
                     directory=self._scratch,
                     emit=emit,
-                    clock=time,
+                    clock=self._clock,
                     stop=stop,
                     trust=policy.trust,
                     level=policy.sandbox,
@@ -184,7 +189,7 @@ class _Run:
             job_of=self._job,
             emit=emit,
             policy=policy,
-            clock=time,
+            clock=self._clock,
             done=done,
             prepare=prepare,
             stop=stop,
@@ -211,7 +216,7 @@ class _Run:
 class _Reports:
     """All reports of a run. A reader that has gone away is dropped; the record must not be."""
 
-    def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
+    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         self._lost: OSError | None = None
@@ -234,7 +239,7 @@ class _Reports:
             if error.errno in FULL:
                 raise
             refuse(f"{place} cannot be written: {error.strerror}")
-        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock))
 
     def __call__(self, event: Event) -> None:
         if self._record is not None:
@@ -265,7 +270,7 @@ class _Reports:
             raise self._lost
 
 
-def _human(form: str, *, to_stderr: bool) -> Reporter:
+def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporter:
     out = sys.stderr if to_stderr else sys.stdout
     if form == "auto":
         form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
@@ -278,7 +283,7 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
 
         from runner.report.live import Live
 
-        return Live(Console(file=out, highlight=False, soft_wrap=False))
+        return Live(Console(file=out, highlight=False, soft_wrap=False), clock=clock)
     from runner.report.plain import Plain
 
     return Plain(out)

@@ -21,6 +21,7 @@ from runner.execute.files import remove_tree
 from runner.execute.launch import Command, Ending, Unlaunchable
 from runner.execute.live import Limits, Live
 from runner.execute.signals import Wakeup
+from runner.execute.table import NAME_LENGTH
 from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt, Verdict
@@ -81,6 +82,7 @@ class ProcessExecutor:
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
+        self._confined = launcher is not None and launcher.confines
         self._anteroom = Anteroom(attendant)
         self._waiting: dict[str, Live] = {}
         self._guard = guard
@@ -88,11 +90,13 @@ class ProcessExecutor:
         self._run_id = run_id
         self._scratch = os.path.abspath(scratch)
         self._base = isolated() if isolate_env else inherited(base_env)
-        self._own_home = isolate_env or launcher is not None
+        self._own_home = isolate_env or self._confined
         self._limits = limits or Limits()
         self._grace = grace
         self._probes = probes or probe()
         self._trees = Trees(self._probes)
+        if guard:
+            self._trees.leave(guard.pid)
         self._live: dict[int, Live] = {}  # by file descriptor: its pipes and its pidfd
         self._running: list[Live] = []
         self._ready: list[Finished | Slow] = []
@@ -208,7 +212,7 @@ class ProcessExecutor:
         env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
         env.update(provision.env)
         argv = command_of(job.box, directory, env, state_file=live.places.state)
-        self._spawn(live, Command(argv, env), directory)
+        self._spawn(live, Command(argv, env, cwd=directory))
 
     def _spawn_in(self, cell: Cell, live: Live, provision: Provision) -> None:
         job = live.job
@@ -227,7 +231,7 @@ class ProcessExecutor:
             bootstrap=inside.bootstrap,
         )
         try:
-            self._spawn(live, cell.command(argv, env, directory, provision.sockets), "/")
+            self._spawn(live, cell.command(argv, env, directory, provision.sockets))
         finally:
             cell.spawned()
 
@@ -249,7 +253,7 @@ class ProcessExecutor:
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: Live, command: Command, directory: str) -> None:
+    def _spawn(self, live: Live, command: Command) -> None:
         argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -261,7 +265,7 @@ class ProcessExecutor:
         ]
         # A spawn has no working directory of its own: it starts where we are.
         try:
-            os.chdir(directory)
+            os.chdir(command.cwd)
             live.pid = os.posix_spawn(
                 argv[0],
                 argv,
@@ -362,8 +366,9 @@ class ProcessExecutor:
 
     def _time_out(self, live: Live, now: float) -> None:
         spared = live.cell.is_machinery if live.cell else None
-        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
-        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
+        dump = self._trees.dump(live.pid, spared)
+        shown = "\n".join(self._redactor.cut_text(line, NAME_LENGTH) for line in dump.splitlines())
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{shown}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
@@ -376,16 +381,16 @@ class ProcessExecutor:
         self._end(live)
 
     def _end(self, live: Live) -> None:
-        if live.cell:
+        if live.cell and self._confined:
             live.cell.kill(live.pid)
-        else:
+        if not live.cell or not live.cell.contained:
             self._trees.end(live.pid)
 
     def _finish(self, live: Live) -> None:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if live.cell else self._trees.end_leftovers(live.pid)
+        leaked = [] if live.cell and live.cell.contained else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -400,7 +405,7 @@ class ProcessExecutor:
         self._running.remove(live)
         exit_code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        if live.cell:
+        if live.cell and self._confined:
             ending = live.cell.ended(exit_code, live.output.text())
         else:
             ending = Ending(exit_code=exit_code, cpu=cpu, rss_kb=usage.ru_maxrss, leaked=leaked)
@@ -420,7 +425,7 @@ class ProcessExecutor:
             seconds=seconds,
             cpu=ending.cpu,
             rss_kb=ending.rss_kb,
-            leaked=[] if live.signalled else ending.leaked,
+            leaked=[] if live.signalled else leaked or ending.leaked,
             refused=refused,
             redactor=self._redactor,
         )
