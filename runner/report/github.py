@@ -149,10 +149,12 @@ class Github:
         # Without its output: the summary shows the end of it, and a run's outputs together may be large.
         self._boxes.append(event if event.output and needs_explaining(event) else _without_output(event))
         line = box_line(event, UNICODE)
-        if not event.output and not needs_explaining(event):
+        if not event.output and not event.refused and not needs_explaining(event):
             self._console.say(line)
             return
-        self._group(line, event.output, [failure_line(f) for f in event.failures], event.reason)
+        told = [failure_line(failure) for failure in event.failures]
+        told += [not_let_to(event.refused)] if event.refused else []
+        self._group(line, event.output, told, event.reason)
         if needs_explaining(event):
             for place, message in _annotations(event):
                 name = "error" if is_red(event) else "warning"
@@ -160,7 +162,7 @@ class Github:
 
     def _setup_finished(self, event: SetupFinished) -> None:
         if event.cached:
-            self._say("setup reused")
+            self._console.say("setup reused")
             return
         told = [not_let_to(event.refused)] if event.refused else []
         self._group(
