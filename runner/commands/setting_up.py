@@ -34,6 +34,18 @@ def setup_cache_of(given: Given, level: Level, setups: Iterable[Setup], *, state
     directory = given.text("setup_cache") or (os.path.join(state, "setups") if state else "")
     if not directory or trust == "T2" or not any(setup.inputs for setup in setups):
         return None
+    if level is Level.LANDLOCK and os.geteuid() == 0 and not _is_reachable(directory):
+        return None  # boxes are other users there, and nothing can be mounted where they get to it.
     from runner.setup_cache import SetupCache
 
     return SetupCache(directory, trust=trust, verify=not level.full, fresh="fresh_setup" in given)
+
+
+def _is_reachable(directory: str) -> bool:
+    """Whether every user may pass to a directory, which need not be there yet."""
+    from runner.sandbox.workspace import is_open
+
+    there = os.path.abspath(directory)
+    while not os.path.isdir(there):
+        there = os.path.dirname(there)
+    return is_open(there)
