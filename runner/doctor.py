@@ -71,6 +71,7 @@ def machine(environ: Mapping[str, str], out: TextIO) -> Iterator[Finding]:
     yield _terminal(environ, out)
     yield from _kernel()
     yield _sandbox(environ)
+    yield from _services(environ)
     yield _cache(environ)
     yield _scratch()
 
@@ -149,6 +150,20 @@ def _sandbox(environ: Mapping[str, str]) -> Finding:
     found = shutil.which("bwrap", path=environ.get("PATH"))
     said = f"bubblewrap at {found}" if found else "no bubblewrap"
     return Finding("sandbox", "note", f"{said}; this version runs boxes without one (sandbox: off)")
+
+
+def _services(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What `needs` of a box may name here."""
+    from runner.services.inventory import take_inventory
+
+    inventory = take_inventory(environ)
+    found = [f"{stock.name} {stock.found[0]}" for stock in inventory.stocks if stock.found]
+    lacking = [stock for stock in inventory.stocks if not stock.found]
+    if found:
+        confined = "" if inventory.confined else "; they run without a sandbox of their own"
+        yield Finding("services", "ok", ", ".join(found) + confined)
+    for stock in lacking:
+        yield Finding("services", "note", f"no {stock.name}: a box that needs it is errored", stock.hint)
 
 
 def _cache(environ: Mapping[str, str]) -> Finding:
