@@ -1,17 +1,4 @@
-"""Applying a control: a fresh copy of the working tree, and the box's sabotage done to it.
-
-The copy holds what the working tree holds, with these exceptions:
-
-- `.git` is left out, so a control can never touch the repository's history.
-- Bytecode (`__pycache__`, and a `.pyc` beside its source) is left out: a stale one would hide an edit.
-- Virtual environments (a directory with `pyvenv.cfg`) and `node_modules` are symbolic links to the originals: copying
-  them costs more than the boxes. A control cannot edit inside them.
-- A symbolic link stays one when it points into the tree (an absolute one is made relative, or it would lead back to the
-  unbroken original); a link that leaves the tree, a socket, a pipe and a device are left out.
-
-Files are copied, never hard-linked: writing into the copy must not reach the original. Modes and modification times are
-kept, so that tools which rebuild by time see the sabotaged file as the newer one.
-"""
+"""Applying a control: the box's sabotage, done to a copy of the tree, or written as a layer that is laid over it."""
 
 from __future__ import annotations
 
@@ -21,16 +8,13 @@ import shutil
 import stat
 
 from runner.model import Value
+from runner.tree_copy import contains, is_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.model import Control
-
-LEFT_OUT = frozenset({".git", "__pycache__"})
-LINKED = frozenset({"node_modules"})
-_CHUNK = 1 << 24
 
 
 class Stale(Exception):
@@ -62,9 +46,9 @@ class Step(Value):
 
 
 class Applied(Value):
-    """A control that was applied to a copy, as far as that can be done without starting a process.
+    """A control that was applied, as far as that can be done without starting a process.
 
-    `env` is added to the box's environment. `edited` maps the files that are changed, relative to the copy, to what was
+    `env` is added to the box's environment. `edited` maps the files that are changed, relative to the tree, to what was
     in them; a file that must still change keeps its old content here until `step` was run.
     """
 
@@ -82,55 +66,23 @@ class Applied(Value):
         self.step = step
 
 
-def copy_tree(source: str, target: str) -> tuple[str, ...]:
-    """Copy a working tree to `target`, which must not exist.
-
-    Returns:
-        The paths, relative to the tree, that are links to the originals.
-
-    Raises:
-        OSError: the disk is full or a file is unreadable; part of the copy may exist.
-    """
-    source = os.path.realpath(source)
-    linked: list[str] = []
-    pending = [""]
-    while pending:
-        inside = pending.pop()
-        here = os.path.join(target, inside)
-        os.mkdir(here, 0o755)
-        with os.scandir(os.path.join(source, inside)) as entries:
-            for entry in entries:
-                path = os.path.join(inside, entry.name)
-                if _is_left_out(entry):
-                    continue
-                if entry.is_symlink():
-                    _copy_link(source, target, path)
-                elif not entry.is_dir(follow_symlinks=False):
-                    _copy_file(entry, os.path.join(target, path))
-                elif entry.name in LINKED or os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-                    os.symlink(entry.path, os.path.join(target, path), target_is_directory=True)
-                    linked.append(path)
-                elif not _contains(entry.path, target):
-                    pending.append(path)
-    return tuple(linked)
-
-
-def apply(control: Control, tree: str, cwd: str = ".") -> Applied:
-    """Do a box's sabotage to the copy at `tree`.
+def apply(control: Control, tree: str, cwd: str = ".", *, layer: str = "") -> Applied:
+    """Do a box's sabotage.
 
     Args:
         control: its paths are relative to the suite's directory; the paths inside a patch to the repository's.
-        tree: the copy, absolute.
+        tree: a copy that is ours to change, absolute; with a layer, the original, which is only read.
         cwd: the suite's directory in it.
+        layer: an existing directory that takes the changed files instead.
 
     Raises:
-        Stale: it does not fit; the copy must be thrown away.
-        NotInThisVersion: a kind that this version cannot apply; the copy is unchanged.
+        Stale: it does not fit; copy or layer must be thrown away.
+        NotInThisVersion: a kind that this version cannot apply; nothing has changed.
     """
     match control.kind:
         case "edit":
             spec = control.spec
-            return _edit(tree, _under(cwd, spec["file"]), spec["find"].encode(), spec["replace"].encode())
+            return _edit(tree, _under(cwd, spec["file"]), spec["find"].encode(), spec["replace"].encode(), layer)
         case "patch":
             return _patch(tree, _under(cwd, control.spec["file"]))
         case "env":
@@ -141,14 +93,34 @@ def apply(control: Control, tree: str, cwd: str = ".") -> Applied:
             raise NotInThisVersion(other)
 
 
-def check_changed(applied: Applied, tree: str) -> None:
+def check_changed(applied: Applied, tree: str, *, layer: str = "") -> None:
     """After the step: at least one of the files that it names is not what it was.
+
+    Args:
+        applied: what was done.
+        tree: the copy; with a layer, the original.
+        layer: what the step changed.
 
     Raises:
         Stale: nothing changed, which a tool may call a success.
     """
-    if applied.edited and all(_content(os.path.join(tree, file)) == was for file, was in applied.edited.items()):
+
+    def now(file: str) -> bytes | None:
+        above = os.path.join(layer, file)
+        return content(above if layer and os.path.lexists(above) else os.path.join(tree, file))
+
+    if applied.edited and all(now(file) == was for file, was in applied.edited.items()):
         raise Stale(next(iter(applied.edited)), "the control changed nothing")
+
+
+def content(path: str) -> bytes | None:
+    """What is in a regular file; None if there is none at that path."""
+    try:
+        # A pipe would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            return stream.read() if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
+    except OSError:
+        return None
 
 
 def import_path(tree: str, cwd: str, *, edited: Sequence[str], anything: bool, inherited: str, original: str) -> str:
@@ -170,7 +142,7 @@ def import_path(tree: str, cwd: str, *, edited: Sequence[str], anything: bool, i
     roots += usual if anything else ()
     for entry in filter(None, inherited.split(os.pathsep)):
         path = os.path.normpath(os.path.join(original, cwd, entry))
-        roots.append(os.path.join(tree, os.path.relpath(path, original)) if _contains(original, path) else path)
+        roots.append(os.path.join(tree, os.path.relpath(path, original)) if contains(original, path) else path)
     return os.pathsep.join(dict.fromkeys(map(os.path.normpath, roots)))
 
 
@@ -181,20 +153,39 @@ def imported_from(cache: str, tree: str, file: str) -> bool:
     needs to be injected to learn where a module came from.
     """
     mirrored = os.path.join(cache, os.path.realpath(tree).lstrip(os.sep), os.path.dirname(file))
-    stem = os.path.basename(file).removesuffix(".py") + "."
     try:
-        return any(name.startswith(stem) and name.endswith(".pyc") for name in os.listdir(mirrored))
+        return any(_is_compiled(file, name) for name in os.listdir(mirrored))
     except OSError:
         return False
+
+
+def imported_instead(cache: str, tree: str, file: str) -> str:
+    """Where else a module like `file` of `tree` was imported from, as an absolute path; "" if nowhere.
+
+    Like: the same name in a package of the same name, as `site-packages/app/calc.py` is like `src/app/calc.py`. A
+    module that is in no package has only its name.
+    """
+    home = os.path.join(os.path.realpath(tree), os.path.dirname(file))
+    package = os.path.basename(home) if os.path.exists(os.path.join(home, "__init__.py")) else ""
+    for directory, _, names in os.walk(cache):
+        origin = os.path.join(os.sep, os.path.relpath(directory, cache))
+        alike = origin != home and (not package or os.path.basename(origin) == package)
+        if alike and any(_is_compiled(file, name) for name in names):
+            return os.path.join(origin, os.path.basename(file))
+    return ""
+
+
+def _is_compiled(file: str, name: str) -> bool:
+    return name.startswith(os.path.basename(file).removesuffix(".py") + ".") and name.endswith(".pyc")
 
 
 def _under(cwd: str, file: str) -> str:
     return os.path.normpath(os.path.join(cwd, file))
 
 
-def _edit(tree: str, file: str, find: bytes, replace: bytes) -> Applied:
+def _edit(tree: str, file: str, find: bytes, replace: bytes, layer: str) -> Applied:
     path = _inside(tree, file)
-    before = _content(path)
+    before = content(path)
     if before is None:
         raise Stale(file, "there is no such file")
     found = _occurrences(before, find)
@@ -205,9 +196,26 @@ def _edit(tree: str, file: str, find: bytes, replace: bytes) -> Applied:
         )
     if find == replace:
         raise Stale(file, "the replacement changes nothing")
+    if layer:
+        path = _lay_over(path, os.path.realpath(tree), layer)
     with open(path, "wb") as stream:
         stream.write(before.replace(find, replace))
     return Applied(edited={file: before})
+
+
+def _lay_over(path: str, tree: str, layer: str) -> str:
+    """The place of a file in a layer. Its directories look like the tree's, whose looks they will hide."""
+    inside = os.path.relpath(path, tree)
+    shutil.copystat(tree, layer)
+    directory = ""
+    for name in os.path.dirname(inside).split(os.sep) if os.path.dirname(inside) else ():
+        directory = os.path.join(directory, name)
+        os.mkdir(os.path.join(layer, directory))
+        shutil.copystat(os.path.join(tree, directory), os.path.join(layer, directory))
+    target = os.path.join(layer, inside)
+    open(target, "xb").close()
+    os.chmod(target, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IWUSR)
+    return target
 
 
 def _occurrences(text: bytes, part: bytes) -> int:
@@ -221,32 +229,42 @@ def _occurrences(text: bytes, part: bytes) -> int:
 
 
 def _inside(tree: str, file: str) -> str:
-    """The file in the copy, wherever links in the copy lead, as long as that is in the copy."""
+    """The file, wherever links in the tree lead, as long as that is in the tree and in nothing that boxes share."""
+    real = os.path.realpath(tree)
     path = os.path.realpath(os.path.join(tree, file))
-    if not _contains(os.path.realpath(tree), path):
+    directory = os.path.dirname(path)
+    while contains(real, directory) and directory != real and not _is_out_of_reach(directory):
+        directory = os.path.dirname(directory)
+    if not contains(real, path) or directory != real:
         raise Stale(file, "that is not a file of this tree")
     return path
 
 
-# As if there were no repository: in one, `git apply` passes over paths that are not that repository's, and exits 0.
+def _is_out_of_reach(directory: str) -> bool:
+    """Whether boxes share it as it is: a control would change it for all of them, or for none."""
+    return os.path.basename(directory) == ".git" or is_shared(directory)
+
+
+# As if there were no repository: in one, `git apply` passes over paths that are not that repository's, and exits 0; and
+# where a worktree's repository is not to be seen, or belongs to somebody else, it refuses to begin.
 _GIT_APPLY = """\
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
+unset GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
+export GIT_DIR=/dev/null
 command -v git >/dev/null || { echo 'git is not installed'; exit 1; }
 exec git apply --whitespace=nowarn -- "$CONTROL_PATCH\""""
 
 
 def _patch(tree: str, file: str) -> Applied:
     path = _inside(tree, file)
-    patch = _content(path)
+    patch = content(path)
     if patch is None:
         raise Stale(file, "there is no such patch")
     named = _named_in(patch.decode(errors="replace").splitlines())
     if not named:
         raise Stale(file, "it names no file")
-    edited = {name: _content(_inside(tree, name)) for name in named}
+    edited = {name: content(_inside(tree, name)) for name in named}
     env = {
         "CONTROL_PATCH": path,
-        "GIT_CEILING_DIRECTORIES": os.path.dirname(os.path.realpath(tree)),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "LC_ALL": "C",
@@ -265,58 +283,6 @@ def _named_in(patch: Sequence[str]) -> list[str]:
     return named
 
 
-def _content(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return None
-
-
-def _is_left_out(entry: os.DirEntry[str]) -> bool:
-    if entry.name in LEFT_OUT:
-        return True
-    return entry.name.endswith(".pyc") and os.path.exists(entry.path[:-1])
-
-
-def _copy_link(source: str, target: str, path: str) -> None:
-    original = os.path.join(source, path)
-    leads = os.path.realpath(original)
-    if not _contains(source, leads):
-        return
-    text = os.readlink(original)
-    if os.path.isabs(text):
-        text = os.path.relpath(leads, os.path.dirname(original))
-    os.symlink(text, os.path.join(target, path))
-
-
-def _copy_file(entry: os.DirEntry[str], target: str) -> None:
-    status = entry.stat(follow_symlinks=False)
-    if not stat.S_ISREG(status.st_mode):
-        return
-    with open(entry.path, "rb") as reading, open(target, "xb") as writing:
-        _copy_bytes(reading.fileno(), writing.fileno())
-        os.fchmod(writing.fileno(), stat.S_IMODE(status.st_mode) | stat.S_IWUSR)
-        os.utime(writing.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _copy_bytes(reading: int, writing: int) -> None:
-    """In the kernel where it can: on copy-on-write file systems that takes no space."""
-    try:
-        while os.copy_file_range(reading, writing, _CHUNK):
-            pass
-    except (AttributeError, OSError):
-        os.lseek(reading, 0, os.SEEK_SET)
-        os.ftruncate(writing, 0)
-        os.lseek(writing, 0, os.SEEK_SET)
-        with open(reading, "rb", closefd=False) as source, open(writing, "wb", closefd=False) as target:
-            shutil.copyfileobj(source, target, _CHUNK)
-
-
-def _contains(directory: str, path: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip(os.sep) + os.sep)
-
-
 def _import_roots(tree: str, file: str, usual: Sequence[str]) -> list[str]:
     """Where an import of the edited file, or of the package that it is data of, begins.
 
@@ -324,12 +290,12 @@ def _import_roots(tree: str, file: str, usual: Sequence[str]) -> list[str]:
     """
     directory = os.path.dirname(os.path.join(tree, file))
     package = directory
-    while _contains(tree, package) and not os.path.exists(os.path.join(package, "__init__.py")):
+    while contains(tree, package) and not os.path.exists(os.path.join(package, "__init__.py")):
         package = os.path.dirname(package)
-    if _contains(tree, package):
+    if contains(tree, package):
         while os.path.exists(os.path.join(package, "__init__.py")) and package != tree:
             package = os.path.dirname(package)
         return [package]
     if not file.endswith(".py"):
         return []
-    return [directory, *(root for root in usual if _contains(root, directory))]
+    return [directory, *(root for root in usual if contains(root, directory))]

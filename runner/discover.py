@@ -10,7 +10,7 @@ import os
 from runner import __version__
 from runner.errors import BadMetadata, DuplicateNumber
 from runner.model import Box, Suite
-from runner.plan import check_after
+from runner.plan import check_after, check_also
 from runner.suite_cache import TICK, Remembered, load, plain, store
 from runner.walk import walk
 
@@ -128,6 +128,7 @@ def _remember(boxes: list[Box], config: Config, trees: list[dict[str, str]], pri
     import json
 
     check_after(boxes)
+    check_also(boxes)
     in_order = tuple(sorted(boxes, key=lambda box: box.id))
     setups = {"": config.setup} if config.setup else {}
     content = json.dumps([trees[0], plain(in_order, setups, config.settings)], sort_keys=True)

@@ -5,88 +5,78 @@ What is asked of one box is in `runner.case`, what its runs show in `runner.proo
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import tempfile
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 
-from runner.case import Case, Ground
-from runner.execute.process import ProcessExecutor
+from runner.automatic import automatic_controls
+from runner.case import Baseline, Case
 from runner.executor import Finished
+from runner.plan import followers
 from runner.proof import Answer, Proof
-from runner.report.proofs import Proofs, document, write_document
+from runner.report.proofs import Ended
 from runner.verdict import EXIT_INTERRUPTED, EXIT_RED, falsify_exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import FrameType
-    from typing import TextIO
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from runner.answers import Answers
     from runner.executor import Executor
-    from runner.model import Attempt, Box, BoxId, Suite
+    from runner.model import Attempt, Box, BoxId, Control
+    from runner.report.proofs import ProofReport
+    from runner.scene import Ground
 
 _WHILE_COPYING = 0.02  # seconds between looks at a copy that is not ready, while other boxes run.
 
 
-def main(
-    suite: Suite,
-    boxes: Sequence[Box],
-    *,
-    jobs: int,
-    json_path: str = "",
-    strict: bool = False,
-    out: TextIO | None = None,
-    base_env: Mapping[str, str] | None = None,
-    clean_env: bool = False,
-    setup_dirs: Mapping[str, str] | None = None,
-    run_id: str = "falsify",
-) -> int:
+class Work:
+    """What is needed to falsify, and how it is to be done.
+
+    Args:
+        ground: where controls happen.
+        executor: runs the jobs; it is left idle, not closed.
+        jobs: runs at the same time; the runs of a box follow each other.
+        report: hears of every answer.
+        answers: what is known from before; None to find out everything.
+        stop: when it answers anything, nothing more is started.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        executor: Executor,
+        report: ProofReport,
+        *,
+        jobs: int,
+        answers: Answers | None = None,
+        stop: Callable[[], str] = str,
+    ) -> None:
+        self.ground = ground
+        self.executor = executor
+        self.report = report
+        self.jobs = jobs
+        self.answers = answers
+        self.stop = stop
+
+
+def main(boxes: Sequence[Box], work: Work, *, strict: bool, overreach_of: Sequence[Box] | None = None) -> int:
     """Falsify boxes and report on it.
 
     Args:
-        suite: the repository; its working tree is copied and never written to.
         boxes: the selected ones, in the order in which they are to be taken.
-        jobs: runs at the same time; a box's two runs follow each other.
-        json_path: where the JSON document goes; `-` is standard output, "" nowhere.
+        work: how.
         strict: a box without a control counts as not proven.
-        out: where people read; standard output, or standard error when the JSON goes there.
-        base_env: what boxes inherit; this process's own environment by default.
-        clean_env: boxes inherit nothing, as under the bot.
-        setup_dirs: where each suite's `setup:` left its result; its boxes get that as SETUP_DIR.
-        run_id: names the run for the boxes.
+        overreach_of: every box of the suite, to look for those that somebody else's control breaks; None not to.
 
     Returns:
         The exit code: 0 all proven, 1 some not or none at all, 5 interrupted.
     """
-    out = out or (sys.stderr if json_path == "-" else sys.stdout)
-    report = Proofs(out, total=len(boxes))
     began = monotonic()
-    with _Signals() as stop, tempfile.TemporaryDirectory(prefix="falsify-", ignore_cleanup_errors=True) as scratch:
-        os.mkdir(f"{scratch}/boxes")
-        environment = os.environ if base_env is None else base_env
-        executor = ProcessExecutor(
-            run_id=run_id, scratch=f"{scratch}/boxes", base_env=environment, isolate_env=clean_env
-        )
-        # One thread copies and removes trees. It starts no process and changes no directory.
-        with ThreadPoolExecutor(1, thread_name_prefix="copies") as pool:
-            try:
-                inherited = "" if clean_env else environment.get("PYTHONPATH", "")
-                ground = Ground(suite, scratch=scratch, pool=pool, setup_dirs=setup_dirs, python_path=inherited)
-                proofs = falsify(
-                    boxes, ground, executor=executor, jobs=jobs, report=report, interrupted=lambda: stop.received
-                )
-            finally:
-                executor.close()
-                pool.shutdown(cancel_futures=True)
-    seconds = monotonic() - began
-    code = exit_code(proofs, strict=strict, interrupted=stop.received)
-    report.end(proofs, seconds=seconds, total=len(boxes))
-    if json_path:
-        write_document(json_path, sys.stdout, document(proofs, seconds=seconds, exit_code=code))
+    proofs = falsify(boxes, work, overreach_of=overreach_of)
+    interrupted = bool(work.stop())
+    code = exit_code(proofs, strict=strict, interrupted=interrupted)
+    work.report.end(Ended(proofs, total=len(boxes), seconds=monotonic() - began, exit_code=code))
     return code
 
 
@@ -97,106 +87,123 @@ def exit_code(proofs: Sequence[Proof], *, strict: bool, interrupted: bool = Fals
     return code if proven or code == EXIT_INTERRUPTED else EXIT_RED
 
 
-def falsify(
-    boxes: Sequence[Box],
-    ground: Ground,
-    *,
-    executor: Executor,
-    jobs: int,
-    report: Proofs,
-    interrupted: Callable[[], bool] = bool,
-) -> list[Proof]:
+def falsify(boxes: Sequence[Box], work: Work, *, overreach_of: Sequence[Box] | None = None) -> list[Proof]:
     """The answer for each box, in the order given; boxes that an interruption left unanswered are missing."""
-    loop = _Loop(ground, executor, report)
+    controls = {box.id: controls_of(box) for box in boxes}
+    loop = _Loop(work, controls)
     for box in boxes:
-        if early := _without_a_run(box):
+        if early := _without_a_run(box, controls[box.id], work.answers):
             loop.answer(early)
-    loop.run([box for box in boxes if box.id not in loop.answered], jobs=jobs, interrupted=interrupted)
+    left = [box for box in boxes if box.id not in loop.answered]
+    near: dict[BoxId, list[Box]] = {}
+    baselines: dict[BoxId, Attempt] = {}
+    if overreach_of is not None and left:
+        near = {box.id: neighbours(box, overreach_of) for box in left}
+        healthy = _distinct([*left, *(other for box in left for other in near[box.id])])
+        work.report.say(f"up to {_cost(left, controls, near, len(healthy))} runs, of {len(healthy)} boxes")
+        loop.run([partial(Baseline, box, work.ground, baselines) for box in healthy])
+    loop.run(
+        [
+            partial(Case, box, controls[box.id], work.ground, baselines=baselines, neighbours=near.get(box.id, ()))
+            for box in left
+        ]
+    )
     return [loop.answered[box.id] for box in boxes if box.id in loop.answered]
 
 
-def _without_a_run(box: Box) -> Proof | None:
+def controls_of(box: Box) -> tuple[Control, ...]:
+    """What is done to a box: its own control, else automatic ones."""
+    return (box.control,) if box.control else automatic_controls(box)
+
+
+def neighbours(box: Box, suite: Iterable[Box]) -> list[Box]:
+    """The boxes that a control of this one should leave alone: of its tier, and not waiting for it to be green."""
+    every = tuple(suite)
+    after = followers(box.id, every)
+    return [
+        other
+        for other in every
+        if other.tier == box.tier and other.id != box.id and other.id not in after and _can_run(other)
+    ]
+
+
+def _can_run(box: Box) -> bool:
+    return not box.unsupported and box.kind != "missing"
+
+
+def _distinct(boxes: Iterable[Box]) -> list[Box]:
+    return list({box.id: box for box in boxes}.values())
+
+
+def _cost(
+    boxes: Sequence[Box], controls: Mapping[BoxId, Collection[Control]], near: Mapping[BoxId, list[Box]], healthy: int
+) -> int:
+    """How many runs there will be when every box is proven."""
+    return healthy + sum(len(controls[box.id]) * (1 + len(near[box.id])) for box in boxes)
+
+
+def _without_a_run(box: Box, controls: Sequence[Control], answers: Answers | None) -> Proof | None:
     """The answers that need no run."""
-    if box.control is None:
-        return Proof(box, Answer.NO_CONTROL, "it has no control")
     if box.unsupported:
         return Proof(box, Answer.UNPROVEN, f"not in this version: {box.unsupported}")
-    return None
+    if not controls:
+        return Proof(box, Answer.NO_CONTROL, "it has no control")
+    return answers.known(box, controls) if answers else None
 
 
 class _Loop:
-    """Keeps as many cases going as there are jobs, and as many copied ahead."""
+    """Keeps as many cases going as there are jobs, and as many prepared ahead."""
 
-    def __init__(self, ground: Ground, executor: Executor, report: Proofs) -> None:
+    def __init__(self, work: Work, controls: Mapping[BoxId, Sequence[Control]]) -> None:
         self.answered: dict[BoxId, Proof] = {}
-        self._ground = ground
-        self._executor = executor
-        self._report = report
-        self._copying: deque[Case] = deque()
-        self._active: list[Case] = []
+        self._work = work
+        self._controls = controls
+        self._prepared: deque[Case | Baseline] = deque()
+        self._active: list[Case | Baseline] = []
 
     def answer(self, proof: Proof) -> None:
         """A box has its answer."""
         self.answered[proof.box.id] = proof
-        self._report.add(proof)
+        if self._work.answers:
+            self._work.answers.add(proof, self._controls[proof.box.id])
+        self._work.report.add(proof)
 
-    def run(self, boxes: Iterable[Box], *, jobs: int, interrupted: Callable[[], bool]) -> None:
-        """Until every box is answered, or the user has had enough."""
-        waiting = deque(boxes)
-        while (waiting or self._copying or self._active) and not interrupted():
-            while waiting and len(self._copying) < jobs:
-                self._copying.append(Case(waiting.popleft(), self._ground))
+    def run(self, cases: Iterable[Callable[[], Case | Baseline]]) -> None:
+        """Until every case is answered, or the user has had enough."""
+        jobs = self._work.jobs
+        waiting = deque(cases)
+        while (waiting or self._prepared or self._active) and not self._work.stop():
+            while waiting and len(self._prepared) < jobs:
+                self._prepared.append(waiting.popleft()())
             self._begin(jobs)
-            self._report.running([str(case.box.id) for case in self._active])
+            self._work.report.running([str(case.box.id) for case in self._active])
             if self._active:
-                copying = len(self._active) < jobs and not all(case.is_copied() for case in self._copying)
+                copying = len(self._active) < jobs and not all(case.is_ready() for case in self._prepared)
                 self._listen(_WHILE_COPYING if copying else None)
-            elif self._copying:
-                self._copying[0].wait()
+            elif self._prepared:
+                self._prepared[0].wait()
 
     def _begin(self, jobs: int) -> None:
-        """Start every case that is copied, for which a slot is free, and whose locks nobody holds."""
-        for case in list(self._copying):
-            held = {lock for active in self._active for lock in active.box.locks}
-            if len(self._active) < jobs and case.is_copied() and held.isdisjoint(case.box.locks):
-                self._copying.remove(case)
+        """Start every case that is ready, for which a slot is free, and whose locks nobody holds."""
+        for case in list(self._prepared):
+            held = {lock for active in self._active for lock in active.locks}
+            if len(self._active) < jobs and case.is_ready() and held.isdisjoint(case.locks):
+                self._prepared.remove(case)
                 self._active.append(case)
                 self._go_on(case, None)
 
     def _listen(self, timeout: float | None) -> None:
-        for event in self._executor.wait(timeout):
-            if isinstance(event, Finished) and isinstance(event.job.key, Case):
+        for event in self._work.executor.wait(timeout):
+            if isinstance(event, Finished) and isinstance(event.job.key, Case | Baseline):
                 self._go_on(event.job.key, event.attempt)
 
-    def _go_on(self, case: Case, attempt: Attempt | None) -> None:
+    def _go_on(self, case: Case | Baseline, attempt: Attempt | None) -> None:
         try:
             job = next(case.steps) if attempt is None else case.steps.send(attempt)
         except StopIteration as end:
             self._active.remove(case)
             case.discard()
-            self.answer(end.value)
+            if end.value is not None:
+                self.answer(end.value)
         else:
-            self._executor.start(job)
-
-
-class _Signals:
-    """Notes SIGINT and SIGTERM instead of breaking off, so that what runs is ended first."""
-
-    def __init__(self) -> None:
-        self.received = False
-        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._note)
-            except ValueError:  # not the main thread: signals are somebody else's.
-                return self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.received = True
+            self._work.executor.start(job)

@@ -188,7 +188,7 @@ def read_box(
         retries=fields.count("retries", defaults.retries, high=MOST_RETRIES),
         flaky=fields.choice("flaky", ("pass", "fail"), defaults.flaky),
         quarantine=_quarantine(fields),
-        after=_after(fields, id),
+        after=_boxes(fields, "after", id),
         needs=needs,
         locks=fields.names("locks", what="lock's name"),
         env={**defaults.env, **fields.variables("env")},
@@ -199,7 +199,7 @@ def read_box(
         may_skip=fields.flag("may_skip"),
         min_asserts=fields.count("min_asserts", defaults.min_asserts),
         python=fields.text("python", defaults.python),
-        control=_control(fields, needs),
+        control=_control(fields, id, needs),
         unsupported=next((key for key in UNSUPPORTED if present[key]), ""),
     )
     fields.done()
@@ -260,13 +260,13 @@ def _quarantine(fields: Fields) -> Quarantine | None:
     return quarantine
 
 
-def _after(fields: Fields, own: BoxId) -> tuple[BoxId, ...]:
-    value = fields.take("after")
+def _boxes(fields: Fields, key: str, own: BoxId) -> tuple[BoxId, ...]:
+    value = fields.take(key)
     if value is None:
         return ()
     ids = [read_box_id(item) for item in value] if isinstance(value, list) else [None]
     if None in ids:
-        raise fields.bad("after", "'after' must be a list of boxes", 'write [7, 8] or ["api/7"]')
+        raise fields.bad(key, f"'{key}' must be a list of boxes", 'write [7, 8] or ["api/7"]')
     known = [box_id for box_id in ids if box_id]
     return tuple(dict.fromkeys(_in_suite(item, box_id, own) for item, box_id in zip(_items(value), known, strict=True)))
 
@@ -280,7 +280,7 @@ def _in_suite(written: object, box_id: BoxId, own: BoxId) -> BoxId:
     return BoxId(own.suite, box_id.number) if "/" not in str(written) else box_id
 
 
-def _control(fields: Fields, needs: tuple[str, ...]) -> Control | None:
+def _control(fields: Fields, own: BoxId, needs: tuple[str, ...]) -> Control | None:
     inner = fields.inner("control")
     if inner is None:
         return None
@@ -290,7 +290,13 @@ def _control(fields: Fields, needs: tuple[str, ...]) -> Control | None:
         raise inner.bad("", "'control' needs exactly one kind of sabotage", said)
     if kinds == ["fault"]:
         _check_service(inner, [need.partition(":")[0] for need in needs])
-    control = Control(kind=kinds[0], spec=_SPECS[kinds[0]](inner), expect=_expect(inner), where=inner.where)
+    control = Control(
+        kind=kinds[0],
+        spec=_SPECS[kinds[0]](inner),
+        expect=_expect(inner),
+        where=inner.where,
+        also=_boxes(inner, "also", own),
+    )
     for kind in CONTROL_KINDS:
         inner.take(kind)
     inner.done()

@@ -90,21 +90,25 @@ class Control(Value):
     """A box's sabotage.
 
     `kind` is `edit`, `patch`, `env`, `run`, `fault` or `target`; `spec` holds that kind's keys as written
-    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`.
+    (`edit`: file, find, replace; `patch`: file; `env`: the variables; `run`: command). `where` is `file:line`. `also`
+    are other boxes that it is known to break.
     """
 
-    __slots__ = ("expect", "kind", "spec", "where")
+    __slots__ = ("also", "expect", "kind", "spec", "where")
 
     kind: str
     spec: Mapping[str, str]
     expect: Expect | None
     where: str
 
-    def __init__(self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str) -> None:
+    def __init__(
+        self, *, kind: str, spec: Mapping[str, str], expect: Expect | None, where: str, also: Sequence[BoxId] = ()
+    ) -> None:
         self.kind = kind
         self.spec = spec
         self.expect = expect
         self.where = where
+        self.also = tuple(also)
 
 
 class Quarantine(Value):
@@ -318,7 +322,8 @@ class Attempt(Value):
 
     `outcome` is one of passed, failed, timed_out, errored, vacuous, skipped, cancelled. `reason` is one sentence that
     says why, in lower case, empty for a plain pass. Times are seconds. `output` is what a person reads: the head and
-    tail of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive.
+    tail of stdout and stderr as text, cleaned of control characters. `leaked` names processes that were still alive,
+    `refused` hosts that it asked for and was not let to.
     """
 
     __slots__ = (
@@ -334,6 +339,7 @@ class Attempt(Value):
         "output",
         "output_bytes",
         "reason",
+        "refused",
         "rss_kb",
         "seconds",
     )
@@ -355,6 +361,7 @@ class Attempt(Value):
         output_bytes: int = 0,
         log: str = "",
         leaked: Sequence[str] = (),
+        refused: Sequence[str] = (),
     ) -> None:
         self.outcome = outcome
         self.reason = reason
@@ -370,3 +377,4 @@ class Attempt(Value):
         self.output_bytes = output_bytes
         self.log = log
         self.leaked = tuple(leaked)
+        self.refused = tuple(refused)

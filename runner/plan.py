@@ -73,6 +73,33 @@ def check_after(boxes: Sequence[Box]) -> None:
     _first_things_first(boxes)
 
 
+def check_also(boxes: Sequence[Box]) -> None:
+    """Check that the boxes which controls are known to break, too, are there.
+
+    Raises:
+        BadMetadata: one is not, or is the control's own.
+    """
+    known = {box.id for box in boxes}
+    for box in boxes:
+        for other in box.control.also if box.control else ():
+            if other not in known or other == box.id:
+                why = "its own box" if other == box.id else f"box {other}, which does not exist"
+                message = f"the control of box {box.id} names {why} in its `also`"
+                raise BadMetadata(message, file=box.source, line=box.line, hint="name other boxes that it breaks, too")
+
+
+def followers(box: BoxId, boxes: Sequence[Box]) -> frozenset[BoxId]:
+    """The boxes that wait for this one, directly or by way of others."""
+    found: set[BoxId] = set()
+    pending = [box]
+    while pending:
+        earlier = pending.pop()
+        new = [other.id for other in boxes if earlier in other.after and other.id not in found]
+        found.update(new)
+        pending += new
+    return frozenset(found)
+
+
 def _first_things_first(boxes: Sequence[Box]) -> list[BoxId]:
     """Ids so that each comes after those it waits for (Kahn, 1962: no recursion, however long the chain)."""
     by_id = {box.id: box for box in boxes}

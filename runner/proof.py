@@ -15,8 +15,9 @@ from runner.model import Value, Verdict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
-    from runner.model import Attempt, Box, Expect
+    from runner.model import Attempt, Box, Control, Expect
 
 
 class Answer(StrEnum):
@@ -25,6 +26,7 @@ class Answer(StrEnum):
     PROVEN = "proven"
     BLIND = "blind"
     WRONG_REASON = "wrong_reason"
+    OVERREACH = "overreach"
     STALE = "stale"
     UNPROVEN = "unproven"
     NO_CONTROL = "no_control"
@@ -35,12 +37,15 @@ class Proof(Value):
 
     `expect` is what the control must turn red; `went_red` the assertions that did; `suggestion` the line to add to a
     control without `expect`. `baseline` and `sabotaged` are the two verdicts, "" for a run that was not made; `output`
-    is the later one's. `seconds` is the time that the runs took together, copies not counted.
+    is the later one's. `seconds` is the time that the runs took together, copies not counted. `automatic` says that
+    the box has no control of its own, `control` where the control stands, or what was done without one. `broke` are
+    other boxes that the control turned red; `cached` says that an earlier command found the answer.
     """
 
     __slots__ = (
-        "answer", "baseline", "box", "expect", "output", "reason", "sabotaged", "seconds", "suggestion", "went_red",
-    )  # fmt: skip
+        *("answer", "automatic", "baseline", "box", "broke", "cached", "control", "expect", "output", "reason"),
+        *("sabotaged", "seconds", "suggestion", "went_red"),
+    )
 
     def __init__(
         self,
@@ -50,9 +55,14 @@ class Proof(Value):
         *,
         went_red: Sequence[str] = (),
         suggestion: str = "",
-        baseline: Attempt | None = None,
-        sabotaged: Attempt | None = None,
+        baseline: str = "",
+        sabotaged: str = "",
         seconds: float = 0.0,
+        output: str = "",
+        automatic: bool = False,
+        control: str = "",
+        broke: Sequence[str] = (),
+        cached: bool = False,
     ) -> None:
         self.box = box
         self.answer = answer
@@ -60,16 +70,19 @@ class Proof(Value):
         self.expect = wanted(box.control.expect) if box.control else ""
         self.went_red = tuple(went_red)
         self.suggestion = suggestion
-        self.baseline = baseline.outcome.value if baseline else ""
-        self.sabotaged = sabotaged.outcome.value if sabotaged else ""
+        self.baseline = baseline
+        self.sabotaged = sabotaged
         self.seconds = seconds
-        self.output = sabotaged.output if sabotaged else baseline.output if baseline else ""
+        self.output = output
+        self.automatic = automatic
+        self.control = control or (box.control.where if box.control else "")
+        self.broke = tuple(broke)
+        self.cached = cached
 
-    def but(self, answer: Answer, reason: str, *, seconds: float) -> Proof:
-        """The same runs, understood otherwise after a closer look that took `seconds` more."""
-        other = Proof(self.box, answer, reason, went_red=self.went_red, seconds=self.seconds + seconds)
-        other.baseline, other.sabotaged, other.output = self.baseline, self.sabotaged, self.output
-        return other
+    def but(self, **changes: Any) -> Proof:
+        """The same, with these fields changed."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "expect"}
+        return Proof(**{**fields, **changes})
 
 
 def refused(baseline: Attempt) -> str:
@@ -80,38 +93,54 @@ def refused(baseline: Attempt) -> str:
     return f"without its control it is {_said(baseline.outcome)}{reason}"
 
 
-def judge(box: Box, baseline: Attempt, sabotaged: Attempt) -> Proof:
+def judge(box: Box, baseline: Attempt, sabotaged: Attempt, *, control: Control | None = None) -> Proof:
     """Compare the healthy run with the one under sabotage.
 
     Args:
-        box: with a control.
+        box: what was run.
         baseline: a healthy run; must have passed, see `refused`.
-        sabotaged: the run in the sabotaged copy.
+        sabotaged: the run under the control.
+        control: an automatic one; the box's own if it is not given. An automatic control says not what goes red: any
+            assertion will do, as long as the box *failed*.
     """
-    answer, reason = _answer(box.control.expect if box.control else None, baseline, sabotaged)
+    expect = box.control.expect if box.control else None
+    answer, reason = _answer(expect, baseline, sabotaged, automatic=control is not None)
     suggestion = ""
-    if answer is Answer.UNPROVEN and sabotaged.outcome is Verdict.FAILED and not (box.control and box.control.expect):
+    if answer is Answer.UNPROVEN and sabotaged.outcome is Verdict.FAILED and not expect:
         suggestion = suggest(box, baseline, sabotaged)
     return Proof(
         box,
         answer,
-        reason,
+        f"{reason} with {control.where}" if control else reason,
         went_red=red_ids(sabotaged),
         suggestion=suggestion,
-        baseline=baseline,
-        sabotaged=sabotaged,
+        baseline=baseline.outcome.value,
+        sabotaged=sabotaged.outcome.value,
         seconds=baseline.seconds + sabotaged.seconds,
+        output=sabotaged.output,
+        automatic=control is not None,
+        control=control.where if control else "",
     )
 
 
-def _answer(expect: Expect | None, baseline: Attempt, sabotaged: Attempt) -> tuple[Answer, str]:
+def _answer(
+    expect: Expect | None, baseline: Attempt, sabotaged: Attempt, *, automatic: bool = False
+) -> tuple[Answer, str]:
     if problem := refused(baseline):
         return Answer.UNPROVEN, problem
     if sabotaged.outcome is Verdict.PASSED:
-        return Answer.BLIND, "stayed green under its own sabotage"
+        return Answer.BLIND, "stayed green" if automatic else "stayed green under its own sabotage"
     if sabotaged.outcome is not Verdict.FAILED:
         reason = f": {sabotaged.reason}" if sabotaged.reason else ""
         return Answer.UNPROVEN, f"under its control it is {_said(sabotaged.outcome)}, which proves nothing{reason}"
+    return _reason(expect, baseline, sabotaged, automatic=automatic)
+
+
+def _reason(expect: Expect | None, baseline: Attempt, sabotaged: Attempt, *, automatic: bool) -> tuple[Answer, str]:
+    """Whether a box that failed under its control did so for the right reason."""
+    if automatic:
+        red = red_ids(sabotaged)
+        return Answer.PROVEN, f"{_listed(red)} went red" if red else "it failed"
     if expect is None:
         return Answer.UNPROVEN, "it went red, but the control does not say what should"
     if expect.assertion:
@@ -133,6 +162,20 @@ def _by_output(pattern: str, baseline: Attempt, sabotaged: Attempt) -> tuple[Ans
     if re.search(pattern, baseline.output, re.MULTILINE):
         return Answer.UNPROVEN, f"its output matches /{pattern}/ without the control, too"
     return Answer.PROVEN, f"its output matches /{pattern}/"
+
+
+def overreached(proof: Proof, broken: Sequence[Box]) -> Proof:
+    """A proof, after the other boxes of the tier ran under the same control and these of them broke."""
+    if not broken:
+        return proof
+    names = [str(box.id) for box in broken]
+    reason = f"{proof.reason}, but box{'es' if len(names) > 1 else ''} {_listed(names)} broke as well"
+    return proof.but(answer=Answer.OVERREACH, reason=reason, broke=names)
+
+
+def is_broken(attempt: Attempt) -> bool:
+    """Whether a box that is green otherwise was broken by somebody else's control: red in whatever way."""
+    return attempt.outcome in {Verdict.FAILED, Verdict.ERRORED, Verdict.TIMED_OUT, Verdict.VACUOUS}
 
 
 def red_ids(attempt: Attempt) -> tuple[str, ...]:

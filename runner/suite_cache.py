@@ -89,19 +89,20 @@ def store(path: str, key: str, remembered: Remembered) -> None:
 def plain(boxes: tuple[Box, ...], setups: dict[str, Setup], settings: dict[str, object]) -> dict[str, object]:
     """A suite's content as JSON values, in a stable order."""
     return {
-        "boxes": [_plain(box) for box in boxes],
-        "setups": {suite: _plain(setup) for suite, setup in setups.items()},
+        "boxes": [plain_value(box) for box in boxes],
+        "setups": {suite: plain_value(setup) for suite, setup in setups.items()},
         "settings": settings,
     }
 
 
-def _plain(value: object) -> Any:
+def plain_value(value: object) -> Any:
+    """A value of runner.model as JSON values."""
     if isinstance(value, BoxId):
         return [value.suite, value.number]
     if isinstance(value, Value):
-        return {name: _plain(getattr(value, name)) for name in value.__slots__}
+        return {name: plain_value(getattr(value, name)) for name in value.__slots__}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     return value
 
 
@@ -112,5 +113,6 @@ def _box(fields: dict[str, Any]) -> Box:
         fields["quarantine"] = Quarantine(**fields["quarantine"])
     if control := fields["control"]:
         expect = control["expect"]
-        fields["control"] = Control(**{**control, "expect": Expect(**expect) if expect else None})
+        also = [BoxId(*other) for other in control["also"]]
+        fields["control"] = Control(**{**control, "expect": Expect(**expect) if expect else None, "also": also})
     return Box(**fields)

@@ -1,4 +1,4 @@
-"""`runner falsify`: the command line of `runner.falsify`."""
+"""`runner falsify`: composes selection, executor, ground, answers and reports."""
 
 from __future__ import annotations
 
@@ -6,22 +6,43 @@ import os
 import sys
 from time import time
 
+from runner.answers import Answers, Keys
+from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
+from runner.contents import Contents
+from runner.copies import Copies
 from runner.errors import SetupFailed
 from runner.events import SetupFinished
+from runner.execute.environment import inherited, isolated
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
-from runner.execute.process import ProcessExecutor
+from runner.execute.stopping import Stopping
+from runner.falsify import Work
+from runner.falsify import main as falsify
+from runner.isolation import limits_for
+from runner.layers import Layers
 from runner.options import Option, refuse
+from runner.report.proofs import Everyone
+from runner.report.proofs_json import ProofsJson
+from runner.scene import Grant, Jobs
+from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
 from runner.state import scratch_directory
+from runner.suite_cache import plain_value
 from runner.verdict import EXIT_RED
 from runner.whole_file import check_writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from runner.events import Event
+    from runner.execute.process import ProcessExecutor
+    from runner.isolation import Level
+    from runner.model import Box
     from runner.options import Given
+    from runner.report.proofs import ProofReport
+    from runner.secret_values import SecretValues
 
 USAGE = """usage: runner falsify [SELECTION] [options]
 
@@ -29,54 +50,200 @@ Prove that boxes can fail: run each one healthy and under its own sabotage, whic
 OPTIONS = (
     Option("-j", "--jobs", value="N", number=True, least=1, help="runs at once; the default is the number of CPUs"),
     Option("--json", value="FILE", help="write the answers, schema runner.falsify/1 (- is standard output)"),
+    Option("--junit", value="FILE", help="write JUnit XML, a testcase per box"),
+    Option("--format", choices=("auto", "plain", "github"), help="how to report here"),
     Option("--strict", help="a box without a control counts as not proven"),
+    Option("--overreach", help="run a box's whole tier under its control: no other box may break"),
+    Option("--no-cache", help="prove everything again, also what is as it was"),
+    Option("--cache", value="DIR", help="where answers are kept"),
     Option("--since", value="REF", help="only boxes that a change since REF concerns"),
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
-    Option("--clean-env", help="boxes inherit nothing of this environment"),
+    *isolating.OPTIONS,
+    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
+    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
-    from runner.falsify import main as falsify
-
-    ground = Ground(root, history=given.text("history"))
+    level = isolating.level_of(given)
+    ground = Ground(root, base=given.text("base"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
-    answers = given.text("json")
-    try:
-        if answers not in {"", "-"}:
-            check_writable(answers)  # refused now rather than after all the work
-    except OSError as error:
-        refuse(f"{answers} cannot be written: {error.strerror}")
-    clean = "clean_env" in given
+    secrets = secret_values(
+        given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
+    )
+    report = _reports(given, boxes, level)
+    for sentence in secrets.withheld(boxes):
+        report.say(sentence)
     scratch = scratch_directory(os.environ)
     guard = Guard(scratch)
     try:
-        try:
-            setup_dirs = _setup(ground, {box.id.suite for box in boxes}, scratch, clean=clean)
-        except SetupFailed:
-            return EXIT_RED
-        return falsify(
-            ground.suite,
-            boxes,
-            jobs=given.number("jobs", cpus()),
-            json_path=answers,
-            strict="strict" in given,
-            clean_env=clean,
-            setup_dirs=setup_dirs,
-        )
+        with Stopping() as stop:
+            environ = secrets.without(os.environ)
+            executor = isolating.executor_of(
+                given,
+                level,
+                ground.suite.settings,
+                run_id="falsify",
+                scratch=scratch,
+                environ=environ,
+                attendant=isolating.attendant_for(boxes, ground.suite.setups.values(), environ, faults=True),
+                redactor=secrets.redactor(),
+                guard=guard,
+                views=True,
+            )
+            try:
+                setup_dirs = run_setups(
+                    ground.suite,
+                    {box.id.suite for box in boxes},
+                    executor=executor,
+                    directory=scratch,
+                    emit=_tell,
+                    clock=time,
+                    stop=stop.asked,
+                )
+                work = _Falsification(
+                    given, level, ground, executor, secrets=secrets, scratch=scratch, setup_dirs=setup_dirs
+                )
+                return work.run(boxes, report, stop)
+            except SetupFailed:
+                return EXIT_RED
+            finally:
+                executor.close()
     finally:
         remove_tree(scratch)
         guard.dismiss()
 
 
-def _setup(ground: Ground, suites: set[str], scratch: str, *, clean: bool) -> dict[str, str]:
-    """Run the setups, telling of them on standard error; returns $SETUP_DIR by suite."""
-    executor = ProcessExecutor(run_id="falsify-setup", scratch=scratch, base_env=os.environ, isolate_env=clean)
-    try:
-        return run_setups(ground.suite, suites, executor=executor, directory=scratch, emit=_tell, clock=time)
-    finally:
-        executor.close()
+class _Falsification:
+    """The boxes' surroundings: what they are granted, where their controls happen, what is known of them."""
+
+    def __init__(
+        self,
+        given: Given,
+        level: Level,
+        ground: Ground,
+        executor: ProcessExecutor,
+        *,
+        secrets: SecretValues,
+        scratch: str,
+        setup_dirs: Mapping[str, str],
+    ) -> None:
+        self._given = given
+        self._level = level
+        self._ground = ground
+        self._executor = executor
+        self._secrets = secrets
+        self._scratch = scratch
+        self._setup_dirs = setup_dirs
+        self._trust = given.text("trust")
+        self._clean = "clean_env" in given or bool(self._trust)
+
+    def run(self, boxes: Sequence[Box], report: ProofReport, stop: Stopping) -> int:
+        """Falsify them; returns the exit code."""
+        contents = Contents(self._ground.root, index=os.path.join(self._cache(), "contents.json"))
+        answers = self._answers(contents)
+        place = self._place()
+        try:
+            work = Work(
+                place,
+                self._executor,
+                report,
+                jobs=self._given.number("jobs", cpus()),
+                answers=answers,
+                stop=stop.asked,
+            )
+            every = self._ground.suite.boxes if "overreach" in self._given else None
+            return falsify(boxes, work, strict="strict" in self._given, overreach_of=every)
+        finally:
+            self._executor.close()
+            place.close()
+            if answers:
+                answers.close()
+                contents.save()
+
+    def _place(self) -> Layers | Copies:
+        """Layers where the executor has them, else copies."""
+        jobs = Jobs(self._ground.suite, self._grant)
+        directory = os.path.join(self._scratch, "controls")
+        os.mkdir(directory, 0o711)
+        if self._executor.layered:
+            return Layers(self._ground.suite, jobs, scratch=directory)
+        path = "" if self._clean else os.environ.get("PYTHONPATH", "")
+        return Copies(self._ground.suite, jobs, scratch=directory, python_path=path)
+
+    def _grant(self, box: Box) -> Grant:
+        setup = self._setup_dirs.get(box.id.suite)
+        return Grant(
+            env={"SETUP_DIR": setup} if setup else {},
+            binds={setup: False} if setup else {},
+            hosts=self._hosts(box),
+            secrets=self._secrets.of(box),
+        )
+
+    def _hosts(self, box: Box) -> tuple[str, ...]:
+        granted = isolating.egress_for(self._given, [box], self._ground.suite.settings).get(box.id)
+        return granted.hosts if granted else ()
+
+    def _cache(self) -> str:
+        """Where answers are kept; "" for nowhere."""
+        if "no_cache" in self._given:
+            return ""
+        kept = os.path.join(self._ground.state, "answers") if self._ground.state else ""
+        return os.path.abspath(self._given.text("cache")) if "cache" in self._given else kept
+
+    def _answers(self, contents: Contents) -> Answers | None:
+        directory = self._cache()
+        if not directory:
+            return None
+        every = [plain_value(box) for box in self._ground.suite.boxes]
+        conditions = {
+            "sandbox": self._level.value,
+            "layered": self._executor.layered,
+            "clean": self._clean,
+            "limits": plain_value(limits_for(self._trust, self._ground.suite.settings)),
+            "overreach": every if "overreach" in self._given else [],
+        }
+        keys = Keys(
+            self._ground.suite,
+            contents,
+            conditions=conditions,
+            granted=lambda box: [self._hosts(box), sorted(self._secrets.of(box))],
+            environ=isolated() if self._clean else inherited(os.environ),
+        )
+        return Answers(directory, trust=self._trust, keys=keys)
+
+
+def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
+    """All reports; refuses a file that cannot be written now rather than after all the work."""
+    json, junit = given.text("json"), given.text("junit")
+    for path in (json, junit):
+        try:
+            if path not in {"", "-"}:
+                check_writable(path)
+        except OSError as error:
+            refuse(f"{path} cannot be written: {error.strerror}")
+    reports: list[ProofReport] = [_human(given, boxes, to_stderr=json == "-")]
+    if json:
+        reports.append(ProofsJson(json, sys.stdout, sandbox=level))
+    if junit:
+        from runner.report.proofs_junit import ProofsJunit
+
+        reports.append(ProofsJunit(junit, boxes, strict="strict" in given))
+    return Everyone(reports)
+
+
+def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofReport:
+    out = sys.stderr if to_stderr else sys.stdout
+    form = given.text("format", "auto")
+    if form == "github" or (form == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"):
+        from runner.report.proofs_github import ProofsGithub
+
+        summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
+        return ProofsGithub(out, summary_path=summary, strict="strict" in given)
+    from runner.report.proofs_text import ProofsText
+
+    return ProofsText(out, total=len(boxes))
 
 
 def _tell(event: Event) -> None:

@@ -26,14 +26,15 @@ class Unlaunchable(Exception):
 
 
 class Command(Value):
-    """What to spawn: a command line, its environment, and open descriptors that it takes along under their numbers."""
+    """What to spawn: a command line, its environment, where, and the descriptors that it takes along."""
 
-    __slots__ = ("argv", "env", "fds")
+    __slots__ = ("argv", "cwd", "env", "fds")
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], fds: Sequence[int] = ()) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], fds: Sequence[int] = (), *, cwd: str = "/") -> None:
         self.argv = tuple(argv)
         self.env = dict(env)
         self.fds = tuple(fds)
+        self.cwd = cwd
 
 
 class Ending(Value):
@@ -82,8 +83,12 @@ class Cell(Protocol):
     inside: Inside
     uid: int | None
     gid: int | None
+    contained: bool
+    """Whether what is in it ends with it; if not, the executor looks for what is left, as it does without a cell."""
     has_network: bool
     """Whether it has a loopback of its own, so that what it is given is reached through unix sockets."""
+    sockets: str
+    """A directory for those, which it cannot write to."""
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """How to start a box in it; once. `sockets` are TCP ports inside -> unix sockets that answer there."""
@@ -109,6 +114,8 @@ class Launcher(Protocol):
 
     layered: bool
     """Whether jobs may have layers."""
+    confines: bool
+    """Whether its cells keep boxes inside, and end all that runs in them; otherwise that is left to the executor."""
 
     def open(self, job: Job) -> Cell:
         """A cell for one attempt.

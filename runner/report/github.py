@@ -30,6 +30,7 @@ from runner.report.text import (
     duration,
     encodable,
     failure_line,
+    inert,
     is_red,
     last_lines,
     needs_explaining,
@@ -41,13 +42,52 @@ from runner.report.text import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
     from runner.events import Event
 
 GROUP_LINES = 400
 """Lines of a red box's output in its group: the end of it; the whole is in the run's log directory."""
+
+
+class Console:
+    """A step's standard output: lines of ours, commands, and groups around foreign output."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def command(self, name: str, properties: dict[str, str], data: str) -> None:
+        """A workflow command."""
+        pairs = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items() if value)
+        self.write(f"::{name}{' ' + pairs if pairs else ''}::{escape_data(data)}")
+
+    def say(self, text: str) -> None:
+        """A line of ours that quotes foreign text: one line, and no command in either grammar."""
+        self.write(inert(" ".join(clean(text).split("\n"))[:1000]))
+
+    def group(self, title: str, output: Sequence[str], said: Iterable[str], *, left_out: int = 0) -> None:
+        """What a box printed, folded away under a title, after what we say about it."""
+        self.command("group", {}, title)
+        for sentence in filter(None, said):
+            self.say(f"  {sentence}")
+        if left_out:
+            self.say(f"({left_out} earlier lines left out)")
+        if output:
+            token = os.urandom(16).hex()
+            self.write(f"::stop-commands::{token}")
+            for line in output:
+                self.write(line)
+            self.write(f"::{token}::")
+        self.write("::endgroup::")
+
+    def write(self, line: str) -> None:
+        """A line as it is."""
+        self._out.write(encodable(line, self._out.encoding) + "\n")
+
+    def flush(self) -> None:
+        """Let it be seen."""
+        self._out.flush()
 
 
 class Github:
@@ -59,11 +99,12 @@ class Github:
     """
 
     def __init__(self, out: TextIO, *, summary_path: str = "") -> None:
-        self._out = out
+        self._console = Console(out)
         self._summary_path = summary_path
         self._tally = Tally()
         self._boxes: list[BoxFinished] = []
         self._planned = 0
+        self._sandbox = ""
         self._done = 0
         self._began = 0.0
         self._last = 0.0
@@ -76,30 +117,31 @@ class Github:
             self._open = True
             self._began = event.at
             self._planned = len(event.boxes)
+            self._sandbox = event.sandbox
             self._done = sum(planned.done for planned in event.boxes)
-            self._say(f"sandbox: {event.sandbox} · {count_boxes(self._planned)} · {event.jobs} at a time")
+            self._console.say(f"sandbox: {event.sandbox} · {count_boxes(self._planned)} · {event.jobs} at a time")
         elif isinstance(event, BoxFinished):
             self._box_finished(event)
         elif isinstance(event, BoxSlow):
-            self._say(f"· {event.box}  still running after {duration(event.seconds)}")
+            self._console.say(f"· {event.box}  still running after {duration(event.seconds)}")
         elif isinstance(event, TierFinished):
-            self._say(self._tally.tier_line(event))
+            self._console.say(self._tally.tier_line(event))
         elif isinstance(event, SetupStarted):
-            self._say(f"setup: {event.run}")
+            self._console.say(f"setup: {event.run}")
         elif isinstance(event, SetupFinished):
             self._setup_finished(event)
         elif isinstance(event, Warned):
-            self._command("warning", {"title": "Interlock"}, event.message)
+            self._console.command("warning", {"title": "Interlock"}, event.message)
         elif isinstance(event, RunFinished):
             self._end(event.seconds)
-        self._out.flush()
+        self._console.flush()
 
     def close(self) -> None:
         """A run that broke off gets its sum and its summary all the same."""
         if self._open:
-            self._command("error", {"title": "Interlock"}, "the run did not finish")
+            self._console.command("error", {"title": "Interlock"}, "the run did not finish")
             self._end(max(0.0, self._last - self._began))
-            self._out.flush()
+            self._console.flush()
 
     def _box_finished(self, event: BoxFinished) -> None:
         self._tally.add(event)
@@ -107,58 +149,43 @@ class Github:
         self._boxes.append(event if event.output and needs_explaining(event) else _without_output(event))
         line = box_line(event, UNICODE)
         if not event.output and not needs_explaining(event):
-            self._say(line)
+            self._console.say(line)
             return
         self._group(line, event.output, [failure_line(f) for f in event.failures], event.reason)
         if needs_explaining(event):
             for place, message in _annotations(event):
                 name = "error" if is_red(event) else "warning"
-                self._command(name, {**place, "title": f"{event.box} {event.title}"}, message)
+                self._console.command(name, {**place, "title": f"{event.box} {event.title}"}, message)
 
     def _setup_finished(self, event: SetupFinished) -> None:
         self._group(
             f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, [], event.reason
         )
         if not event.ok:
-            self._command("error", {"title": "setup"}, event.reason or "it did not succeed")
+            self._console.command("error", {"title": "setup"}, event.reason or "it did not succeed")
 
     def _group(self, title: str, output: str, failures: list[str], reason: str) -> None:
-        self._command("group", {}, title)
-        for said in filter(None, (reason, *failures)):
-            self._say(f"  {said}")
         left_out, lines = last_lines(output, GROUP_LINES)
-        if left_out:
-            self._say(f"({left_out} earlier lines left out)")
-        if lines:
-            token = os.urandom(16).hex()
-            self._write(f"::stop-commands::{token}")
-            for line in lines:
-                self._write(line)
-            self._write(f"::{token}::")
-        self._write("::endgroup::")
+        self._console.group(title, lines, (reason, *failures), left_out=left_out)
 
     def _end(self, seconds: float) -> None:
         self._open = False
-        self._say(summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE))
+        self._console.say(
+            summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
+        )
         for command in repro_lines([event for event in self._boxes if is_red(event) and needs_explaining(event)]):
-            self._say(command)
+            self._console.say(command)
         if self._summary_path:
             sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
             missing = self._planned - self._done - len(self._tally.finished)
-            with open(self._summary_path, "a", encoding="utf-8") as file:
-                file.write(step_summary(self._boxes, sentence, finished=not missing))
-
-    def _command(self, name: str, properties: dict[str, str], data: str) -> None:
-        pairs = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items() if value)
-        self._write(f"::{name}{' ' + pairs if pairs else ''}::{escape_data(data)}")
-
-    def _say(self, text: str) -> None:
-        """A line of ours that quotes foreign text: one line, and no command in either grammar."""
-        line = " ".join(clean(text).split("\n"))[:1000].replace("##[", "#\u200b#[")
-        self._write(f"\u200b{line}" if line.lstrip().startswith("::") else line)
-
-    def _write(self, line: str) -> None:
-        self._out.write(encodable(line, self._out.encoding) + "\n")
+            where = f"{sentence} · sandbox: {self._sandbox}" if self._sandbox else sentence
+            text = step_summary(self._boxes, where, finished=not missing)
+            try:
+                with open(self._summary_path, "a", encoding="utf-8") as file:
+                    file.write(text)
+            except OSError as error:
+                error.filename = self._summary_path  # a write that fails names no file.
+                raise
 
 
 def escape_data(text: str) -> str:

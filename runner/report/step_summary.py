@@ -43,7 +43,7 @@ def step_summary(boxes: Sequence[BoxFinished], sentence: str, *, finished: bool 
     rest = sorted((event for event in boxes if event not in shown), key=lambda event: (event.tier, event.box))
     if rest:
         pieces.append(f"<details><summary>{len(rest)} more</summary>\n\n{_table(rest)}\n</details>\n")
-    return _fit(pieces)
+    return fit(pieces)
 
 
 def escape(text: str) -> str:
@@ -82,7 +82,7 @@ def _output(event: BoxFinished) -> str:
     return f"<details><summary>Output of {event.box.number}</summary>\n\n{fenced(text)}\n</details>\n"
 
 
-def _fit(pieces: Iterable[str]) -> str:
+def fit(pieces: Iterable[str]) -> str:
     """As many whole pieces as GitHub takes: half a table or an open fence would swallow what follows."""
     text = ""
     left_out = 0

@@ -93,6 +93,42 @@ def detach(target: str) -> None:
     _libc().umount2(os.fsencode(target), _MNT_DETACH)
 
 
+def part() -> int:
+    """Give this process a copy of its mounts: what is mounted from now on is there for it and what it starts alone.
+
+    Returns:
+        A descriptor to `rejoin` the mounts that it had.
+
+    Raises:
+        CannotMount: it cannot. Nothing has changed.
+    """
+    before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    if refused := _unshare_call(NEW_MOUNTS):
+        os.close(before)
+        message = f"no mount namespace of its own: {refused}"
+        raise CannotMount(message)
+    return before
+
+
+def rejoin(before: int) -> None:
+    """Go back to the mounts that `part` left; what was started meanwhile keeps the others. Closes the descriptor.
+
+    Raises:
+        CannotMount: it cannot, which leaves this process where it should not be.
+    """
+    import ctypes
+
+    home = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc().setns(before, NEW_MOUNTS) != 0:
+            message = f"the way back to our mounts is closed: {os.strerror(ctypes.get_errno())}"
+            raise CannotMount(message)
+        os.fchdir(home)  # the kernel has put us into the root directory.
+    finally:
+        os.close(home)
+        os.close(before)
+
+
 def _unshare() -> bool:
     uid, gid = os.geteuid(), os.getegid()
     drop = uid == 0
@@ -139,9 +175,10 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str) -> Non
 
 
 class _Libc:
-    """The two or three calls that Python has no name for."""
+    """The few calls that Python has no name for."""
 
     mount: Callable[..., int]
+    setns: Callable[..., int]
     umount2: Callable[..., int]
     unshare: Callable[..., int]
 
@@ -150,6 +187,7 @@ class _Libc:
 
         library = ctypes.CDLL(None, use_errno=True)
         self.mount = library.mount
+        self.setns = library.setns
         self.umount2 = library.umount2
         self.unshare = library.unshare
 

@@ -16,11 +16,11 @@ from runner.controls import (
     Stale,
     apply,
     check_changed,
-    copy_tree,
     import_path,
     imported_from,
 )
 from runner.model import Control
+from runner.tree_copy import copy_tree
 
 
 def control(kind: str, **spec: str) -> Control:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from runner.discover import discover
-from runner.falsify import main as falsify
 from runner.metadata import parse_block
 from runner.scaffold import Refused, Sabotage, Wish, box_text, main, next_number, slug, wish_of
+from tests.runner.falsifying import falsify
 
 
 @pytest.fixture
@@ -34,12 +33,9 @@ def new(root: Path, *args: str) -> tuple[int, str, str]:
 
 def answers(root: Path) -> list[tuple[int, str, str]]:
     suite = discover(str(root))
-    path = root.parent / "falsify.json"
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     # The interpreter of this test has pytest; which one a box would find otherwise is the machine's affair.
     env = {**os.environ, "VIRTUAL_ENV": sys.prefix}
-    falsify(suite, suite.boxes, jobs=2, json_path=str(path), out=out, base_env=env)
-    return [(box["box"], box["answer"], box["reason"]) for box in json.loads(path.read_text())["boxes"]]
+    return [(box["box"], box["answer"], box["reason"]) for box in falsify(root, suite.boxes, env=env).boxes]
 
 
 @pytest.mark.parametrize("language", ["--sh", "--python", "--pytest"])

@@ -31,25 +31,19 @@ BOXES = {
     9: ("true", "no_control"),
 }
 
-DRIVER = """\
-import json, sys
-from runner.falsify import main
-from runner.model import Box, BoxId, Control, Expect, Suite
-root, boxes = sys.argv[1], json.loads(sys.argv[2])
-edit = {"file": "calc.py", "find": "a + b", "replace": "a - b"}
-made = [
-    Box(
-        id=BoxId("", int(number)), tier=1, title=f"Box {number}", kind="command", source="interlock.yml", run=run,
-        timeout=1.0 if "sleep" in run else 20.0, may_skip=True,
-        control=None if answer == "no_control" else Control(
-            kind="edit", spec={**edit, "find": "a * b"} if answer == "stale" else edit,
-            expect=Expect(assertion="adds-up"), where=f"interlock.yml:{number}",
-        ),
-    )
-    for number, (run, answer) in boxes.items()
-]
-sys.exit(main(Suite(root=root, boxes=made), made, jobs=2, json_path="-"))
-"""
+
+def configuration() -> str:
+    """The boxes as entries, each with the same sabotage; JSON is YAML."""
+    spec = {"file": "calc.py", "find": "a + b", "replace": "a - b"}
+    entries = {}
+    for number, (run, answer) in BOXES.items():
+        entry: dict[str, object] = {"tier": 1, "title": f"Box {number}", "run": run, "may_skip": True}
+        entry["timeout"] = "1s" if "sleep" in run else "20s"
+        if answer != "no_control":
+            edit = {**spec, "find": "a * b"} if answer == "stale" else spec
+            entry["control"] = {"edit": edit, "expect": "adds-up"}
+        entries[number] = entry
+    return json.dumps({"boxes": entries})
 
 
 @pytest.fixture
@@ -57,15 +51,22 @@ def repo(tmp_path: Path) -> Path:
     root = tmp_path / "repo"
     root.mkdir()
     (root / "calc.py").write_text(SUBJECT)
+    (root / ".github").mkdir()
+    (root / ".github/interlock.yml").write_text(configuration())
     return root
 
 
 def falsify(repo: Path, product: Path) -> tuple[int, dict[int, str], str]:
     """Falsify the boxes above with the runner at `product`; the exit code, the answers, and what a person reads."""
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(repo), json.dumps(BOXES)],
+        [sys.executable, "-m", "runner", "falsify", "-j", "2", "--json", "-"],
         cwd=repo,
-        env={**os.environ, "PYTHONPATH": str(product), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(product),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "XDG_CACHE_HOME": str(repo.parent / "cache"),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -81,7 +82,7 @@ def test_every_kind_of_box_is_told_what_it_is(repo: Path) -> None:
     assert code == 1
     last = said.splitlines()[-1]
     assert last.startswith(
-        "9 boxes, 1 proved able to fail: 1 blind, 1 wrong reason, 1 stale, 4 unproven, 1 without control"
+        "9 boxes, 1 proved capable of failing: 1 blind, 1 wrong reason, 1 stale, 4 unproven, 1 without control"
     )
     assert (repo / "calc.py").read_text() == SUBJECT
 
