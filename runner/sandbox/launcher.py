@@ -205,7 +205,9 @@ class Launcher:
     def _furnish(self) -> None:
         """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        own: dict[str, str | bytes] = {
+            f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py", "http_box.py")
+        }
         own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
         if os.path.exists(f"{here}/forward.py"):
             own["forward.py"] = f"{here}/forward.py"
