@@ -59,12 +59,18 @@ class SetupStarted(Value):
 
 
 class SetupFinished(Value):
-    """The `setup:` command ended. When `ok` is false no box of the run is started."""
+    """The `setup:` command ended. When `ok` is false no box of the run is started.
 
-    __slots__ = ("at", "ok", "output", "reason", "seconds", "suite")
+    `cached`: it was not run, because an earlier run had made the same.
+    """
 
-    def __init__(self, *, suite: str, ok: bool, seconds: float, reason: str, output: str, at: float) -> None:
+    __slots__ = ("at", "cached", "ok", "output", "reason", "seconds", "suite")
+
+    def __init__(
+        self, *, suite: str, ok: bool, seconds: float, reason: str, output: str, at: float, cached: bool = False
+    ) -> None:
         self.suite = suite
+        self.cached = cached
         self.ok = ok
         self.seconds = seconds
         self.reason = reason
@@ -132,6 +138,7 @@ class BoxFinished(Value):
         "output",
         "output_bytes",
         "reason",
+        "refused",
         "repro",
         "rss_kb",
         "seconds",
@@ -165,6 +172,7 @@ class BoxFinished(Value):
         metrics: Sequence[Metric] = (),
         artifacts: Sequence[str] = (),
         leaked: Sequence[str] = (),
+        refused: Sequence[str] = (),
         output: str = "",
         output_bytes: int = 0,
         log: str = "",
@@ -193,6 +201,7 @@ class BoxFinished(Value):
         self.metrics = tuple(metrics)
         self.artifacts = tuple(artifacts)
         self.leaked = tuple(leaked)
+        self.refused = tuple(refused)
         self.output = output
         self.output_bytes = output_bytes
         self.log = log
@@ -390,11 +399,11 @@ def _are_counts(item: object) -> bool:
 
 
 _KINDS: dict[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("done", "gating", "green", "ok"), _is_flag),
+    **dict.fromkeys(("cached", "done", "gating", "green", "ok"), _is_flag),
     **dict.fromkeys(("asserts", "attempt", "attempts", "box", "jobs", "line"), _is_count),
     **dict.fromkeys(("output_bytes", "rss_kb", "tier"), _is_count),
     **dict.fromkeys(("at", "cpu", "seconds", "started"), _is_time),
-    **dict.fromkeys(("artifacts", "leaked", "tags"), _are_texts),
+    **dict.fromkeys(("artifacts", "leaked", "refused", "tags"), _are_texts),
     **dict.fromkeys(_NESTED, _are_objects),
     "counts": _are_counts,
     "exit_code": _is_count_or_none,

@@ -303,6 +303,7 @@ class _Run:
                 metrics=finished.attempt.metrics,
                 artifacts=[name for attempt in attempts for name in attempt.artifacts],
                 leaked=[name for attempt in attempts for name in attempt.leaked],
+                refused=list(dict.fromkeys(end for attempt in attempts for end in attempt.refused)),
                 output=told.output[-GREEN_OUTPUT:] if green else told.output,
                 output_bytes=told.output_bytes,
                 log=told.log,

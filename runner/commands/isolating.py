@@ -8,17 +8,21 @@ from runner.errors import UserError
 from runner.execute.environment import harmless, inherited, isolated
 from runner.execute.launch import Unlaunchable
 from runner.execute.process import ProcessExecutor
-from runner.isolation import Level, choose, limits_for
+from runner.isolation import Level, choose, egress_of, limits_for
 from runner.options import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from runner.attendant import Attendant
     from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
+    from runner.isolation import Egress
+    from runner.model import Box, BoxId, Setup
     from runner.options import Given
     from runner.redact import Redactor
+    from runner.schedule import Policy
 
 OPTIONS = (
     Option("--clean-env", help="boxes inherit nothing of this environment"),
@@ -51,6 +55,7 @@ def executor_of(
     environ: Mapping[str, str] | None = None,
     redactor: Redactor | None = None,
     guard: Guard | None = None,
+    attendant: Attendant | None = None,
     views: bool = False,
 ) -> ProcessExecutor:
     """The executor that isolates boxes as was asked. Make it before there is a second thread.
@@ -64,6 +69,7 @@ def executor_of(
         environ: what boxes may inherit; this process's own by default.
         redactor: knows the run's secrets.
         guard: is told of what is started.
+        attendant: gives boxes services and hosts; see `attendant_for`.
         views: without isolation boxes get views of the tree all the same, where that is possible (see `layered`).
 
     Raises:
@@ -79,6 +85,7 @@ def executor_of(
             isolate_env=clean,
             guard=guard,
             redactor=redactor,
+            attendant=attendant,
             launcher=_views(scratch) if views else None,
         )
     base = isolated() if clean else inherited(harmless(environ))
@@ -88,8 +95,54 @@ def executor_of(
         base_env=base,
         guard=guard,
         redactor=redactor,
+        attendant=attendant,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
+
+
+def attendant_for(
+    boxes: Iterable[Box], setups: Iterable[Setup], environ: Mapping[str, str], *, faults: bool = False
+) -> Attendant | None:
+    """What gives boxes services and hosts; None when nobody will ask. Its process is started with the first wish.
+
+    Args:
+        boxes: that may run.
+        setups: that may run.
+        environ: the attendant's environment.
+        faults: whether controls may ask for faults.
+    """
+    asked = any(box.needs or box.network or box.kind == "http" for box in boxes)
+    if not (faults or asked or any(setup.network for setup in setups)):
+        return None
+    from runner.services.client import Client
+
+    return Client(environ=environ)
+
+
+def egress_for(boxes: Iterable[Box], trust: str, settings: Mapping[str, object]) -> dict[BoxId, Egress]:
+    """The hosts of the boxes that name any.
+
+    Raises:
+        UserError: a name is neither a rule nor a host.
+    """
+    found = {}
+    for box in boxes:
+        if not box.network:
+            continue
+        try:
+            found[box.id] = egress_of(box.network, trust, settings)
+        except UserError as why:
+            raise UserError(why.message, file=box.source, line=box.line, hint=why.hint) from why
+    return found
+
+
+def withheld(egress: Mapping[BoxId, Egress], policy: Policy) -> Iterator[str]:
+    """For each box that its trust level does not let to hosts that it names, a sentence that says so."""
+    unkept = ", and without a sandbox nothing keeps it from them" if policy.sandbox == Level.OFF else ""
+    for box_id, granted in egress.items():
+        if granted.refused:
+            names = ", ".join(granted.refused)
+            yield f"box {box_id} is not to reach {names} at trust level {policy.trust}{unkept}"
 
 
 def _views(scratch: str) -> Launcher | None:

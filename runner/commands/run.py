@@ -6,6 +6,7 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.clock import steady
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
@@ -24,10 +25,11 @@ from runner.state import run_directory, scratch_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runner.events import Event
     from runner.execute.process import ProcessExecutor
+    from runner.isolation import Egress
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
@@ -66,26 +68,39 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
-    reports = _Reports(given, done=given.all("done"))
+    egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
+    clock = steady()
+    reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
     guard = Guard(scratch)
     try:
         with Stopping() as stop:
+            environ = secrets.without(os.environ)
             executor = isolating.executor_of(
                 given,
                 level,
                 ground.suite.settings,
                 run_id=run_id,
                 scratch=scratch,
-                environ=secrets.without(os.environ, ground.suite.boxes),
+                environ=environ,
+                attendant=isolating.attendant_for(the_plan.boxes, ground.suite.setups.values(), environ),
                 redactor=secrets.redactor(),
                 guard=guard,
             )
             try:
                 place = os.path.abspath(logs) if logs else ""
-                run = _Run(ground.suite, the_plan, executor, secrets=secrets, logs=place, scratch=scratch)
+                run = _Run(
+                    ground.suite,
+                    the_plan,
+                    executor,
+                    secrets=secrets,
+                    egress=egress,
+                    logs=place,
+                    scratch=scratch,
+                    clock=clock,
+                )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
@@ -105,16 +120,20 @@ class _Run:
         executor: ProcessExecutor,
         *,
         secrets: SecretValues,
+        egress: Mapping[BoxId, Egress],
         logs: str,
         scratch: str,
+        clock: Callable[[], float],
     ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
         self._plan = the_plan
         self._executor = executor
         self._secrets = secrets
+        self._egress = egress
         self._logs = logs
         self._scratch = scratch
+        self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
     def run(
@@ -131,9 +150,11 @@ class _Run:
             reports(event)
 
         def prepare() -> bool:
-            for sentence in self._secrets.withheld(box for box in self._plan.boxes if box.id not in done):
+            due = [box for box in self._plan.boxes if box.id not in done]
+            denied = {box.id: self._egress[box.id] for box in due if box.id in self._egress}
+            for sentence in (*self._secrets.withheld(due), *isolating.withheld(denied, policy)):
                 emit(Warned(message=sentence, at=time()))
-            names = {box.id.suite for box in self._plan.boxes if box.id not in done}
+            names = {box.id.suite for box in due}
             try:
                 self._setup_dirs = run_setups(
                     self._suite,
@@ -141,7 +162,7 @@ class _Run:
                     executor=self._executor,
                     directory=self._scratch,
                     emit=emit,
-                    clock=time,
+                    clock=self._clock,
                     stop=stop,
                 )
             except SetupFailed:
@@ -154,7 +175,7 @@ class _Run:
             job_of=self._job,
             emit=emit,
             policy=policy,
-            clock=time,
+            clock=self._clock,
             done=done,
             prepare=prepare,
             stop=stop,
@@ -171,6 +192,7 @@ class _Run:
             cwd=self._suite.roots.get(box.id.suite, "."),
             env={"SETUP_DIR": setup} if setup else {},
             binds={setup: False} if setup else {},
+            hosts=self._egress[box.id].hosts if box.id in self._egress else (),
             secrets=self._secrets.of(box),
             log=f"{place}.log" if place else "",
             artifacts=f"{place}.artifacts" if place else "",
@@ -180,7 +202,7 @@ class _Run:
 class _Reports:
     """All reports of a run. A reader that has gone away is dropped; the record must not be."""
 
-    def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
+    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         self._lost: OSError | None = None
@@ -203,7 +225,7 @@ class _Reports:
             if error.errno in FULL:
                 raise
             refuse(f"{place} cannot be written: {error.strerror}")
-        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock))
 
     def __call__(self, event: Event) -> None:
         if self._record is not None:
@@ -234,7 +256,7 @@ class _Reports:
             raise self._lost
 
 
-def _human(form: str, *, to_stderr: bool) -> Reporter:
+def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporter:
     out = sys.stderr if to_stderr else sys.stdout
     if form == "auto":
         form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
@@ -247,7 +269,7 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
 
         from runner.report.live import Live
 
-        return Live(Console(file=out, highlight=False, soft_wrap=False))
+        return Live(Console(file=out, highlight=False, soft_wrap=False), clock=clock)
     from runner.report.plain import Plain
 
     return Plain(out)

@@ -6,6 +6,7 @@ import os
 
 from runner.artifacts import collect
 from runner.execute.files import NotPlain, read_plain
+from runner.execute.table import NAME_LENGTH
 from runner.model import Attempt, Failure, Verdict
 from runner.protocol import (
     EXIT_HARD_ERROR,
@@ -52,6 +53,7 @@ def attempt_of(
     leaked: Sequence[str],
     redactor: Redactor,
     problem: str = "",
+    refused: Sequence[str] = (),
 ) -> Attempt:
     """Judge what is left of a process that ran a job.
 
@@ -66,6 +68,7 @@ def attempt_of(
         cpu: seconds of processor time, its collected children's included.
         rss_kb: the largest resident size of one of its processes, in KiB.
         leaked: what it left running.
+        refused: the hosts that it asked for and was not let to.
         problem: why it is red, when something better is known than its exit code.
         redactor: knows the run's secrets.
     """
@@ -82,11 +85,13 @@ def attempt_of(
         )
     )
     artifacts = collect(places.artifacts, job.artifacts, redactor=redactor) if job.artifacts else None
-    refused = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
-    text = _with(output.text(), refused)
+    lost = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
+    text = _with(output.text(), lost)
     return Attempt(
         outcome=judgement.outcome,
-        reason=redactor.text((problem if judgement.outcome is not Verdict.PASSED else "") or known or judgement.reason),
+        reason=redactor.text(
+            (problem if judgement.outcome in {Verdict.FAILED, Verdict.ERRORED} else "") or known or judgement.reason
+        ),
         exit_code=exit_code,
         seconds=seconds,
         cpu=cpu,
@@ -98,8 +103,15 @@ def attempt_of(
         output=text,
         output_bytes=output.total,
         log=output.log if output.total else "",
-        leaked=[redactor.cut_text(name) for name in leaked],
+        leaked=[_process(name, redactor) for name in leaked],
+        refused=[redactor.text(end) for end in refused],
     )
+
+
+def _process(name: str, redactor: Redactor) -> str:
+    """The name of a process, `WORDS (pid 7)`, whose words may have been cut off within a secret."""
+    words, bracket, pid = name.rpartition(" (pid ")
+    return f"{redactor.cut_text(words, NAME_LENGTH)}{bracket}{pid}" if bracket else redactor.text(name)
 
 
 def _with(text: str, more: str) -> str:

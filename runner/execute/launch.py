@@ -83,8 +83,12 @@ class Cell(Protocol):
     inside: Inside
     uid: int | None
     gid: int | None
+    contained: bool
+    """Whether what is in it ends with it; if not, the executor looks for what is left, as it does without a cell."""
     has_network: bool
     """Whether it has a loopback of its own, so that what it is given is reached through unix sockets."""
+    sockets: str
+    """A directory for those, which it cannot write to."""
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """How to start a box in it; once. `sockets` are TCP ports inside -> unix sockets that answer there."""

@@ -10,30 +10,34 @@ import os
 import select
 import signal
 from math import ceil
-from time import monotonic, time
+from time import monotonic
 
+from runner.attendant import Provision
+from runner.execute.anteroom import Anteroom, wish_of
 from runner.execute.attempt import attempt_of
 from runner.execute.command import CANNOT_EXECUTE, NOT_FOUND, Unstartable, command_of
 from runner.execute.environment import Places, environment_of, inherited, isolated
 from runner.execute.files import remove_tree
 from runner.execute.launch import Command, Ending, Unlaunchable
-from runner.execute.output import EXCERPT, HEAD, TAIL, Output
+from runner.execute.live import Limits, Live
 from runner.execute.signals import Wakeup
+from runner.execute.table import NAME_LENGTH
 from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
-from runner.model import Attempt
-from runner.protocol import TapReader
+from runner.model import Attempt, Verdict
 from runner.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from runner.attendant import Attendant
     from runner.execute.guard import Guard
     from runner.execute.launch import Cell, Launcher
     from runner.executor import Job
 
 GRACE = 2.0
+TARGET_URL = "TARGET_URL"
 _READ = 65536
 # A pipe holds at most this much that was written before the main process ended (fs.pipe-max-size).
 _PIPE = 1 << 20
@@ -42,41 +46,6 @@ _DEFAULT_SIGNALS = [
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
 ]
-
-
-class Limits:
-    """Bytes of a box's output that are kept: in the log's head, its tail, and the excerpt for people."""
-
-    __slots__ = ("excerpt", "head", "tail")
-
-    def __init__(self, *, head: int = HEAD, tail: int = TAIL, excerpt: int = EXCERPT) -> None:
-        self.head = head
-        self.tail = tail
-        self.excerpt = excerpt
-
-
-class _Live:
-    """A started job."""
-
-    __slots__ = (
-        *("began", "cell", "fds", "job", "kill_at", "output", "pid", "pidfd", "places", "signalled"),
-        *("slow_at", "started", "tap", "timeout_at"),
-    )
-
-    def __init__(self, job: Job, places: Places, limits: Limits, redactor: Redactor, cell: Cell | None = None) -> None:
-        self.job = job
-        self.cell = cell
-        self.places = places
-        self.output = Output(job.log, head=limits.head, tail=limits.tail, excerpt=limits.excerpt, redactor=redactor)
-        self.tap = TapReader(redactor.text)
-        self.fds: dict[int, bool] = {}  # pipe -> whether it is standard output
-        self.pid = self.pidfd = -1
-        self.signalled = ""
-        self.began = monotonic()
-        self.started = time()
-        self.slow_at = self.began + job.box.slow if job.box.slow < job.box.timeout else float("inf")
-        self.timeout_at = self.began + job.box.timeout
-        self.kill_at = float("inf")
 
 
 class ProcessExecutor:
@@ -91,6 +60,7 @@ class ProcessExecutor:
         grace: seconds between the polite and the final signal after a timeout.
         probes: what of the machine to use; None looks.
         launcher: gives each box a cell of its own to run in; None runs them as they are.
+        attendant: gives boxes what they need from outside before they start; None has nothing.
         guard: is told of what is started, for the case that this process is killed.
         redactor: knows the run's secrets; without one only what looks like a secret is taken out of what boxes write.
     """
@@ -106,12 +76,15 @@ class ProcessExecutor:
         grace: float = GRACE,
         probes: Probes | None = None,
         launcher: Launcher | None = None,
+        attendant: Attendant | None = None,
         guard: Guard | None = None,
         redactor: Redactor | None = None,
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
         self._confined = launcher is not None and launcher.confines
+        self._anteroom = Anteroom(attendant)
+        self._waiting: dict[str, Live] = {}
         self._guard = guard
         self._redactor = redactor or Redactor()
         self._run_id = run_id
@@ -122,10 +95,14 @@ class ProcessExecutor:
         self._grace = grace
         self._probes = probes or probe()
         self._trees = Trees(self._probes)
-        self._live: dict[int, _Live] = {}  # by file descriptor: its pipes and its pidfd
-        self._running: list[_Live] = []
+        if guard:
+            self._trees.leave(guard.pid)
+        self._live: dict[int, Live] = {}  # by file descriptor: its pipes and its pidfd
+        self._running: list[Live] = []
         self._ready: list[Finished | Slow] = []
         self._count = 0
+        self._asked = 0
+        self._attending = -1
         self._free: list[Places] = []  # directories that are empty again
         self._poll = select.poll()
         self._inherited = _inheritable()
@@ -140,23 +117,16 @@ class ProcessExecutor:
         try:
             cell = self._launcher.open(job) if self._launcher else None
         except Unlaunchable as why:
-            self._refuse(_Live(job, self._some_places(), self._limits, self._redactor), Unstartable(reason=str(why)))
+            self._refuse(Live(job, self._some_places(), self._limits, self._redactor), Unstartable(reason=str(why)))
             return
-        live = _Live(job, cell.places if cell else self._some_places(), self._limits, self._redactor, cell)
-        try:
-            if cell:
-                self._spawn_in(cell, live)
-            else:
-                self._spawn_here(live)
-        except Unstartable as why:
-            self._refuse(live, why)
-        except Unlaunchable as why:
-            self._refuse(live, Unstartable(reason=str(why)))
+        live = Live(job, cell.places if cell else self._some_places(), self._limits, self._redactor, cell)
+        if not self._must_wait(live):
+            self._launch(live, Provision())
 
     def wait(self, timeout: float | None) -> list[Finished | Slow]:
         """What happened; see `runner.executor.Executor`."""
         until = float("inf") if timeout is None else monotonic() + timeout
-        while self._running and not self._ready:
+        while (self._running or self._waiting) and not self._ready:
             interrupted = self._listen(until)
             self._keep_time()
             if interrupted or monotonic() >= until:
@@ -169,13 +139,19 @@ class ProcessExecutor:
         for live in self._running:
             if (job is None or live.job is job) and not live.signalled:
                 self._kill(live, "cancel")
+        for name, live in list(self._waiting.items()):
+            if job is None or live.job is job:
+                del self._waiting[name]
+                self._refuse(live, Unstartable(reason="cancelled before it started", outcome=Verdict.CANCELLED))
 
     def close(self) -> None:
         """End what runs, close what is open, remove what was scratch."""
         for live in list(self._running):
             self._kill(live, "cancel")
             self._finish(live)
+        self.cancel()
         self._ready.clear()
+        self._anteroom.close()
         while self._free:
             remove_tree(self._free.pop().home)
         if self._launcher:
@@ -187,20 +163,65 @@ class ProcessExecutor:
             os.close(self._home)
             self._home = -1
 
-    def _spawn_here(self, live: _Live) -> None:
+    def _must_wait(self, live: Live) -> bool:
+        """Ask for what the job needs; False when it needs nothing. What nobody can give is its end."""
+        job, cell = live.job, live.cell
+        self._asked += 1
+        wish = wish_of(
+            job,
+            cell,
+            name=f"job-{self._asked}",
+            directory=cell.sockets if cell else live.places.home,
+            target=job.env.get(TARGET_URL) or job.box.env.get(TARGET_URL) or self._base.get(TARGET_URL, ""),
+        )
+        if not wish:
+            return False
+        if problem := self._anteroom.enter(wish, monotonic()):
+            self._refuse(live, Unstartable(reason=problem))
+            return True
+        live.wish = wish.id
+        self._waiting[wish.id] = live
+        self._trees.spare(self._anteroom.pid)
+        if (fd := self._anteroom.fileno()) != self._attending:
+            self._attending = fd
+            self._poll.register(fd, select.POLLIN)
+        return True
+
+    def _answer(self, answers: Iterable[tuple[str, Provision]]) -> None:
+        """Who waited goes on, or cannot."""
+        for name, provision in answers:
+            live = self._waiting.pop(name)
+            live.begin()
+            self._launch(live, provision)
+
+    def _launch(self, live: Live, provision: Provision) -> None:
+        if provision.problem:
+            self._refuse(live, Unstartable(reason=provision.problem))
+            return
+        try:
+            if live.cell:
+                self._spawn_in(live.cell, live, provision)
+            else:
+                self._spawn_here(live, provision)
+        except Unstartable as why:
+            self._refuse(live, why)
+
+    def _spawn_here(self, live: Live, provision: Provision) -> None:
         job = live.job
         directory = os.path.normpath(os.path.join(job.root, job.cwd))
         env = environment_of(job, live.places, self._base, run_id=self._run_id, own_home=self._own_home)
+        env.update(provision.env)
         argv = command_of(job.box, directory, env, state_file=live.places.state)
         self._spawn(live, Command(argv, env, cwd=directory))
 
-    def _spawn_in(self, cell: Cell, live: _Live) -> None:
+    def _spawn_in(self, cell: Cell, live: Live, provision: Provision) -> None:
         job = live.job
         directory = os.path.normpath(os.path.join(job.root, job.cwd))
         inside = cell.inside
         env = environment_of(
             job, live.places, self._base, run_id=self._run_id, own_home=self._own_home, library=inside.library
         )
+        env.update(provision.env)
         argv = command_of(
             job.box,
             directory,
@@ -210,7 +231,7 @@ class ProcessExecutor:
             bootstrap=inside.bootstrap,
         )
         try:
-            self._spawn(live, cell.command(argv, env, directory, {}))
+            self._spawn(live, cell.command(argv, env, directory, provision.sockets))
         finally:
             cell.spawned()
 
@@ -223,7 +244,7 @@ class ProcessExecutor:
         places.make()
         return places
 
-    def _give_back(self, live: _Live) -> None:
+    def _give_back(self, live: Live) -> None:
         places = live.places
         if live.cell:
             live.cell.close()
@@ -232,7 +253,7 @@ class ProcessExecutor:
         else:
             remove_tree(places.home)
 
-    def _spawn(self, live: _Live, command: Command) -> None:
+    def _spawn(self, live: Live, command: Command) -> None:
         argv = command.argv
         out, err = os.pipe(), os.pipe()
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]] = [
@@ -277,11 +298,11 @@ class ProcessExecutor:
             live.pidfd = os.pidfd_open(live.pid)
             self._register(live.pidfd, live)
 
-    def _register(self, fd: int, live: _Live) -> None:
+    def _register(self, fd: int, live: Live) -> None:
         self._live[fd] = live
         self._poll.register(fd, select.POLLIN)
 
-    def _drop(self, fd: int, live: _Live) -> None:
+    def _drop(self, fd: int, live: Live) -> None:
         self._poll.unregister(fd)
         os.close(fd)
         del self._live[fd]
@@ -289,11 +310,13 @@ class ProcessExecutor:
 
     def _listen(self, until: float) -> bool:
         """One poll: take in output and ends. Returns whether a signal arrived that was not a child's end."""
-        ends: list[_Live] = []
+        ends: list[Live] = []
         interrupted = False
         for fd, _ in self._poll.poll(self._patience(until)):
             live = self._live.get(fd)
-            if live is None:
+            if fd == self._attending:
+                self._answer(self._anteroom.answers())
+            elif live is None:
                 interrupted = self._wakeup.drain()
             elif fd == live.pidfd:
                 ends.append(live)
@@ -307,13 +330,14 @@ class ProcessExecutor:
 
     def _patience(self, until: float) -> int | None:
         """Milliseconds until something is due; None when nothing is."""
+        until = min(until, self._anteroom.due())
         for live in self._running:
             until = min(until, live.kill_at if live.signalled else live.timeout_at, live.slow_at)
         if not self._probes.pidfd and self._wakeup.fd < 0:
             until = min(until, monotonic() + _NO_PIDFD_SLICE)
         return None if until == float("inf") else max(0, ceil((until - monotonic()) * 1000))
 
-    def _read(self, fd: int, live: _Live) -> bool:
+    def _read(self, fd: int, live: Live) -> bool:
         """Take in what a pipe holds, one buffer of it. Returns False when there is nothing more to come now."""
         try:
             data = os.read(fd, _READ)
@@ -329,6 +353,7 @@ class ProcessExecutor:
 
     def _keep_time(self) -> None:
         now = monotonic()
+        self._answer(self._anteroom.overdue(now))
         for live in self._running:
             if now >= live.slow_at:
                 live.slow_at = float("inf")
@@ -339,32 +364,33 @@ class ProcessExecutor:
                 live.kill_at = float("inf")
                 self._end(live)
 
-    def _time_out(self, live: _Live, now: float) -> None:
+    def _time_out(self, live: Live, now: float) -> None:
         spared = live.cell.is_machinery if live.cell else None
-        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
-        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
+        dump = self._trees.dump(live.pid, spared)
+        shown = "\n".join(self._redactor.cut_text(line, NAME_LENGTH) for line in dump.splitlines())
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{shown}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
         # Continued as well: a stopped process takes no other signal.
         self._trees.signal(live.pid, signal.SIGTERM, signal.SIGCONT, spared=spared)
 
-    def _kill(self, live: _Live, why: str) -> None:
+    def _kill(self, live: Live, why: str) -> None:
         live.signalled = live.signalled or why
         live.slow_at = live.kill_at = float("inf")
         self._end(live)
 
-    def _end(self, live: _Live) -> None:
+    def _end(self, live: Live) -> None:
         if live.cell and self._confined:
             live.cell.kill(live.pid)
-        else:
+        if not live.cell or not live.cell.contained:
             self._trees.end(live.pid)
 
-    def _finish(self, live: _Live) -> None:
+    def _finish(self, live: Live) -> None:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if self._confined else self._trees.end_leftovers(live.pid)
+        leaked = [] if live.cell and live.cell.contained else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -387,6 +413,7 @@ class ProcessExecutor:
             self._refuse(live, Unstartable(reason=ending.problem, exit_code=ending.exit_code))
             return
         live.output.close()
+        refused = self._take_leave(live)
         attempt = attempt_of(
             live.job,
             live.places,
@@ -398,15 +425,21 @@ class ProcessExecutor:
             seconds=seconds,
             cpu=ending.cpu,
             rss_kb=ending.rss_kb,
-            leaked=[] if live.signalled else ending.leaked,
+            leaked=[] if live.signalled else leaked or ending.leaked,
+            refused=refused,
             redactor=self._redactor,
         )
         self._give_back(live)
         self._ready.append(Finished(live.job, attempt, live.started))
 
-    def _refuse(self, live: _Live, why: Unstartable) -> None:
+    def _take_leave(self, live: Live) -> Sequence[str]:
+        """Give back what the job was given; returns what it was refused."""
+        return self._anteroom.leave(live.wish) if live.wish else ()
+
+    def _refuse(self, live: Live, why: Unstartable) -> None:
         live.output.note(why.reason)
         live.output.close()
+        self._take_leave(live)
         self._give_back(live)
         attempt = Attempt(
             outcome=why.outcome,

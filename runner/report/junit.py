@@ -40,6 +40,7 @@ class Junit:
         self._planned: dict[BoxId, PlannedBox] = {}
         self._tiers: dict[int, _Tier] = {}
         self._run_id = ""
+        self._sandbox = ""
         self._seconds = 0.0
         self._written = False
 
@@ -47,6 +48,7 @@ class Junit:
         """Take the next event."""
         if isinstance(event, RunStarted):
             self._run_id = event.run_id
+            self._sandbox = event.sandbox
             self._planned = {planned.box: planned for planned in event.boxes if not planned.done}
         elif isinstance(event, BoxFinished):
             self._planned.pop(event.box, None)
@@ -75,6 +77,7 @@ class Junit:
         for number in sorted(self._tiers):
             tier = self._tiers[number]
             yield f'  <testsuite name="tier {number}" {_counts([tier])} time="{tier.seconds:.3f}">\n'
+            yield f'    <properties><property name="sandbox" value="{attribute(self._sandbox)}"/></properties>\n'
             yield from tier.cases
             yield "  </testsuite>\n"
         yield "</testsuites>\n"
@@ -163,6 +166,7 @@ def _properties(event: BoxFinished) -> str:
         "exit_code": "" if event.exit_code is None else str(event.exit_code),
         "quarantined": "" if event.gating else "true",
         "leaked": one_line(", ".join(event.leaked)),
+        "refused": one_line(", ".join(event.refused)),
         "repro": event.repro if not event.green else "",
     }
     pairs |= {f"metric:{metric.name}": f"{metric.value:g} {metric.unit}".strip() for metric in event.metrics}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
 
-from runner.execute.command import BOOTSTRAP, CANNOT_EXECUTE, NOT_FOUND
+from runner.execute.command import BOOTSTRAP
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
 from runner.isolation import GIB, MIB, Level
 from runner.sandbox import bubblewrap, cgroup, warden
+from runner.sandbox.ending import ending_of
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
 from runner.sandbox.seccomp import program
@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.execute.launch import Launcher as AnyLauncher
     from runner.executor import Job
     from runner.isolation import Limits
     from runner.sandbox.cgroup import Group
@@ -49,7 +50,7 @@ _ETC = {
 }
 
 
-def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> Launcher:
+def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> AnyLauncher:
     """The launcher of a rung. Call it before there is a second thread.
 
     Args:
@@ -62,6 +63,10 @@ def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_
     Raises:
         Unlaunchable: it does not work here. Nothing is left.
     """
+    if level is Level.LANDLOCK:
+        from runner.sandbox.landlocked import LandlockLauncher
+
+        return LandlockLauncher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
     if level is not Level.BUBBLEWRAP:
         message = f"{level} is not in this version"
         raise Unlaunchable(message)
@@ -143,6 +148,9 @@ class Launcher:
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
         etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
+        given = [
+            Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
+        ]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
         where = {path: Mount(path, path) for path in sockets.values()}
         return View(
@@ -150,7 +158,7 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), self._etc(user), *etc, *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *etc, *given, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
@@ -176,6 +184,12 @@ class Launcher:
         if not self._filter:
             return -1
         return os.open(self._filter, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _lent(self, path: str, user: int, writable: bool) -> str:
+        """Where a job's user reaches a directory; one that it may write to is made its own."""
+        if writable and self._slots:
+            os.chown(path, user, self._slots.group)
+        return self._workspace.stage(path)
 
     def _give_back(self, user: int) -> None:
         if self._slots and user >= 0:
@@ -223,10 +237,12 @@ class Cell:
 
     inside = Inside(library=f"{HOME}/lib", bootstrap=f"{HOME}/pytest_bootstrap.py")
     has_network = True
+    contained = True
 
     def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int, group: Group | None) -> None:
         self.places = desk.places
         self.tree = desk.tree
+        self.sockets = desk.sockets
         self.uid = user if user >= 0 else None
         self.gid = launcher.group
         self._launcher = launcher
@@ -236,6 +252,7 @@ class Cell:
         self._group = group
         self._fds: list[int] = []
         self._status = -1
+        self._own = 2
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """The command line of the sandbox; its environment is empty, the box's is among the warden's orders."""
@@ -244,6 +261,7 @@ class Cell:
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         events = os.dup(writing)
         self._fds = [writing, orders, events]
+        self._own = 3 if sockets else 2
         limits = _rlimits(self._launcher.limits, self._group)
         os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets).encode())
         filter_ = self._launcher.filter()
@@ -278,9 +296,9 @@ class Cell:
         _send_kill(pid)
 
     def is_machinery(self, pid: int) -> bool:
-        """The sandbox's own processes: outside of its namespace, the first in it, and the warden."""
+        """The sandbox's own processes: outside of its namespace, the first in it, the warden and its forwarder."""
         inside = _inner_pids(pid)
-        return len(inside) < 2 or inside[-1] <= 2
+        return len(inside) < 2 or inside[-1] <= self._own
 
     def ended(self, exit_code: int, said: str) -> Ending:
         """The box's own ending, from the warden; without a word of it the sandbox has failed."""
@@ -293,20 +311,7 @@ class Cell:
         if status is None:
             why = next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
             return Ending(exit_code=exit_code, problem=f"the sandbox failed: {why}", unstarted=True)
-        if status.error:
-            missing = status.error in {errno.ENOENT, errno.ENOTDIR}
-            return Ending(
-                exit_code=NOT_FOUND if missing else CANNOT_EXECUTE,
-                problem=f"it could not be started in the sandbox: {os.strerror(status.error)}",
-                unstarted=True,
-            )
-        return Ending(
-            exit_code=os.waitstatus_to_exitcode(status.wait),
-            cpu=status.cpu,
-            rss_kb=status.rss_kb,
-            leaked=status.left,
-            problem=out_of_memory,
-        )
+        return ending_of(status, out_of_memory)
 
     def close(self) -> None:
         """Throw it away, but for what the job keeps."""

@@ -22,14 +22,19 @@ _OPEN_TO_ALL = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - a fresh directory is
 
 
 class Desk:
-    """One attempt's own: `tree` is where this machine has its view, `places` its files, `nested` see `Workspace`."""
+    """One attempt's own.
 
-    __slots__ = ("directory", "nested", "places", "tree", "upper")
+    `tree` is where this machine has its view, `places` its files; `sockets` is a directory that it may not write to.
+    `nested` are directories of the tree that are not in the view but shown as they are: path in the tree -> source.
+    """
+
+    __slots__ = ("directory", "nested", "places", "sockets", "tree", "upper")
 
     def __init__(self, directory: str, nested: Sequence[tuple[str, str]]) -> None:
         self.directory = directory
         self.upper = f"{directory}/upper"
         self.tree = f"{directory}/tree"
+        self.sockets = f"{directory}/sockets"
         self.places = Places(f"{directory}/box")
         self.nested = tuple(nested)
 
@@ -51,7 +56,7 @@ class Workspace:
     def __init__(self, scratch: str, *, group: int) -> None:
         self._scratch = scratch
         self._group = group
-        self.room = _reachable_room(scratch) if group >= 0 else f"{scratch}/sandbox"
+        self.room = reachable_room(scratch) if group >= 0 else f"{scratch}/sandbox"
         os.mkdir(self.room, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
         self._count = 0
@@ -148,6 +153,7 @@ class Workspace:
             names.append(name)
         os.mkdir(f"{desk.directory}/work", 0o700)
         os.mkdir(desk.tree)
+        os.mkdir(desk.sockets, 0o711)
         namespace.overlay(desk.directory, target="tree", lower=names, upper="upper", work="work")
         desk.places.make()
         if user >= 0:
@@ -175,19 +181,19 @@ def _content(path: str) -> bytes:
         return stream.read()
 
 
-def _reachable_room(scratch: str) -> str:
+def reachable_room(scratch: str) -> str:
     """A name for the room where every user can get to it."""
-    if _is_open(os.path.dirname(scratch)):
+    if is_open(os.path.dirname(scratch)):
         os.chmod(scratch, 0o711)  # noqa: S103 - others may pass through, and see nothing.
         return f"{scratch}/sandbox"
     for base in _OPEN_TO_ALL:
-        if _is_open(base) and os.access(base, os.W_OK):
+        if is_open(base) and os.access(base, os.W_OK):
             return f"{base}/{os.path.basename(scratch)}.sandbox"
     message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
     raise namespace.CannotMount(message)
 
 
-def _is_open(directory: str) -> bool:
+def is_open(directory: str) -> bool:
     """Whether every user may pass through a directory and all above it."""
     while True:
         try:

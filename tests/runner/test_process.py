@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.execute.process import Limits, ProcessExecutor
+from runner.execute.live import Limits
+from runner.execute.process import ProcessExecutor
 from runner.execute.tree import Probes, probe
 from runner.executor import Finished, Job, Slow
 from runner.model import Attempt, Box, BoxId, Verdict
@@ -346,6 +347,14 @@ class TestTheEnvironment:
         attempt = lab.sh("env", base_env=outer)
 
         assert "OUTER" not in attempt.output
+
+    @pytest.mark.parametrize("isolate", [False, True])
+    def test_it_is_told_no_file_in_which_a_step_gives_orders(self, lab: Lab, isolate: bool) -> None:  # clause P-61
+        step = dict.fromkeys(("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE"), "/ORDERS")
+        attempt = lab.sh("env", base_env={**os.environ, **step, "GITHUB_STEP_SUMMARY": "/ORDERS"}, isolate_env=isolate)
+
+        assert attempt.outcome is Verdict.PASSED
+        assert "ORDERS" not in attempt.output
 
     def test_the_jobs_environment_wins_over_the_boxs_and_none_can_forge_an_identity(self, lab: Lab) -> None:
         attempt = lab.sh(

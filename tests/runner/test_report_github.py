@@ -78,7 +78,7 @@ runner run 7
 def test_a_red_run_as_step_summary(tmp_path: Path) -> None:
     report(*red_run(), summary=tmp_path / "summary.md")
     assert (tmp_path / "summary.md").read_text() == snapshot("""\
-### ❌ Interlock: 4 boxes: 1 passed, 1 flaky, 1 failed, 1 blocked by 7 · 3.2 s
+### ❌ Interlock: 4 boxes: 1 passed, 1 flaky, 1 failed, 1 blocked by 7 · 3.2 s · sandbox: off
 
 | box | tier | verdict | time | |
 |--|--|--|--|--|

@@ -27,6 +27,7 @@ def test_a_red_run_as_junit(tmp_path: Path) -> None:
 <?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="interlock r1" tests="4" failures="1" errors="1" skipped="0" time="3.200">
   <testsuite name="tier 1" tests="3" failures="1" errors="0" skipped="0" time="3.452">
+    <properties><property name="sandbox" value="off"/></properties>
     <testcase name="1 Lint" classname="tier-1" file="boxes/tier-1/01_box.sh" time="0.042">
       <properties>
         <property name="box" value="1"/>
@@ -82,6 +83,7 @@ HTTP 200
     </testcase>
   </testsuite>
   <testsuite name="tier 2" tests="1" failures="0" errors="1" skipped="0" time="0.000">
+    <properties><property name="sandbox" value="off"/></properties>
     <testcase name="20 Login page" classname="tier-2" file="boxes/tier-1/20_box.sh" time="0.000">
       <properties>
         <property name="box" value="20"/>
