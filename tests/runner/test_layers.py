@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.model import Box, BoxId, Control, Expect
+from tests.conftest import MISSING
 from tests.runner.falsifying import over_layers
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def box(run: str, control: Control | None, number: int = 21, **fields: object) -
 def falsify(root: Path, *boxes: Box, **options: Any) -> Answered:
     answered = over_layers(root, boxes, **options)
     if answered is None:
-        pytest.skip("missing component: the right to mount what one process alone sees")
+        pytest.skip(f"{MISSING} the right to mount what one process alone sees")
     return answered
 
 
