@@ -206,6 +206,8 @@ class ProcessExecutor:
                 self._spawn_here(live, provision)
         except Unstartable as why:
             self._refuse(live, why)
+        except Unlaunchable as why:
+            self._refuse(live, Unstartable(reason=str(why)))
 
     def _spawn_here(self, live: Live, provision: Provision) -> None:
         job = live.job

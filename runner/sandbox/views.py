@@ -75,17 +75,19 @@ class ViewCell:
     def __init__(self, workspace: Workspace, job: Job, desk: Desk) -> None:
         self.places = desk.places
         self.tree = desk.tree
+        self.sockets = desk.sockets
         self._workspace = workspace
         self._job = job
         self._desk = desk
         self._before = -1
 
-    def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:  # noqa: ARG002
-        """The box as it is, which reaches ports by itself. Until `spawned` we see the view, so that what we start does.
+    def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
+        """The box as it is. Until `spawned` this process sees the view, so that what it starts does.
 
         Raises:
             Unlaunchable: the view cannot be mounted over the tree.
         """
+        assert not any(sockets.values()), "without a network of its own a box reaches ports, not sockets"
         try:
             self._before = namespace.part()
             namespace.bind(self._desk.tree, self._job.root)
