@@ -10,7 +10,6 @@ from runner.answers import Answers, Keys
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
 from runner.contents import Contents
-from runner.copies import Copies
 from runner.errors import SetupFailed
 from runner.events import SetupFinished
 from runner.execute.environment import inherited, isolated
@@ -36,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.copies import Copies
     from runner.events import Event
     from runner.execute.process import ProcessExecutor
     from runner.isolation import Level
@@ -169,6 +169,8 @@ class _Falsification:
         os.mkdir(directory, 0o711)
         if self._executor.layered:
             return Layers(self._ground.suite, jobs, scratch=directory)
+        from runner.copies import Copies
+
         path = "" if self._clean else os.environ.get("PYTHONPATH", "")
         return Copies(self._ground.suite, jobs, scratch=directory, python_path=path)
 
