@@ -122,6 +122,32 @@ def test_an_http_box_reaches_its_target_and_nothing_else_does(repository: Reposi
     assert verdicts == {1: "passed", 2: "passed" if sandbox == "off" else "failed"}
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_controls_of_services_and_targets_are_proven(repository: Repository, web: Web, sandbox: str) -> None:
+    repository.write(
+        ".github/interlock.yml",
+        f"""\
+        boxes:
+          1: {{tier: 1, http: {{get: "${{TARGET_URL}}/health"}}, control: {{target: {{is: 503}}, expect: status}}}}
+          2: {{tier: 1, http: {{get: "{web.url}/health", json: {{ok: true}}}},
+              control: {{target: {{is: wrong-body}}, expect: json ok}}}}
+          3: {{tier: 1, http: {{get: "{web.url}/health"}}, control: {{target: {{is: down}}, expect: answers}}}}
+          4: {{tier: 1, http: {{get: "{web.url}/health", within: 900ms}},
+              control: {{target: {{is: slow 1s}}, expect: within}}}}
+        """,
+    )
+    asks = '. "$BOX_LIB"; is answers "$(timeout 1 redis-cli -h $REDIS_HOST -p $REDIS_PORT ping)" PONG'
+    for number, fault in enumerate(("down", "paused", "killed", "blackhole"), start=5):
+        block = f'needs = ["redis"]\n[control]\nfault = {{is = "{fault}"}}\nexpect = "answers"'
+        repository.box(number, asks, block=block)
+    query = '. "$BOX_LIB"; is answers "$(psql -Atc "SELECT 1")" 1'
+    block = 'needs = ["postgres"]\n[control]\nfault = {service = "postgres", is = "killed"}\nexpect = "answers"'
+    repository.box(9, query, block=block)
+    ended = repository.runner("falsify", "--sandbox", sandbox, "--strict", "-j", "2", TARGET_URL=web.url)
+    assert ended.code == 0, ended.out + ended.err
+    assert "9 boxes, 9 proved capable of failing" in ended.out
+
+
 def wait_until(holds: object) -> None:
     assert callable(holds)
     until = time.monotonic() + 60
