@@ -141,6 +141,7 @@ class LayerScene:
             env={**self._applied.env, **env},
             layer=self._layer,
             keep=keep,
+            faults=self._applied.faults,
         )
 
 

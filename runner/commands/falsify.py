@@ -10,7 +10,6 @@ from runner.answers import Answers, Keys
 from runner.commands import isolating, setting_up
 from runner.commands.ground import Ground, cpus, selected
 from runner.contents import Contents
-from runner.copies import Copies
 from runner.errors import SetupFailed
 from runner.events import SetupFinished, Warned
 from runner.execute.environment import inherited, isolated
@@ -19,7 +18,7 @@ from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
 from runner.falsify import Work
 from runner.falsify import main as falsify
-from runner.isolation import egress_of, limits_for
+from runner.isolation import limits_for
 from runner.layers import Layers
 from runner.options import Option, refuse
 from runner.report.proofs import Everyone
@@ -37,6 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.copies import Copies
     from runner.events import Event
     from runner.execute.process import ProcessExecutor
     from runner.isolation import Level
@@ -178,6 +178,8 @@ class _Falsification:
         os.mkdir(directory, 0o711)
         if self._executor.layered:
             return Layers(self._ground.suite, jobs, scratch=directory)
+        from runner.copies import Copies
+
         path = "" if self._clean else os.environ.get("PYTHONPATH", "")
         return Copies(self._ground.suite, jobs, scratch=directory, python_path=path)
 
@@ -191,7 +193,8 @@ class _Falsification:
         )
 
     def _hosts(self, box: Box) -> tuple[str, ...]:
-        return egress_of(box.network, self._trust, self._ground.suite.settings).hosts
+        granted = isolating.egress_for(self._given, [box], self._ground.suite.settings).get(box.id)
+        return granted.hosts if granted else ()
 
     def _cache(self) -> str:
         """Where answers are kept; "" for nowhere."""
