@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from runner.report.proofs import ProofReport
     from runner.secret_values import SecretValues
 
+_SMALL_LAYERS = 256 << 20  # bytes that they may take together.
 USAGE = """usage: runner falsify [SELECTION] [options]
 
 Prove that boxes can fail: run each one healthy and under its own sabotage, which must turn it red."""
@@ -145,6 +146,7 @@ class _Falsification:
         self._secrets = secrets
         self._scratch = scratch
         self._setup_dirs = setup_dirs
+        self._mounted: list[str] = []
         self._trust = given.text("trust")
         self._clean = "clean_env" in given or bool(self._trust)
 
@@ -167,6 +169,7 @@ class _Falsification:
         finally:
             self._executor.close()
             place.close()
+            self._unmount()
             if answers:
                 answers.close()
                 contents.save()
@@ -177,11 +180,32 @@ class _Falsification:
         directory = os.path.join(self._scratch, "controls")
         os.mkdir(directory, 0o711)
         if self._executor.layered:
-            return Layers(self._ground.suite, jobs, scratch=directory)
+            return Layers(self._ground.suite, jobs, scratch=directory, memory=self._memory(directory))
         from runner.copies import Copies
 
         path = "" if self._clean else os.environ.get("PYTHONPATH", "")
         return Copies(self._ground.suite, jobs, scratch=directory, python_path=path)
+
+    def _memory(self, directory: str) -> str:
+        """A place in memory, in the mounts that are the runner's own; "" for none."""
+        from runner.sandbox import namespace
+
+        if not namespace.is_entered():
+            return ""
+        place = os.path.join(directory, "small")
+        os.mkdir(place)
+        try:
+            namespace.tmpfs(place, size=_SMALL_LAYERS, mode=0o711)
+        except namespace.CannotMount:
+            return ""
+        self._mounted.append(place)
+        return place
+
+    def _unmount(self) -> None:
+        if self._mounted:
+            from runner.sandbox import namespace
+
+            namespace.detach(self._mounted.pop())
 
     def _grant(self, box: Box) -> Grant:
         setup = self._setup_dirs.get(box.id.suite)
