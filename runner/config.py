@@ -25,6 +25,7 @@ DEFAULT_SETUP_TIMEOUT = 600.0  # seconds
 _SUITE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _TARGETS = ("process", "command", "compose", "pm2", "ecs")
 _STRATEGIES = ("recreate", "rolling", "blue_green", "canary")
+_FALSIFY = ("off", "tell", "require")
 
 
 class Config(Value):
@@ -163,6 +164,7 @@ def _report(fields: Fields) -> dict[str, object]:
     report: dict[str, object] = {
         "comment": fields.flag("comment", default=True),
         "annotations": fields.count("annotations", 50, high=50),
+        "falsify": fields.choice("falsify", _FALSIFY, "tell"),
     }
     fields.done()
     return report
