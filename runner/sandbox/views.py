@@ -75,6 +75,7 @@ class ViewCell:
     def __init__(self, workspace: Workspace, job: Job, desk: Desk) -> None:
         self.places = desk.places
         self.tree = desk.tree
+        self.sockets = desk.sockets
         self._workspace = workspace
         self._job = job
         self._desk = desk
@@ -86,7 +87,7 @@ class ViewCell:
         Raises:
             Unlaunchable: the view cannot be mounted over the tree.
         """
-        assert not sockets, "without a network of its own a box reaches ports, not sockets"
+        assert not any(sockets.values()), "without a network of its own a box reaches ports, not sockets"
         try:
             self._before = namespace.part()
             namespace.bind(self._desk.tree, self._job.root)

@@ -8,6 +8,7 @@ user's own tree. Mounted in a namespace that is the runner's alone, so nothing i
 from __future__ import annotations
 
 import os
+import stat
 
 from runner.execute.environment import Places
 from runner.sandbox import namespace
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _ROOM_BYTES = 64 << 20
-_OPEN_TO_ALL = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - a fresh directory is made in it, under a name nobody guesses.
+_OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
 
 
 class Desk:
@@ -56,8 +57,10 @@ class Workspace:
     def __init__(self, scratch: str, *, group: int) -> None:
         self._scratch = scratch
         self._group = group
-        self.room = reachable_room(scratch) if group >= 0 else f"{scratch}/sandbox"
-        os.mkdir(self.room, 0o711)
+        own = f"{scratch}/sandbox"
+        self.room = own if group < 0 or _opened(scratch) else _shared_room()
+        if self.room == own:
+            os.mkdir(own, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
         self._count = 0
         self._lowers: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
@@ -135,7 +138,8 @@ class Workspace:
     def close_all(self) -> None:
         """Leave nothing."""
         namespace.detach(self.room)
-        os.rmdir(self.room)
+        if self.room.startswith(f"{self._scratch}/"):
+            os.rmdir(self.room)
 
     def _furnish(self, desk: Desk, lower: str, layers: Sequence[str], user: int) -> None:
         status = os.stat(lower)
@@ -181,16 +185,56 @@ def _content(path: str) -> bytes:
         return stream.read()
 
 
+def _opened(scratch: str) -> bool:
+    """Let every user pass through the scratch directory; False when what lies above it lets nobody."""
+    if not is_open(os.path.dirname(scratch)):
+        return False
+    os.chmod(scratch, 0o711)  # noqa: S103 - they may pass through, and see nothing.
+    return True
+
+
 def reachable_room(scratch: str) -> str:
-    """A name for the room where every user can get to it."""
-    if is_open(os.path.dirname(scratch)):
-        os.chmod(scratch, 0o711)  # noqa: S103 - others may pass through, and see nothing.
+    """A name, not taken yet, for a directory that every user can get to.
+
+    Raises:
+        CannotMount: there is none.
+    """
+    if _opened(scratch):
         return f"{scratch}/sandbox"
     for base in _OPEN_TO_ALL:
         if is_open(base) and os.access(base, os.W_OK):
             return f"{base}/{os.path.basename(scratch)}.sandbox"
+    raise _nowhere()
+
+
+def _shared_room() -> str:
+    """A directory for the room that every user can get to.
+
+    Raises:
+        CannotMount: there is none.
+    """
+    # One for all runs: each mounts its own over it, and nobody sees the others'.
+    for base in _OPEN_TO_ALL:
+        if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
+            return f"{base}/interlock-sandbox"
+    raise _nowhere()
+
+
+def _nowhere() -> namespace.CannotMount:
     message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
-    raise namespace.CannotMount(message)
+    return namespace.CannotMount(message)
+
+
+def _is_ours(directory: str) -> bool:
+    """Whether a directory is ours, made now if it was not there."""
+    try:
+        os.mkdir(directory, 0o711)
+    except FileExistsError:
+        status = os.lstat(directory)
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    except OSError:
+        return False
+    return True
 
 
 def is_open(directory: str) -> bool:
