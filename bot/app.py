@@ -173,7 +173,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             )
         )
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
-        (log.info if sandbox.facts["full"] else log.warning)("sandbox_found", **sandbox.facts)
+        found = sandbox.facts
+        tell = log.info if found["full"] else log.warning
+        tell("sandbox_found", asked=found["asked"], sandbox=found["level"], better=found["better"])
         inbox = Inbox(open_writer(settings.app_database))
         await inbox.start()
         stack.push_async_callback(inbox.stop)

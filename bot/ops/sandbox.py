@@ -33,14 +33,15 @@ class Sandbox:
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """For the health page and the log: the setting, the level, and why no better one works."""
-        level = Level.OFF if self.asked == "off" else self.best
+        """For the health page: the setting, the level, and why no better one works."""
+        if self.asked == "off":
+            return {"asked": self.asked, "level": str(Level.OFF), "full": False, "better": []}
         better = []
         for rung in self.rungs:
-            if rung.level is level:
+            if rung.works:
                 break
             better.append({"level": str(rung.level), "why_not": rung.why, "fix": rung.fix})
-        return {"asked": self.asked, "level": str(level), "full": level.full, "better": better}
+        return {"asked": self.asked, "level": str(self.best), "full": self.best.full, "better": better}
 
 
 def find_sandbox(asked: str, image: str) -> Sandbox:

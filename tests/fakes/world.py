@@ -69,7 +69,9 @@ class World:
     violations: list[Violation]
     bot: Bot | None = None
     max_runs: int = 2
-    sandbox: Literal["auto", "full", "off"] = "off"  # most stories' boxes leave marks outside, or hurt what is there; isolation has its own.
+    sandbox: Literal["auto", "full", "off"] = (
+        "off"  # most stories' boxes leave marks outside, or hurt what is there; isolation has its own.
+    )
     settings_too: dict[str, Any] = field(default_factory=dict)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
