@@ -7,12 +7,12 @@ import sys
 from time import time
 
 from runner.answers import Answers, Keys
-from runner.commands import isolating
+from runner.commands import isolating, setting_up
 from runner.commands.ground import Ground, cpus, selected
 from runner.contents import Contents
 from runner.copies import Copies
 from runner.errors import SetupFailed
-from runner.events import SetupFinished
+from runner.events import SetupFinished, Warned
 from runner.execute.environment import inherited, isolated
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
@@ -24,6 +24,7 @@ from runner.layers import Layers
 from runner.options import Option, refuse
 from runner.report.proofs import Everyone
 from runner.report.proofs_json import ProofsJson
+from runner.report.text import not_let_to
 from runner.scene import Grant, Jobs
 from runner.secret_values import secret_values
 from runner.setup_phase import run_setups
@@ -60,6 +61,7 @@ OPTIONS = (
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--run-id", value="ID", help="names the runs for the boxes"),
     *isolating.OPTIONS,
+    *setting_up.OPTIONS,
     Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
@@ -93,6 +95,7 @@ def main(root: str, given: Given) -> int:
                 guard=guard,
                 views=True,
             )
+            cache = setting_up.setup_cache_of(given, level, ground.suite.setups.values(), state=ground.state)
             try:
                 setup_dirs = run_setups(
                     ground.suite,
@@ -102,6 +105,10 @@ def main(root: str, given: Given) -> int:
                     emit=_tell,
                     clock=time,
                     stop=stop.asked,
+                    trust=given.text("trust"),
+                    level=level,
+                    environ=isolating.base_env(given, level, environ),
+                    cache=cache,
                 )
                 work = _Falsification(
                     given, level, ground, executor, secrets=secrets, scratch=scratch, setup_dirs=setup_dirs
@@ -111,6 +118,8 @@ def main(root: str, given: Given) -> int:
                 return EXIT_RED
             finally:
                 executor.close()
+                if cache:
+                    cache.close()
     finally:
         remove_tree(scratch)
         guard.dismiss()
@@ -247,5 +256,9 @@ def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofRepor
 
 
 def _tell(event: Event) -> None:
+    if isinstance(event, Warned):
+        sys.stderr.write(f"runner: {event.message}\n")
+    if isinstance(event, SetupFinished) and event.refused:
+        sys.stderr.write(f"runner: setup {not_let_to(event.refused)}\n")
     if isinstance(event, SetupFinished) and not event.ok:
         sys.stderr.write(f"{event.output}\nrunner: setup failed: {event.reason}; no box was falsified\n")

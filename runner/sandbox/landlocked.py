@@ -146,7 +146,8 @@ class LandlockCell:
         os.mkdir(self.sockets, 0o711)
         self.places.make()
         if self.uid is not None and self.gid is not None:
-            for place in (self.places.home, self.places.tmp, self.places.artifacts, self.tree):
+            lent = [path for path, writable in job.binds.items() if writable]
+            for place in (self.places.home, self.places.tmp, self.places.artifacts, self.tree, *lent):
                 os.chown(place, self.uid, self.gid)
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
@@ -212,6 +213,7 @@ class LandlockCell:
     def _view(self, program: str, sockets: Mapping[int, str]) -> View:
         launcher = self._launcher
         own = [Mount(launcher.own, launcher.own)]
+        own += [Mount(path, path, writable=writable) for path, writable in self._job.binds.items()]
         if launcher.own_choice:
             asked = toolchains([os.path.dirname(program)], [*launcher.system.paths, self._job.root])
             own += [Mount(place, place) for place in asked]

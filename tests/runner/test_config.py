@@ -129,7 +129,6 @@ def test_every_key_of_a_box_is_read() -> None:
             expect=Expect(assertion="locked"),
             where="boxes/tier-2/07_x.sh:22",
         ),
-        unsupported="network",
     )
 
 
