@@ -41,6 +41,9 @@ fix: setup ## format and mend what can be mended without a decision
 docs: setup ## run every command and follow every link of the documentation
 	@python -m pytest tests/docs $(ARGS)
 
+attacks: setup packages ## try on the sandbox what a hostile box would try, and print the table
+	@python -m tests.runner.sandbox.attack_table $(ARGS)
+
 bench: setup packages ## measure what is promised as a number
 	@held=0; for file in $$(grep -l '^if __name__' bench/*.py); do \
 		echo "== $$file"; python "$$file" $(ARGS) || held=1; \

@@ -31,7 +31,7 @@ def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: boo
 
     With `base`, configuration and metadata are those of `base`, and the programs are those of `root`: a box of `base`
     whose file is missing in `root` stays, with the kind `missing`; a box that only `root` has keeps its own metadata
-    without network, secrets, env and needs. Identity is (suite, number), so a renamed file is still the same box.
+    without network, secrets, env and requests. Identity is (suite, number), so a renamed file is still the same box.
 
     Args:
         root: the repository.
@@ -215,8 +215,8 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    unsupported = "" if box.unsupported in {"needs", "network"} else box.unsupported
-    return _changed(box, network=(), secrets=(), env={}, needs=(), unsupported=unsupported)
+    unsupported = "" if box.unsupported == "network" else box.unsupported
+    return _changed(box, network=(), secrets=(), env={}, http=(), unsupported=unsupported)
 
 
 def _changed(box: Box, **changes: object) -> Box:

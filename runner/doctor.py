@@ -14,12 +14,20 @@ from runner.errors import UserError
 from runner.execute.tree import probe
 from runner.model import Value
 from runner.report.text import count_boxes, encodable, one_line, symbols_for
+from runner.sandbox.cgroup import find as find_groups
+from runner.sandbox.confine import SCOPES_SINCE
+from runner.sandbox.probe import explain, landlock_version, look, rungs, views
+from runner.sandbox.seccomp import program
+from runner.sandbox.slots import NoSlot, Slots
+from runner.sandbox.trial import Outcome
 from runner.verdict import EXIT_GREEN, EXIT_RED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
+
+    from runner.isolation import Rung
 
 SCHEMA = "runner.doctor/1"
 OLDEST_PYTHON = (3, 11)
@@ -70,9 +78,69 @@ def machine(environ: Mapping[str, str], out: TextIO) -> Iterator[Finding]:
     yield _git(environ)
     yield _terminal(environ, out)
     yield from _kernel()
-    yield _sandbox(environ)
+    yield from isolation(environ)
     yield _cache(environ)
     yield _scratch()
+
+
+def isolation(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """How boxes can be kept from this machine, and from each other."""
+    facts = look()
+    yield from ladder(rungs(environ, every=True))
+    if sys.platform != "linux":
+        return
+    yield _users()
+    yield _groups()
+    filtered = program(os.uname().machine)
+    if filtered:
+        yield Finding("syscalls", "ok", f"filtered for {os.uname().machine}")
+    version = landlock_version()
+    if version and version < SCOPES_SINCE:
+        yield Finding("landlock", "note", f"version {version}: shuts out less than version {SCOPES_SINCE} (Linux 6.12)")
+    refused = views()
+    if refused:
+        why, fix = explain(Outcome(1, refused), facts)
+        yield Finding("views", "warning", f"boxes cannot get a view of the tree each ({why})", fix)
+    else:
+        yield Finding("views", "ok", "each box can have its own view of the tree")
+
+
+def ladder(found: Sequence[Rung]) -> Iterator[Finding]:
+    """The rung that boxes would get, and why no better one."""
+    best = next((rung for rung in found if rung.works), None)
+    better = found[: found.index(best)] if best else found
+    lacking = "; ".join(f"{rung.level}: {rung.why}" for rung in better)
+    fix = next((rung.fix for rung in better if rung.fix), "see docs/how-to/get-a-full-sandbox.md")
+    if best is None:
+        yield Finding("sandbox", "warning", f"none ({lacking})", fix)
+    elif not best.level.full:
+        yield Finding("sandbox", "warning", f"{best.level} only: not for the code of strangers ({lacking})", fix)
+    else:
+        also = f" ({lacking})" if lacking else ""
+        yield Finding("sandbox", "ok", f"{best.level}: full{also}")
+
+
+def _users() -> Finding:
+    if os.geteuid():
+        found = "boxes run as you: only root can give each a user of its own"
+        return Finding("users", "note", found)
+    try:
+        slots = Slots()
+    except NoSlot as why:
+        fix = "start the runner where user ids from 60000 on are mapped, with a writable /run"
+        return Finding("users", "warning", f"boxes cannot get users of their own: {why}", fix)
+    slots.close()
+    return Finding("users", "ok", "each box gets a user of its own")
+
+
+def _groups() -> Finding:
+    groups = find_groups()
+    version = f"version {groups.version}" if groups.version in {"1", "2"} else groups.version
+    if groups.memory and groups.pids:
+        return Finding("cgroups", "ok", f"{version}: memory and processes of a box are limited as a whole")
+    limited = f"{version}; limits are set process by process" if version else "limits are set process by process"
+    fix = "see docs/how-to/get-a-full-sandbox.md: a service needs Delegate=yes and DelegateSubgroup=main"
+    return Finding("cgroups", "warning", f"{groups.why} ({limited})", fix)
 
 
 def repository(root: str) -> Iterator[Finding]:
@@ -143,12 +211,6 @@ def _kernel() -> Iterator[Finding]:
         yield Finding("limits", "ok", "prlimit")
     else:
         yield Finding("limits", "note", "no prlimit: limits are set by a sandbox only")
-
-
-def _sandbox(environ: Mapping[str, str]) -> Finding:
-    found = shutil.which("bwrap", path=environ.get("PATH"))
-    said = f"bubblewrap at {found}" if found else "no bubblewrap"
-    return Finding("sandbox", "note", f"{said}; this version runs boxes without one (sandbox: off)")
 
 
 def _cache(environ: Mapping[str, str]) -> Finding:

@@ -59,12 +59,18 @@ class SetupStarted(Value):
 
 
 class SetupFinished(Value):
-    """The `setup:` command ended. When `ok` is false no box of the run is started."""
+    """The `setup:` command ended. When `ok` is false no box of the run is started.
 
-    __slots__ = ("at", "ok", "output", "reason", "seconds", "suite")
+    `cached`: it was not run, because an earlier run had made the same.
+    """
 
-    def __init__(self, *, suite: str, ok: bool, seconds: float, reason: str, output: str, at: float) -> None:
+    __slots__ = ("at", "cached", "ok", "output", "reason", "seconds", "suite")
+
+    def __init__(
+        self, *, suite: str, ok: bool, seconds: float, reason: str, output: str, at: float, cached: bool = False
+    ) -> None:
         self.suite = suite
+        self.cached = cached
         self.ok = ok
         self.seconds = seconds
         self.reason = reason
@@ -393,7 +399,7 @@ def _are_counts(item: object) -> bool:
 
 
 _KINDS: dict[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("done", "gating", "green", "ok"), _is_flag),
+    **dict.fromkeys(("cached", "done", "gating", "green", "ok"), _is_flag),
     **dict.fromkeys(("asserts", "attempt", "attempts", "box", "jobs", "line"), _is_count),
     **dict.fromkeys(("output_bytes", "rss_kb", "tier"), _is_count),
     **dict.fromkeys(("at", "cpu", "seconds", "started"), _is_time),

@@ -89,6 +89,15 @@ class Fields:
             raise self.bad(key, f"'{key}' must be text", "quote it" if isinstance(value, int | float) else "")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """A string, or a list of them; none if it is missing."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            return [self.text(key)] if value is not None else []
+        if not all(isinstance(item, str) and item for item in value):
+            raise self.bad(key, f"'{key}' must be text, or a list of texts")
+        return value
+
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false."""
         value = self.take(key)
@@ -199,6 +208,19 @@ class Fields:
         if not isinstance(value, dict):
             raise self.bad(key, f"'{key}' must be a mapping")
         return Fields(value, file=self._file, lines=self._lines, path=(*self._path, key))
+
+    def inners(self, key: str) -> list[Fields]:
+        """The mappings under `key`: one, or a list of them; none if it is missing."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            inner = self.inner(key)
+            return [] if inner is None else [inner]
+        found = []
+        for index, item in enumerate(value):
+            if not isinstance(item, dict):
+                raise self.bad(key, f"'{key}' must be a mapping or a list of mappings")
+            found.append(Fields(item, file=self._file, lines=self._lines, path=(*self._path, key, index)))
+        return found
 
 
 def nearest(word: str, known: Collection[str | int]) -> str:

@@ -9,7 +9,9 @@ import re
 
 from runner.documents import read_toml
 from runner.errors import BadMetadata
-from runner.fields import Fields
+from runner.fault import read_fault, read_target_fault
+from runner.fields import Fields, nearest
+from runner.http_steps import read_steps, title_of
 from runner.model import Box, BoxId, Control, Expect, Quarantine, Value
 
 TYPE_CHECKING = False
@@ -27,7 +29,7 @@ BOX_KEYS = (
     "locks", "env", "inputs", "outputs", "network", "secrets", "may_skip", "min_asserts", "python", "control",
 )  # fmt: skip
 # What this version reads but cannot honour, most telling first.
-UNSUPPORTED = ("http", "needs", "network")
+UNSUPPORTED = ("network",)
 
 _OPENING = re.compile(r"(#|//|--) /// box\s*")
 _BOX_ID = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)/)?([0-9]{1,9})")
@@ -164,18 +166,22 @@ def read_box(
     """
     timeout = fields.seconds("timeout", defaults.timeout)
     run = "" if kind else _entry_run(fields)
-    needs, network = fields.names("needs"), fields.names("network")
+    http = read_steps(fields) if not kind and not run else ()
+    needs, network = _needs(fields), fields.names("network")
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
-    present = {"http": not kind and not run, "needs": needs, "network": network}
+    present = {"network": network}
     box = Box(
         id=id,
         tier=_tier(fields, tier),
-        title=" ".join(fields.text("title", title or run.strip().split("\n")[0][:80]).split()),
+        title=" ".join(
+            fields.text("title", title or (title_of(http) if http else run.strip().split("\n")[0][:80])).split()
+        ),
         kind=kind or ("command" if run else "http"),
         source=source,
         line=fields.line(),
         file=file,
         run=run,
+        http=http,
         tags=fields.names("tags", what="tag"),
         timeout=timeout,
         slow=_slow(fields, timeout, defaults),
@@ -193,7 +199,7 @@ def read_box(
         may_skip=fields.flag("may_skip"),
         min_asserts=fields.count("min_asserts", defaults.min_asserts),
         python=fields.text("python", defaults.python),
-        control=_control(fields, id),
+        control=_control(fields, id, needs),
         unsupported=next((key for key in UNSUPPORTED if present[key]), ""),
     )
     fields.done()
@@ -212,24 +218,15 @@ def _entry_run(fields: Fields) -> str:
     """The command of an entry, "" if it has `http` instead."""
     if ("run" in fields) == ("http" in fields):
         raise fields.bad("", "a box in this file needs either 'run' or 'http'")
-    http = fields.inner("http")
-    if http:
-        _check_http(http)
     return fields.text("run")
 
 
-def _check_http(fields: Fields) -> None:
-    methods = [method for method in ("get", "head", "post", "put", "delete") if fields.text(method)]
-    if len(methods) != 1:
-        raise fields.bad("", "'http' needs exactly one of get, head, post, put, delete")
-    fields.count("status", 200, low=100, high=599)
-    fields.seconds("within", 1.0)
-    fields.text("contains")
-    headers = fields.inner("headers")
-    if headers:
-        for name in headers.keys():  # noqa: SIM118 - not a dict; this marks them as known.
-            headers.text(str(name), needed=True)
-    fields.done()
+def _needs(fields: Fields) -> tuple[str, ...]:
+    """Services, each with or without the major version that the box insists on."""
+    needs = fields.names("needs", r"[a-z][a-z0-9-]{0,40}(:[0-9]{1,4})?", "service, such as postgres or postgres:16")
+    if len({need.partition(":")[0] for need in needs}) < len(needs):
+        raise fields.bad("needs", "'needs' names a service twice")
+    return needs
 
 
 def _tier(fields: Fields, directory: int | None) -> int:
@@ -283,7 +280,7 @@ def _in_suite(written: object, box_id: BoxId, own: BoxId) -> BoxId:
     return BoxId(own.suite, box_id.number) if "/" not in str(written) else box_id
 
 
-def _control(fields: Fields, own: BoxId) -> Control | None:
+def _control(fields: Fields, own: BoxId, needs: tuple[str, ...]) -> Control | None:
     inner = fields.inner("control")
     if inner is None:
         return None
@@ -291,6 +288,8 @@ def _control(fields: Fields, own: BoxId) -> Control | None:
     if len(kinds) != 1:
         said = f"it has {' and '.join(kinds)}" if kinds else f"one of {', '.join(CONTROL_KINDS)}"
         raise inner.bad("", "'control' needs exactly one kind of sabotage", said)
+    if kinds == ["fault"]:
+        _check_service(inner, [need.partition(":")[0] for need in needs])
     control = Control(
         kind=kinds[0],
         spec=_SPECS[kinds[0]](inner),
@@ -302,6 +301,15 @@ def _control(fields: Fields, own: BoxId) -> Control | None:
         inner.take(kind)
     inner.done()
     return control
+
+
+def _check_service(inner: Fields, needs: list[str]) -> None:
+    fields = inner.inner("fault")
+    service = fields.text("service") if fields else ""
+    if not needs:
+        raise inner.bad("fault", "'fault' hurts a service, and the box needs none", "write needs: [redis]")
+    if service and service not in needs:
+        raise inner.bad("fault", f"'fault' hurts {service}, which the box does not need", nearest(service, needs))
 
 
 def _edit(inner: Fields) -> dict[str, str]:
@@ -346,18 +354,36 @@ def _run(inner: Fields) -> dict[str, str]:
     return {"command": inner.text("run", needed=True)}
 
 
-def _free(kind: str, inner: Fields) -> dict[str, str]:
-    """`fault` and `target`: kept as written; this version proves nothing with them."""
-    fields = inner.inner(kind)
+def _fault(inner: Fields) -> dict[str, str]:
+    """What becomes of a service: `is`, and `service` where the box needs several."""
+    fields = inner.inner("fault")
     assert fields is not None
-    spec: dict[str, str] = {}
-    for key in fields.keys():  # noqa: SIM118 - not a dict; this marks them as known.
-        value = fields.take(key)
-        if not isinstance(value, str | int | float):
-            raise fields.bad(key, f"'{key}' must be text, a number, true or false")
-        spec[str(key)] = str(value).lower() if isinstance(value, bool) else str(value)
-    if not spec:
-        raise inner.bad(kind, f"'{kind}' says nothing")
+    spec = {"is": fields.text("is", needed=True)}
+    if "service" in fields:
+        spec["service"] = fields.text("service")
+    try:
+        read_fault(spec["is"])
+    except ValueError as why:
+        raise fields.bad("is", f"{why}") from why
+    fields.done()
+    return spec
+
+
+def _target(inner: Fields) -> dict[str, str]:
+    """What becomes of the target's answers; a bare status is a number in YAML."""
+    fields = inner.inner("target")
+    assert fields is not None
+    value = fields.take("is")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise fields.bad("is", "'is' must be down, a status such as 503, slow 2s, or wrong-body")
+    spec = {"is": str(value)}
+    if "body" in fields:
+        spec["body"] = fields.text("body")
+    try:
+        read_target_fault(spec["is"])
+    except ValueError as why:
+        raise fields.bad("is", f"{why}") from why
+    fields.done()
     return spec
 
 
@@ -366,8 +392,8 @@ _SPECS: dict[str, Callable[[Fields], dict[str, str]]] = {
     "patch": _patch,
     "env": _env,
     "run": _run,
-    "fault": lambda inner: _free("fault", inner),
-    "target": lambda inner: _free("target", inner),
+    "fault": _fault,
+    "target": _target,
 }
 
 

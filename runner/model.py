@@ -129,7 +129,7 @@ class Box(Value):
 
     `kind` says how it is started: `file` (an executable), `pytest` (a .py with test functions), `command` (`run` of an
     entry), `http` (an entry with `http:`), `missing` (only the base has its file). `file` is relative to the
-    suite's root; entries have none. Times are seconds.
+    suite's root; entries have none. `http` are the steps of that kind (see `runner.http_steps`). Times are seconds.
     `unsupported` names the key that this version cannot honour ("" when there is none): such a box is errored.
     `flaky` is "pass", "fail" or "" (decided by where it runs). `python` is the interpreter asked for, or "".
     """
@@ -140,6 +140,7 @@ class Box(Value):
         "env",
         "file",
         "flaky",
+        "http",
         "id",
         "inputs",
         "kind",
@@ -175,6 +176,7 @@ class Box(Value):
         line: int = 1,
         file: str = "",
         run: str = "",
+        http: Sequence[Mapping[str, object]] = (),
         tags: Sequence[str] = (),
         timeout: float = 60.0,
         slow: float = 30.0,
@@ -203,6 +205,7 @@ class Box(Value):
         self.line = line  # the line in `source`
         self.file = file
         self.run = run
+        self.http = tuple(http)
         self.tags = tuple(tags)
         self.timeout = timeout
         self.slow = slow

@@ -79,11 +79,12 @@ class Redactor:
             return text
         return self.data(data).decode("utf-8", "surrogatepass")
 
-    def cut_text(self, text: str) -> str:
-        """A text whose end somebody may have cut off: what may be the beginning of a declared value there goes too."""
-        data = self.text(text).encode("utf-8", "surrogatepass")
-        at = self.cut_value(data, 0)
-        return (data[:at] + "…".encode() if len(data) - at >= SHORTEST else data).decode("utf-8", "replace")
+    def cut_text(self, text: str, limit: int) -> str:
+        """A text that was cut off if it has `limit` characters or more: then what may begin a secret there goes too."""
+        if len(text) < limit:
+            return self.text(text)
+        told = self.stream().feed(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+        return told if len(told) == len(text) else f"{told}…"
 
     def stream(self, *, same_length: bool = False) -> Stream:
         """A reader of something that comes in pieces.

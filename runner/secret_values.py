@@ -28,10 +28,12 @@ class SecretValues:
         values: all of them by name, also those that no box names: none may leave.
         trust: T0, T1, T2, or "" for a local run.
         source: where they are from, as people know it.
+        named: what any box of the suite names.
     """
 
-    def __init__(self, values: Mapping[str, str], *, trust: str, source: str) -> None:
+    def __init__(self, values: Mapping[str, str], *, trust: str, source: str, named: Iterable[str]) -> None:
         self._values = dict(values)
+        self._names = frozenset((*values, *named))
         self._trust = trust
         self._source = source
 
@@ -61,10 +63,9 @@ class SecretValues:
             said.append(f"box {box.id} starts without {', '.join(missing)}: {why}")
         return said
 
-    def without(self, environ: Mapping[str, str], boxes: Iterable[Box]) -> dict[str, str]:
+    def without(self, environ: Mapping[str, str]) -> dict[str, str]:
         """An environment that boxes may inherit: without any variable that a box names as a secret."""
-        names = {*self._values, *(name for box in boxes for name in box.secrets)}
-        return {name: value for name, value in environ.items() if name not in names}
+        return {name: value for name, value in environ.items() if name not in self._names}
 
 
 def secret_values(path: str, *, trust: str, boxes: Iterable[Box], environ: Mapping[str, str]) -> SecretValues:
@@ -79,13 +80,15 @@ def secret_values(path: str, *, trust: str, boxes: Iterable[Box], environ: Mappi
     Raises:
         UserError: the file is not there, not ours alone, or not understood. No message has a value in it.
     """
-    if path:
-        return SecretValues(read_file(path), trust=trust, source=f"the secrets file {path}")
-    if trust:
-        return SecretValues({}, trust=trust, source="a secrets file, since none is given (--secrets FILE)")
     named = dict.fromkeys(name for box in boxes for name in box.secrets)
+    if path:
+        return SecretValues(read_file(path), trust=trust, source=f"the secrets file {path}", named=named)
+    if trust:
+        source = "a secrets file, since none is given (--secrets FILE)"
+        return SecretValues({}, trust=trust, source=source, named=named)
     values = {name: environ[name] for name in named if environ.get(name)}
-    return SecretValues(values, trust=trust, source="the environment (nor is there a --secrets FILE)")
+    source = "the environment (nor is there a --secrets FILE)"
+    return SecretValues(values, trust=trust, source=source, named=named)
 
 
 def read_file(path: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ BOXES = {
     9: (2, "Demo Generation"),
     25: (4, "Timeout"),
     27: (4, "Concurrent Requests"),
+    28: (4, "Resource Limits"),
     35: (4, "DAG Execution"),
     37: (4, "Memory Leak"),
     38: (4, "CPU Efficiency"),

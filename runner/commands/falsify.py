@@ -79,13 +79,15 @@ def main(root: str, given: Given) -> int:
     guard = Guard(scratch)
     try:
         with Stopping() as stop:
+            environ = secrets.without(os.environ)
             executor = isolating.executor_of(
                 given,
                 level,
                 ground.suite.settings,
                 run_id="falsify",
                 scratch=scratch,
-                environ=secrets.without(os.environ, ground.suite.boxes),
+                environ=environ,
+                attendant=isolating.attendant_for(boxes, ground.suite.setups.values(), environ, faults=True),
                 redactor=secrets.redactor(),
                 guard=guard,
                 views=True,

@@ -75,7 +75,7 @@ def main(root: str, given: Given) -> int:
     guard = Guard(scratch)
     try:
         with Stopping() as stop:
-            environ = secrets.without(os.environ, ground.suite.boxes)
+            environ = secrets.without(os.environ)
             executor = isolating.executor_of(
                 given,
                 level,

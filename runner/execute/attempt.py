@@ -6,6 +6,7 @@ import os
 
 from runner.artifacts import collect
 from runner.execute.files import NotPlain, read_plain
+from runner.execute.table import NAME_LENGTH
 from runner.model import Attempt, Failure, Verdict
 from runner.protocol import (
     EXIT_HARD_ERROR,
@@ -102,9 +103,15 @@ def attempt_of(
         output=text,
         output_bytes=output.total,
         log=output.log if output.total else "",
-        leaked=[redactor.cut_text(name) for name in leaked],
-        refused=[redactor.cut_text(end) for end in refused],
+        leaked=[_process(name, redactor) for name in leaked],
+        refused=[redactor.text(end) for end in refused],
     )
+
+
+def _process(name: str, redactor: Redactor) -> str:
+    """The name of a process, `WORDS (pid 7)`, whose words may have been cut off within a secret."""
+    words, bracket, pid = name.rpartition(" (pid ")
+    return f"{redactor.cut_text(words, NAME_LENGTH)}{bracket}{pid}" if bracket else redactor.text(name)
 
 
 def _with(text: str, more: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from runner.model import Box, Verdict
 
@@ -62,12 +63,26 @@ def command_of(
         raise Unstartable(reason=f"not in this version: {box.unsupported}")
     if box.kind == "command":
         return ("/bin/sh", "-c", box.run)
+    if box.kind == "http":
+        return http_command(box, env)
     if box.kind not in {"file", "pytest"}:
         raise Unstartable(reason=f"not in this version: {box.kind}")
     head, mode = _look(os.path.join(seen or directory, box.file), box.file)
     if box.kind == "pytest":
         return (find_python(box, directory, env, head), bootstrap, state_file, box.file)
     return _file_command(box, directory, env, head, executable=bool(mode & 0o111))
+
+
+def http_command(box: Box, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The program that makes the requests of an HTTP box; it is found where the box sees the runner's library."""
+    import json
+
+    if not box.http:
+        hint = "quarantine it until it is on the base"
+        raise Unstartable(reason=f"new in this change, so it has no network and makes no requests ({hint})")
+    program = os.path.join(os.path.dirname(env["BOX_LIB"]), "http_box.py")
+    orders = json.dumps({"steps": box.http, "timeout": box.timeout})
+    return (sys.executable, "-I", "-S", program, orders)
 
 
 def find_python(box: Box, directory: str, env: Mapping[str, str], head: bytes = b"") -> str:

@@ -83,6 +83,8 @@ class Cell(Protocol):
     inside: Inside
     uid: int | None
     gid: int | None
+    contained: bool
+    """Whether what is in it ends with it; if not, the executor looks for what is left, as it does without a cell."""
     has_network: bool
     """Whether it has a loopback of its own, so that what it is given is reached through unix sockets."""
     sockets: str

@@ -21,6 +21,7 @@ from runner.execute.files import remove_tree
 from runner.execute.launch import Command, Ending, Unlaunchable
 from runner.execute.live import Limits, Live
 from runner.execute.signals import Wakeup
+from runner.execute.table import NAME_LENGTH
 from runner.execute.tree import Probes, Trees, probe
 from runner.executor import Finished, Slow
 from runner.model import Attempt, Verdict
@@ -81,9 +82,9 @@ class ProcessExecutor:
     ) -> None:
         self.layered = launcher is not None and launcher.layered
         self._launcher = launcher
+        self._confined = launcher is not None and launcher.confines
         self._anteroom = Anteroom(attendant)
         self._waiting: dict[str, Live] = {}
-        self._confined = launcher is not None and launcher.confines
         self._guard = guard
         self._redactor = redactor or Redactor()
         self._run_id = run_id
@@ -365,8 +366,9 @@ class ProcessExecutor:
 
     def _time_out(self, live: Live, now: float) -> None:
         spared = live.cell.is_machinery if live.cell else None
-        dump = "\n".join(map(self._redactor.cut_text, self._trees.dump(live.pid, spared).splitlines()))
-        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{dump}")
+        dump = self._trees.dump(live.pid, spared)
+        shown = "\n".join(self._redactor.cut_text(line, NAME_LENGTH) for line in dump.splitlines())
+        live.output.note(f"\n[timed out after {live.job.box.timeout:g} s; it was doing this:]\n{shown}")
         live.signalled = "timeout"
         live.kill_at = now + self._grace
         live.slow_at = float("inf")
@@ -381,14 +383,14 @@ class ProcessExecutor:
     def _end(self, live: Live) -> None:
         if live.cell and self._confined:
             live.cell.kill(live.pid)
-        else:
+        if not live.cell or not live.cell.contained:
             self._trees.end(live.pid)
 
     def _finish(self, live: Live) -> None:
         """The main process has ended: collect it, end its tree, empty its pipes, judge."""
         _, status, usage = os.wait4(live.pid, 0)
         seconds = monotonic() - live.began
-        leaked = [] if self._confined else self._trees.end_leftovers(live.pid)
+        leaked = [] if live.cell and live.cell.contained else self._trees.end_leftovers(live.pid)
         for fd in list(live.fds):
             taken = 0
             while taken < _PIPE and self._read(fd, live):
@@ -423,7 +425,7 @@ class ProcessExecutor:
             seconds=seconds,
             cpu=ending.cpu,
             rss_kb=ending.rss_kb,
-            leaked=[] if live.signalled else ending.leaked,
+            leaked=[] if live.signalled else leaked or ending.leaked,
             refused=refused,
             redactor=self._redactor,
         )

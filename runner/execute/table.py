@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_NAME_LENGTH = 200
+NAME_LENGTH = 200
+"""Characters of a process's words that are kept; a sandbox's warden keeps as many."""
 
 
 class Process(Value):
@@ -82,7 +83,7 @@ def environ(pid: int) -> frozenset[bytes]:
 def name_of(pid: int) -> str:
     """The command line of a process, short and safe to print."""
     words = clean(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")).strip().replace("\n", " ")
-    return words[:_NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
+    return words[:NAME_LENGTH] or clean(_read(f"/proc/{pid}/comm")).strip() or "a process"
 
 
 def describe_wait(pid: int) -> str:

@@ -78,6 +78,29 @@ def attach(path: str, title: str = "") -> None:
     _write({"type": "attachment", "path": name, "title": title or name})
 
 
+def fault(service: str, what: str) -> dict[str, Any]:
+    """Hurt a service that the box needs, until the next fault or "up": `fault("redis", "latency 200ms")`.
+
+    Returns when it is in force: the service's state, with the connections and bytes so far.
+    """
+    import http.client
+    from urllib.parse import urlsplit
+
+    if "BOX_FAULTS" not in os.environ:
+        not_ok(f"fault {service}", "the box declares no needs, so there is nothing to hurt")
+        return {}
+    there = http.client.HTTPConnection(urlsplit(os.environ["BOX_FAULTS"]).netloc)
+    there.request("PUT", f"/{service}", what.encode())
+    answer = there.getresponse()
+    said = answer.read().decode()
+    there.close()
+    if answer.status != 200:
+        not_ok(f"fault {service}", f"{what} is not in force: {said.strip()}")
+        return {}
+    state: dict[str, Any] = json.loads(said)
+    return state
+
+
 def skip(why: str) -> NoReturn:
     """The box cannot judge here: it ends as skipped, unless something was red before."""
     print(f"skipped: {why}")  # noqa: T201 - a box prints.

@@ -124,6 +124,35 @@ attach() {
     printf '%s,"title":%s}\n' "$_box_line" "$_box_quoted" >>"$BOX_REPORT"
 }
 
+# fault SERVICE FAULT…: hurt a service that the box needs, until the next one or `up`: fault redis latency 200ms.
+# The one verb that starts a process (curl, or python3 where that is missing); it returns when the fault is in force.
+fault() {
+    _box_service=$1
+    shift
+    if [ -z "${BOX_FAULTS-}" ]; then
+        not_ok "fault $_box_service" "the box declares no needs, so there is nothing to hurt"
+        return 0
+    fi
+    if command -v curl >/dev/null 2>&1; then
+        _box_said=$(curl -sS --noproxy '*' -X PUT --data "$*" -w '%{http_code}' "$BOX_FAULTS/$_box_service" 2>&1)
+    else
+        _box_said=$(python3 -I -S -c "$_box_put" "$BOX_FAULTS/$_box_service" "$*" 2>&1)
+    fi
+    case $_box_said in
+    *200) ;;
+    *) not_ok "fault $_box_service" "$* is not in force: ${_box_said:-no answer}" ;;
+    esac
+    return 0
+}
+_box_put='
+import http.client, sys, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+there = http.client.HTTPConnection(url.netloc)
+there.request("PUT", url.path, sys.argv[2])
+answer = there.getresponse()
+print(answer.read().decode() + str(answer.status))
+'
+
 # skip WHY: the box cannot judge here; it ends as skipped, unless something was red before.
 skip() {
     printf 'skipped: %s\n' "$1"

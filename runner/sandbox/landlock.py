@@ -6,8 +6,9 @@ The box sees this machine's own paths and reaches few of them. What it still can
 from __future__ import annotations
 
 import os
-import sys
 
+from runner.sandbox.bubblewrap import entering
+from runner.sandbox.machine import own_interpreter
 from runner.sandbox.seccomp import program
 
 TYPE_CHECKING = False
@@ -40,8 +41,9 @@ def argv(view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str, *, s
     """
     launcher = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
     words = [text for word, value in _words(view, env, system) for text in (word, value)]
-    command = (_relocated(word, view) for word in argv)
-    return (sys.executable, "-I", "-S", launcher, *words, "cwd", _relocated(cwd, view), "--", *command)
+    command = (relocated(word, view) for word in argv)
+    own = (*entering(view.cgroups), own_interpreter(), "-I", "-S", launcher)
+    return (*own, *words, "cwd", relocated(cwd, view), "--", *command)
 
 
 def _words(view: View, env: Mapping[str, str], system: System) -> Iterator[tuple[str, str]]:
@@ -50,7 +52,7 @@ def _words(view: View, env: Mapping[str, str], system: System) -> Iterator[tuple
         yield "uid", str(view.uid)
     if view.gid is not None:
         yield "gid", str(view.gid)
-    for path in (*system.paths, *system.links, *_LOOKED_UP):
+    for path in (*system.paths, *system.links, *system.files, *_LOOKED_UP):
         yield "read", path
     for path in _DEVICES:
         yield "device", path
@@ -66,7 +68,8 @@ def _words(view: View, env: Mapping[str, str], system: System) -> Iterator[tuple
         yield "env", f"{name}={value}"
 
 
-def _relocated(word: str, view: View) -> str:
+def relocated(word: str, view: View) -> str:
+    """A word of a command line, and where the tree is when it names something in it."""
     inside = view.inside.rstrip("/")
     if word == inside or word.startswith(f"{inside}/"):
         return view.tree.rstrip("/") + word[len(inside) :]

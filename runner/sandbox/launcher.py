@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
+import sys
 
-from runner.execute.command import BOOTSTRAP, CANNOT_EXECUTE, NOT_FOUND
+from runner.execute.command import BOOTSTRAP
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
 from runner.isolation import GIB, MIB, Level
 from runner.sandbox import bubblewrap, cgroup, warden
+from runner.sandbox.ending import ending_of
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
 from runner.sandbox.seccomp import program
@@ -23,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.execute.launch import Launcher as AnyLauncher
     from runner.executor import Job
     from runner.isolation import Limits
     from runner.sandbox.cgroup import Group
@@ -49,7 +51,7 @@ _ETC = {
 }
 
 
-def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> Launcher:
+def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_choice: bool) -> AnyLauncher:
     """The launcher of a rung. Call it before there is a second thread.
 
     Args:
@@ -62,6 +64,10 @@ def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_
     Raises:
         Unlaunchable: it does not work here. Nothing is left.
     """
+    if level is Level.LANDLOCK:
+        from runner.sandbox.landlocked import LandlockLauncher
+
+        return LandlockLauncher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
     if level is not Level.BUBBLEWRAP:
         message = f"{level} is not in this version"
         raise Unlaunchable(message)
@@ -98,7 +104,7 @@ class Launcher:
         except (CannotMount, NoSlot, OSError) as why:
             raise Unlaunchable(str(why)) from why
         self._mounts: dict[str, Mount] = {}
-        self._show(os.path.dirname(own_interpreter()), *path.split(":"))
+        self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
         self._furnish()
         self._opened = 0
         self._etcs: dict[int, Mount] = {}
@@ -199,7 +205,8 @@ class Launcher:
     def _furnish(self) -> None:
         """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        library = [name for name in os.listdir(LIBRARY) if os.path.isfile(f"{LIBRARY}/{name}")]
+        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in library}
         own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
         if os.path.exists(f"{here}/forward.py"):
             own["forward.py"] = f"{here}/forward.py"
@@ -232,6 +239,7 @@ class Cell:
 
     inside = Inside(library=f"{HOME}/lib", bootstrap=f"{HOME}/pytest_bootstrap.py")
     has_network = True
+    contained = True
 
     def __init__(self, launcher: Launcher, job: Job, desk: Desk, user: int, group: Group | None) -> None:
         self.places = desk.places
@@ -305,20 +313,7 @@ class Cell:
         if status is None:
             why = next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
             return Ending(exit_code=exit_code, problem=f"the sandbox failed: {why}", unstarted=True)
-        if status.error:
-            missing = status.error in {errno.ENOENT, errno.ENOTDIR}
-            return Ending(
-                exit_code=NOT_FOUND if missing else CANNOT_EXECUTE,
-                problem=f"it could not be started in the sandbox: {os.strerror(status.error)}",
-                unstarted=True,
-            )
-        return Ending(
-            exit_code=os.waitstatus_to_exitcode(status.wait),
-            cpu=status.cpu,
-            rss_kb=status.rss_kb,
-            leaked=status.left,
-            problem=out_of_memory,
-        )
+        return ending_of(status, out_of_memory)
 
     def close(self) -> None:
         """Throw it away, but for what the job keeps."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 from runner.execute.command import which
 from runner.isolation import Level, Rung
@@ -42,6 +43,19 @@ _LOAD_PROFILE = (
 _APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 _NAMESPACE_TROUBLE = ("uid map", "uid_map", "RTM_NEWADDR", "namespace", "unshare", "mount")
 _UNCONFINED = " ".join(f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))
+_VIEW = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from runner.sandbox import namespace
+try:
+    namespace.enter()
+    namespace.tmpfs("/tmp", size=1 << 20, mode=0o700)
+    for name in ("lower", "upper", "work", "tree"):
+        os.mkdir("/tmp/" + name)
+    namespace.overlay("/tmp", target="tree", lower=["lower"], upper="upper", work="work")
+except (namespace.CannotMount, OSError) as why:
+    sys.exit(str(why))
+"""
 _KNOWN: dict[tuple[str, str], tuple[Rung, ...]] = {}
 
 
@@ -80,6 +94,9 @@ def rungs(environ: Mapping[str, str], *, every: bool = False) -> tuple[Rung, ...
         environ: whose PATH the programs are looked up on, and which may name a container image.
         every: also try what is worse than the first that works.
     """
+    if sys.platform != "linux":
+        levels = (Level.BUBBLEWRAP, Level.CONTAINER, Level.LANDLOCK)
+        return tuple(Rung(level, why=f"only on Linux, and this is {sys.platform}") for level in levels)
     key = (environ.get("PATH", os.defpath), environ.get(IMAGE, ""))
     if key not in _KNOWN or (every and any(rung.why.startswith("not tried") for rung in _KNOWN[key])):
         facts = look()
@@ -180,6 +197,14 @@ def container(path: str, image: str, facts: Facts) -> Rung:
     said = outcome.said.splitlines()[-1] if outcome.said else f"it ended with {outcome.code}"
     name = os.path.basename(engine)
     return Rung(level, why=f"{name} does not run {image} ({said})", fix=f"{name} run --rm --pull=never {image} true")
+
+
+def views() -> str:
+    """Mount a view in a process of its own, and forget it: why that was refused, "" when it was not."""
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    outcome = attempt((sys.executable, "-I", "-S", "-c", _VIEW, source), seconds=_SECONDS)
+    said = outcome.said.splitlines()
+    return (said[-1] if said else f"it ended with {outcome.code}") if outcome.code else ""
 
 
 def landlock() -> Rung:

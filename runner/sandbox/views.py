@@ -69,6 +69,8 @@ class ViewCell:
     uid: int | None = None
     gid: int | None = None
     has_network = False
+    contained = False
+    sockets = ""
 
     def __init__(self, workspace: Workspace, job: Job, desk: Desk) -> None:
         self.places = desk.places

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROOM_BYTES = 64 << 20
 _OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
+_NOWHERE = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
 
 
 class Desk:
@@ -187,10 +188,24 @@ def _content(path: str) -> bytes:
 
 def _opened(scratch: str) -> bool:
     """Let every user pass through the scratch directory; False when what lies above it lets nobody."""
-    if not _is_open(os.path.dirname(scratch)):
+    if not is_open(os.path.dirname(scratch)):
         return False
     os.chmod(scratch, 0o711)  # noqa: S103 - they may pass through, and see nothing.
     return True
+
+
+def reachable_room(scratch: str) -> str:
+    """A name for a run's own directory that every user can get to; where nothing can be mounted.
+
+    Raises:
+        CannotMount: there is none.
+    """
+    if _opened(scratch):
+        return f"{scratch}/sandbox"
+    for base in _OPEN_TO_ALL:
+        if is_open(base) and os.access(base, os.W_OK):
+            return f"{base}/{os.path.basename(scratch)}.sandbox"
+    raise namespace.CannotMount(_NOWHERE)
 
 
 def _shared_room() -> str:
@@ -201,10 +216,9 @@ def _shared_room() -> str:
     """
     # One for all runs: each mounts its own over it, and nobody sees the others'.
     for base in _OPEN_TO_ALL:
-        if _is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
+        if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
             return f"{base}/interlock-sandbox"
-    message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
-    raise namespace.CannotMount(message)
+    raise namespace.CannotMount(_NOWHERE)
 
 
 def _is_ours(directory: str) -> bool:
@@ -219,7 +233,7 @@ def _is_ours(directory: str) -> bool:
     return True
 
 
-def _is_open(directory: str) -> bool:
+def is_open(directory: str) -> bool:
     """Whether every user may pass through a directory and all above it."""
     while True:
         try:

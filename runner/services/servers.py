@@ -90,9 +90,7 @@ class Servers:
                 self._directory = tempfile.mkdtemp(prefix="interlock-services-", dir=parent)
                 os.chmod(self._directory, 0o711)  # noqa: S103 - the servers' user passes through it.
                 return Place(self._directory, cell)
-        message = (
-            f"servers cannot reach {ground.directory} (set TMPDIR to a directory that every user can pass through)"
-        )
+        message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
         raise CannotProvide(message)
 
     async def _lease(self, need: str, ground: Ground, place: Place, fault: Fault) -> Lease:

@@ -65,7 +65,7 @@ def test_the_documented_example_is_read() -> None:
         where=".github/interlock.yml:8",
     )
     assert (unit.timeout, unit.slow, unit.inputs) == (300.0, 150.0, ("src/**", "tests/**"))
-    assert (login.kind, login.unsupported, login.tags) == ("http", "http", ("smoke",))
+    assert (login.kind, login.http[0]["within"], login.tags) == ("http", 0.8, ("smoke",))
     assert config.suites == {"api": "services/api"}
     assert set(config.settings) == {"environments"}
 
@@ -129,7 +129,7 @@ def test_every_key_of_a_box_is_read() -> None:
             expect=Expect(assertion="locked"),
             where="boxes/tier-2/07_x.sh:22",
         ),
-        unsupported="needs",
+        unsupported="network",
     )
 
 
@@ -277,9 +277,14 @@ def test_a_block_that_is_not_closed_is_refused(lines: list[str], said: str) -> N
             id="run-mapping",
         ),
         pytest.param(
-            "{fault: {kill: postgres, after: 3}}", "fault", {"kill": "postgres", "after": "3"}, None, id="fault"
+            "{fault: {service: redis, is: 'latency:200ms'}}, needs: [redis, 'postgres:16']",
+            "fault",
+            {"service": "redis", "is": "latency:200ms"},
+            None,
+            id="fault",
         ),
-        pytest.param("{target: {down: true}}", "target", {"down": "true"}, None, id="target"),
+        pytest.param("{target: {is: 503}}", "target", {"is": "503"}, None, id="target"),
+        pytest.param("{target: {is: slow 2s}}", "target", {"is": "slow 2s"}, None, id="slow-target"),
     ],
 )
 def test_each_kind_of_control_is_read(control: str, kind: str, spec: dict[str, str], expect: Expect | None) -> None:
@@ -294,6 +299,33 @@ def test_each_kind_of_control_is_read(control: str, kind: str, spec: dict[str, s
             "{}",
             "'control' needs exactly one kind of sabotage (one of edit, patch, env, run, fault, target)",
             id="none",
+        ),
+        pytest.param(
+            "{fault: {is: down}}",
+            "'fault' hurts a service, and the box needs none (write needs: [redis])",
+            id="no-needs",
+        ),
+        pytest.param(
+            "{fault: {service: redys, is: down}}, needs: [redis]",
+            "'fault' hurts redys, which the box does not need (did you mean 'redis'?)",
+            id="another-service",
+        ),
+        pytest.param("{fault: {service: redis}}, needs: [redis]", "'is' is missing", id="no-fault"),
+        pytest.param(
+            "{fault: {is: latency}}, needs: [redis]",
+            "'latency': after the first word comes a time such as 200ms or 2s",
+            id="no-time",
+        ),
+        pytest.param("{run: x}, needs: [redis, 'redis:7']", "'needs' names a service twice", id="twice"),
+        pytest.param(
+            "{run: x}, needs: [Redis]",
+            "'Redis' in 'needs' is not a service, such as postgres or postgres:16",
+            id="no-service",
+        ),
+        pytest.param(
+            "{target: {is: true}}",
+            "'is' must be down, a status such as 503, slow 2s, or wrong-body",
+            id="no-target-fault",
         ),
         pytest.param(
             "{env: {A: b}, run: x}", "'control' needs exactly one kind of sabotage (it has env and run)", id="two"
@@ -473,7 +505,7 @@ def test_no_block_raises_anything_but_bad_metadata(text: str) -> None:
 
 def test_the_reference_lists_every_key_and_section() -> None:
     page = REFERENCE.read_text(encoding="utf-8")
-    keys = page[page.index("## Keys of a box") : page.index("## Sections")]
+    keys = page[page.index("## Keys of a box") : page.index("### Controls")]
     assert re.findall(r"^\| `([a-z_]+)` \|", keys, re.MULTILINE) == list(BOX_KEYS)
     assert set(re.findall(r"^### `([a-z_]+)`", page, re.MULTILINE)) == set(SECTIONS)
 

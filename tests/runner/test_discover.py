@@ -295,13 +295,19 @@ class TestBase:
         tree.write(CONFIG, "boxes:\n  7: {tier: 1, run: 'true'}\n")
         assert [box.run for box in tree.discover(base=str(base.path)).boxes] == ["make strict"]
 
-    def test_a_new_box_has_no_network_secrets_env_or_needs(self, base: Tree, tree: Tree) -> None:
+    def test_a_new_box_has_no_network_secrets_or_env_but_its_services(self, base: Tree, tree: Tree) -> None:
         base.write("boxes/tier-1/_", "")
         keys = "# network = ['x']\n# secrets = ['S']\n# needs = ['db']\n# env = {A = '1'}\n# min_asserts = 2\n"
         tree.write("boxes/tier-1/7_x.sh", f"# /// box\n{keys}# ///\n")
         (box,) = tree.discover(base=str(base.path)).boxes
-        assert (box.network, box.secrets, box.needs, box.env, box.min_asserts) == ((), (), (), {}, 2)
+        assert (box.network, box.secrets, box.needs, box.env, box.min_asserts) == ((), (), ("db",), {}, 2)
         assert box.unsupported == ""
+
+    def test_a_new_http_box_makes_no_requests(self, base: Tree, tree: Tree) -> None:
+        base.write("boxes/tier-1/_", "")
+        tree.write(CONFIG, "boxes:\n  7: {tier: 1, http: {get: 'http://192.0.2.1/'}}\n")
+        (box,) = tree.discover(base=str(base.path)).boxes
+        assert (box.kind, box.http) == ("http", ())
 
     @pytest.mark.parametrize("path", [CONFIG, "boxes/tier-1/7_x.sh"])
     def test_a_change_that_breaks_its_own_metadata_is_refused(self, base: Tree, tree: Tree, path: str) -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from runner.doctor import Finding, machine, main, repository
+from runner.doctor import Finding, isolation, ladder, machine, main, repository
+from runner.isolation import Level, Rung
 
 
 def levels(root: Path) -> list[tuple[str, str, str]]:
@@ -20,7 +23,7 @@ def write(root: Path, path: str, text: str) -> None:
 
 PLAIN = "#!/bin/sh\ntrue\n"
 MUTE = "#!/bin/sh\n# /// box\n# control = {env = {A = '1'}}\n# ///\ntrue\n"
-NEEDY = "#!/bin/sh\n# /// box\n# needs = ['postgres']\n# control = {env = {A = '1'}, expect = 'x'}\n# ///\ntrue\n"
+NEEDY = "#!/bin/sh\n# /// box\n# network = ['x.example']\n# control = {env = {A = '1'}, expect = 'x'}\n# ///\ntrue\n"
 
 
 def test_an_empty_repository_is_told_how_to_begin(tmp_path: Path) -> None:
@@ -36,7 +39,7 @@ def test_boxes_that_cannot_prove_themselves_are_counted(tmp_path: Path) -> None:
         ("boxes", "ok", "3 boxes in 2 tiers"),
         ("controls", "warning", "none in 1"),
         ("controls", "warning", "no `expect` in 2"),
-        ("boxes", "warning", "`needs` is not in this version: 3"),
+        ("boxes", "warning", "`network` is not in this version: 3"),
     ]
 
 
@@ -62,8 +65,56 @@ def test_our_own_source_tree_is_no_clash() -> None:
 
 def test_a_machine_without_git_is_told_what_that_costs() -> None:
     findings = {f.name: f for f in machine({"PATH": "/nowhere", "HOME": "/nowhere"}, io.StringIO())}
-    assert (findings["git"].level, findings["sandbox"].level) == ("warning", "note")
+    assert (findings["git"].level, findings["sandbox"].level) == ("warning", "warning")
     assert "patch controls need it" in findings["git"].fix
+
+
+NO_BUBBLEWRAP = Rung(Level.BUBBLEWRAP, why="bubblewrap is not installed", fix="apt-get install -y bubblewrap")
+NO_IMAGE = Rung(Level.CONTAINER, why="no image is named", fix="export INTERLOCK_SANDBOX_IMAGE=...")
+BOTH = "bubblewrap: bubblewrap is not installed; container: no image is named"
+NO_LANDLOCK = Rung(Level.LANDLOCK, why="this kernel has no Landlock")
+
+
+@pytest.mark.parametrize(
+    ("rungs", "told"),
+    [
+        pytest.param(
+            [Rung(Level.BUBBLEWRAP), NO_IMAGE, Rung(Level.LANDLOCK)], ("ok", "bubblewrap: full", ""), id="the-best"
+        ),
+        pytest.param(
+            [NO_BUBBLEWRAP, Rung(Level.CONTAINER), NO_LANDLOCK],
+            ("ok", "container: full (bubblewrap: bubblewrap is not installed)", ""),
+            id="full-by-another-way",
+        ),
+        pytest.param(
+            [NO_BUBBLEWRAP, NO_IMAGE, Rung(Level.LANDLOCK)],
+            (
+                "warning",
+                f"landlock only: not for the code of strangers ({BOTH})",
+                "apt-get install -y bubblewrap",
+            ),
+            id="less",
+        ),
+        pytest.param(
+            [Rung(Level.BUBBLEWRAP, why="only on Linux"), Rung(Level.LANDLOCK, why="only on Linux")],
+            (
+                "warning",
+                "none (bubblewrap: only on Linux; landlock: only on Linux)",
+                "see docs/how-to/get-a-full-sandbox.md",
+            ),
+            id="none",
+        ),
+    ],
+)
+def test_the_rung_is_told_with_what_keeps_a_better_one_away(rungs: list[Rung], told: tuple[str, str, str]) -> None:
+    (finding,) = ladder(rungs)
+    assert (finding.level, finding.found, finding.fix) == told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has them")
+def test_what_isolation_is_made_of_is_looked_at_piece_by_piece() -> None:
+    names = [finding.name for finding in isolation(os.environ)]
+    assert [name for name in names if name != "landlock"] == ["sandbox", "users", "cgroups", "syscalls", "views"]
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.execute.process import Limits, ProcessExecutor
+from runner.execute.live import Limits
+from runner.execute.process import ProcessExecutor
 from runner.execute.tree import Probes, probe
 from runner.executor import Finished, Job, Slow
 from runner.model import Attempt, Box, BoxId, Verdict

@@ -1,0 +1,87 @@
+"""Every attack of the table, by the real `runner run`, against a stand-in for the bot: stopped, or seen to get through.
+
+Without a sandbox each must succeed; otherwise its being stopped elsewhere would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runner.sandbox.attack_table import WORDS, attack, table
+from tests.runner.sandbox.attacks.arena import Arena, Outcome, without_engines
+from tests.runner.sandbox.attacks.rows import ROWS, Row
+
+EVERY = [pytest.param(row, id=row.name) for row in ROWS]
+_seen: dict[str, tuple[str, dict[str, Outcome]]] = {}
+
+needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="missing component: bubblewrap")
+
+
+def outcomes(asked: str) -> tuple[str, dict[str, Outcome]]:
+    """All attacks once as asked, and then from memory: the isolation that was in force, what became of each."""
+    if asked not in _seen:
+        _seen[asked] = attack(asked)
+    return _seen[asked]
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with Arena() as arena:
+        yield arena
+
+
+@pytest.mark.xdist_group("attacks-full")
+@needs_bubblewrap
+@pytest.mark.parametrize("row", EVERY)
+def test_the_full_sandbox_stops_it(row: Row) -> None:
+    level, seen = outcomes("full")
+    outcome = seen[row.name]
+    assert level in {"bubblewrap", "container"}
+    assert not outcome.broken, outcome.broken
+    assert not outcome.succeeded, outcome.detail
+
+
+@pytest.mark.xdist_group("attacks-off")
+@pytest.mark.parametrize("row", EVERY)
+def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it(row: Row, arena: Arena) -> None:
+    level, seen = outcomes("off")
+    outcome = seen[row.name]
+    assert level == "off"
+    assert not outcome.broken, outcome.broken
+    if row.by_runner:
+        assert not outcome.succeeded, outcome.detail
+    elif not outcome.succeeded:
+        plain = arena.run_plainly(row)
+        assert not plain.succeeded, f"a plain process does it ({plain.detail}), a box does not: {outcome.detail}"
+
+
+@pytest.mark.xdist_group("attacks-landlock")
+@pytest.mark.parametrize("row", EVERY)
+def test_the_rung_without_namespaces_stops_all_but_what_it_is_known_to_let_through(row: Row) -> None:
+    level, seen = outcomes("landlock")
+    if level != "landlock":
+        pytest.skip(f"this machine's next best rung is not Landlock: {level}")
+    outcome = seen[row.name]
+    assert not outcome.broken, outcome.broken
+    assert outcome.succeeded == row.is_open_at("landlock"), outcome.detail
+
+
+def test_the_table_names_every_attack_and_says_what_was_not_stopped() -> None:
+    through, held = Outcome(succeeded=True, detail=""), Outcome(succeeded=False, detail="")
+    lines = table({"off": {row.name: through for row in ROWS}, "full": {row.name: held for row in ROWS}}).splitlines()
+    assert lines[0] == "| attack | off | full |"
+    assert lines[2] == "| read a 0600 file of the bot | **succeeded** | stopped |"
+    assert len(lines) == 2 + len(ROWS)
+
+
+def test_every_way_of_asking_is_in_the_table() -> None:
+    assert list(WORDS) == ["off", "full", "landlock"]
+    with tempfile.TemporaryDirectory() as directory:
+        assert shutil.which("bwrap", path=without_engines(Path(directory))) is None
+        assert shutil.which("sh", path=directory) == os.path.join(directory, "sh")  # noqa: PTH118 - as which says it.
