@@ -44,7 +44,8 @@ def copy_tree(source: str, target: str, *, group: int, leave_out: str = "") -> t
                 elif entry.path == leave_out:
                     continue
                 elif entry.name in _SHOWN or os.path.exists(f"{entry.path}/pyvenv.cfg"):
-                    os.mkdir(os.path.join(target, path), 0o755)
+                    os.mkdir(os.path.join(target, path))
+                    os.chmod(os.path.join(target, path), 0o755)  # noqa: S103 - empty, and shown over.
                     shown.append(path)
                 else:
                     pending.append(path)

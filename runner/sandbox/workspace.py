@@ -61,7 +61,7 @@ class Workspace:
         own = f"{scratch}/sandbox"
         self.room = own if group < 0 or _opened(scratch) else _shared_room()
         if self.room == own:
-            os.mkdir(own, 0o711)
+            _make(own, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
         self._count = 0
         self._lowers: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
@@ -83,7 +83,7 @@ class Workspace:
         lower, nested = self._lower(root)
         self._count += 1
         desk = Desk(f"{self.room}/{self._count}", nested)
-        os.mkdir(desk.directory, 0o711)
+        _make(desk.directory, 0o711)
         namespace.tmpfs(desk.directory, size=size, mode=0o711)
         try:
             self._furnish(desk, lower, layers, user)
@@ -107,7 +107,7 @@ class Workspace:
         if path not in self._staged:
             place = f"{self.room}/reach-{len(self._staged)}"
             if os.path.isdir(path):
-                os.mkdir(place, 0o755)
+                _make(place, 0o755)
             else:
                 os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
             namespace.bind(path, place)
@@ -125,12 +125,10 @@ class Workspace:
         place = f"{self.room}/{name}"
         if os.path.isdir(place):
             return place
-        os.mkdir(place, 0o755)
-        for path in directories:
-            os.makedirs(f"{place}/{path}", 0o755, exist_ok=True)
+        for path in ("", *directories, *map(os.path.dirname, files)):
+            _make_all(place, path)
         for path, content in files.items():
             goal = f"{place}/{path}"
-            os.makedirs(os.path.dirname(goal), 0o755, exist_ok=True)
             with open(goal, "wb") as stream:
                 stream.write(_content(content) if isinstance(content, str) else content)
             os.chmod(goal, 0o644)
@@ -158,7 +156,7 @@ class Workspace:
             names.append(name)
         os.mkdir(f"{desk.directory}/work", 0o700)
         os.mkdir(desk.tree)
-        os.mkdir(desk.sockets, 0o711)
+        _make(desk.sockets, 0o711)
         namespace.overlay(desk.directory, target="tree", lower=names, upper="upper", work="work")
         desk.places.make()
         if user >= 0:
@@ -179,6 +177,21 @@ class Workspace:
     def _clear(self, desk: Desk) -> None:
         namespace.detach(desk.directory)  # with all that is mounted in it
         os.rmdir(desk.directory)
+
+
+def _make(directory: str, mode: int) -> None:
+    """Make a directory with exactly this mode, whatever our umask is."""
+    os.mkdir(directory)
+    os.chmod(directory, mode)
+
+
+def _make_all(place: str, path: str) -> None:
+    """Make the directories of a path below a place that everybody may read."""
+    here = place
+    for name in ("", *path.split("/")):
+        here = f"{here}/{name}" if name else here
+        if not os.path.isdir(here):
+            _make(here, 0o755)
 
 
 def _content(path: str) -> bytes:
@@ -224,7 +237,7 @@ def _shared_room() -> str:
 def _is_ours(directory: str) -> bool:
     """Whether a directory is ours, made now if it was not there."""
     try:
-        os.mkdir(directory, 0o711)
+        _make(directory, 0o711)
     except FileExistsError:
         status = os.lstat(directory)
         return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
