@@ -125,8 +125,11 @@ def _say(message: str, code: int) -> int:
 
 def _internal(error: Exception, words: Sequence[str]) -> int:
     if isinstance(error, OSError) and error.errno in FULL:
-        # What is still buffered for a full standard output must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # It is what is full. What is still buffered must not be tried again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         place = f" for {error.filename}" if error.filename else ""
         way_out = "free some; TMPDIR, XDG_CACHE_HOME and the options of the reports choose other places"
         return _say(f"no space is left{place} ({way_out})", EXIT_INTERNAL)

@@ -6,6 +6,7 @@ import os
 import sys
 from time import gmtime, strftime, time
 
+from runner.clock import steady
 from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
@@ -68,7 +69,8 @@ def main(root: str, given: Given) -> int:
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
     egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
-    reports = _Reports(given, done=given.all("done"))
+    clock = steady()
+    reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     scratch = scratch_directory(os.environ)
@@ -90,7 +92,14 @@ def main(root: str, given: Given) -> int:
             try:
                 place = os.path.abspath(logs) if logs else ""
                 run = _Run(
-                    ground.suite, the_plan, executor, secrets=secrets, egress=egress, logs=place, scratch=scratch
+                    ground.suite,
+                    the_plan,
+                    executor,
+                    secrets=secrets,
+                    egress=egress,
+                    logs=place,
+                    scratch=scratch,
+                    clock=clock,
                 )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
@@ -114,6 +123,7 @@ class _Run:
         egress: Mapping[BoxId, Egress],
         logs: str,
         scratch: str,
+        clock: Callable[[], float],
     ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
@@ -123,6 +133,7 @@ class _Run:
         self._egress = egress
         self._logs = logs
         self._scratch = scratch
+        self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
     def run(
@@ -151,7 +162,7 @@ class _Run:
                     executor=self._executor,
                     directory=self._scratch,
                     emit=emit,
-                    clock=time,
+                    clock=self._clock,
                     stop=stop,
                 )
             except SetupFailed:
@@ -164,7 +175,7 @@ class _Run:
             job_of=self._job,
             emit=emit,
             policy=policy,
-            clock=time,
+            clock=self._clock,
             done=done,
             prepare=prepare,
             stop=stop,
@@ -191,7 +202,7 @@ class _Run:
 class _Reports:
     """All reports of a run. A reader that has gone away is dropped; the record must not be."""
 
-    def __init__(self, given: Given, *, done: tuple[str, ...]) -> None:
+    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float]) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         self._lost: OSError | None = None
@@ -214,7 +225,7 @@ class _Reports:
             if error.errno in FULL:
                 raise
             refuse(f"{place} cannot be written: {error.strerror}")
-        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-"))
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock))
 
     def __call__(self, event: Event) -> None:
         if self._record is not None:
@@ -245,7 +256,7 @@ class _Reports:
             raise self._lost
 
 
-def _human(form: str, *, to_stderr: bool) -> Reporter:
+def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporter:
     out = sys.stderr if to_stderr else sys.stdout
     if form == "auto":
         form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
@@ -258,7 +269,7 @@ def _human(form: str, *, to_stderr: bool) -> Reporter:
 
         from runner.report.live import Live
 
-        return Live(Console(file=out, highlight=False, soft_wrap=False))
+        return Live(Console(file=out, highlight=False, soft_wrap=False), clock=clock)
     from runner.report.plain import Plain
 
     return Plain(out)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SETUP_DIR = "SETUP_DIR"
+# Files in which a step of GitHub Actions gives orders to those after it. A box is no step.
+_FILE_COMMANDS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+_CALLERS_OWN = frozenset({SETUP_DIR, *_FILE_COMMANDS})
 _HARMLESS = frozenset({"CI", "COLUMNS", "LANG", "LANGUAGE", "PATH", "SOURCE_DATE_EPOCH", "TERM", "TZ", "VIRTUAL_ENV"})
 
 
@@ -69,8 +72,8 @@ def _is_private(directory: str) -> bool:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment, without what belongs to a box that the caller may itself be."""
-    return {name: value for name, value in environ.items() if not name.startswith("BOX_") and name != SETUP_DIR}
+    """The caller's environment, without what belongs to a box or to a step that the caller may itself be."""
+    return {name: value for name, value in environ.items() if not name.startswith("BOX_") and name not in _CALLERS_OWN}
 
 
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:

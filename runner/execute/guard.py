@@ -41,6 +41,7 @@ exec "$@" $groups
 """
 _CLEAR_UP = "import sys; sys.path.insert(0, sys.argv[1]); from runner.execute.guard import main; main(sys.argv[2:])"
 _BY_GROUP = "groups"
+_EMPTY_LOOKS = 10  # It collects nobody's end, so only looking tells that all is over.
 _POLITE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -112,7 +113,7 @@ def main(words: Sequence[str]) -> None:
         send(-int(group), signal.SIGKILL)
     if how != _BY_GROUP:
         mark = os.fsencode(f"BOX_TMP={scratch}/")
-        end_all(lambda: _run_processes(mark, int(how)))
+        end_all(lambda: _run_processes(mark, int(how)), looks=_EMPTY_LOOKS)
     remove_tree(scratch)
 
 

@@ -95,6 +95,8 @@ class ProcessExecutor:
         self._grace = grace
         self._probes = probes or probe()
         self._trees = Trees(self._probes)
+        if guard:
+            self._trees.leave(guard.pid)
         self._live: dict[int, Live] = {}  # by file descriptor: its pipes and its pidfd
         self._running: list[Live] = []
         self._ready: list[Finished | Slow] = []

@@ -94,6 +94,10 @@ class Trees:
         self._foreign: frozenset[int] = frozenset(children() if probes.proc else ())
         self._mains: dict[int, bytes] = {}
 
+    def leave(self, pid: int) -> None:
+        """A child of ours is no box's, however the table of children was read."""
+        self._foreign |= {pid}
+
     def prepare(self) -> None:
         """Become the reaper of orphans; before the first process is started. Costs 2 ms, once."""
         if self._wants_subreaper and not self._subreaper:
@@ -203,24 +207,29 @@ class Trees:
             if (self._subreaper and not others) or mark in environ(pid):
                 yield pid
 
-    def _reap(self, main: int) -> None:
+    def _reap(self, main: int) -> bool:
         """Collect the orphans that have ended; main processes are their executor's to collect."""
         if not self._subreaper:
-            return
+            return False
+        found = False
         for pid in children():
             if pid not in self._foreign and pid not in self._mains and pid != main:
                 try:
-                    os.waitpid(pid, os.WNOHANG)
+                    found |= os.waitpid(pid, os.WNOHANG)[0] != 0
                 except ChildProcessError:
                     continue
+        return found
 
 
-def end_all(look: Callable[[], list[int]], *, reap: Callable[[], None] = lambda: None) -> dict[int, str]:
+def end_all(
+    look: Callable[[], list[int]], *, reap: Callable[[], bool] = bool, looks: int = _EMPTY_LOOKS
+) -> dict[int, str]:
     """Stop what `look` finds, then kill it, again until it finds nothing any more. Gives up after 5 s.
 
     Args:
         look: the living processes that are to end, as they are now.
-        reap: called where some of them may have ended.
+        reap: collects those of them that have ended; whether there were any.
+        looks: in a row that must find nothing.
 
     Returns:
         What was alive: names by pid.
@@ -230,11 +239,12 @@ def end_all(look: Callable[[], list[int]], *, reap: Callable[[], None] = lambda:
     empty = 0
     while monotonic() < until:
         alive = _stop(look, names)
-        reap()
+        ended = reap()
         if not alive:
-            # A look at /proc takes time, and a process may fork past it and be gone: once is no proof.
-            empty += 1
-            if empty == _EMPTY_LOOKS:
+            # A look at /proc takes time, and a process may fork past it and be gone: once is no proof, and one that has
+            # ended since the last look may have left a successor.
+            empty = 0 if ended else empty + 1
+            if empty == looks:
                 break
             select.poll().poll(_BETWEEN_LOOKS_MS)
             continue

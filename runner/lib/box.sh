@@ -9,6 +9,7 @@
 
 _box_failed=0
 _box_count=0
+_box_lost=
 
 # _box_quote TEXT: sets _box_quoted to TEXT as a JSON string.
 _box_quote() {
@@ -56,7 +57,12 @@ _box_record() {
     else
         printf 'ok %s\n' "$1" >&2
     fi
-    printf '%s}\n' "$_box_line" >>"$BOX_REPORT"
+    _box_write "$_box_line}"
+}
+
+# _box_write LINE: adds to the report. What cannot be written was not asserted: then the box is no judge.
+_box_write() {
+    printf '%s\n' "$1" >>"$BOX_REPORT" || _box_lost=yes
 }
 
 # ok ID COMMAND…: the command succeeds.
@@ -107,7 +113,7 @@ metric() {
     _box_quote "$1"
     _box_line="{\"type\":\"metric\",\"name\":$_box_quoted,\"value\":$2"
     _box_quote "${3-}"
-    printf '%s,"unit":%s}\n' "$_box_line" "$_box_quoted" >>"$BOX_REPORT"
+    _box_write "$_box_line,\"unit\":$_box_quoted}"
 }
 
 # attach PATH [TITLE]: keep a file with the box's artifacts.
@@ -121,7 +127,7 @@ attach() {
     _box_quote "$_box_name"
     _box_line="{\"type\":\"attachment\",\"path\":$_box_quoted"
     _box_quote "${2:-$_box_name}"
-    printf '%s,"title":%s}\n' "$_box_line" "$_box_quoted" >>"$BOX_REPORT"
+    _box_write "$_box_line,\"title\":$_box_quoted}"
 }
 
 # fault SERVICE FAULT…: hurt a service that the box needs, until the next one or `up`: fault redis latency 200ms.
@@ -165,13 +171,17 @@ finish() {
     exit 0
 }
 
-# A red assertion lowers exit 0; any other exit code stays the box's own.
+# A red assertion lowers exit 0, and so does a report that could not be written; any other exit code stays the box's own.
 _box_end() {
     _box_code=$?
     trap - EXIT
     if [ "$_box_code" -eq 0 ] && [ "$_box_failed" -gt 0 ]; then
         printf '%s of %s assertions failed\n' "$_box_failed" "$_box_count" >&2
         exit 1
+    fi
+    if [ "$_box_code" -eq 0 ] && [ -n "$_box_lost" ]; then
+        printf 'the report could not be written: %s\n' "$BOX_REPORT" >&2
+        exit 99
     fi
     exit "$_box_code"
 }

@@ -30,6 +30,7 @@ from runner.report.text import (
     duration,
     encodable,
     failure_line,
+    inert,
     is_red,
     last_lines,
     needs_explaining,
@@ -63,8 +64,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of ours that quotes foreign text: one line, and no command in either grammar."""
-        line = " ".join(clean(text).split("\n"))[:1000].replace("##[", "#\u200b#[")
-        self.write(f"\u200b{line}" if line.lstrip().startswith("::") else line)
+        self.write(inert(" ".join(clean(text).split("\n"))[:1000]))
 
     def group(self, title: str, output: Sequence[str], said: Iterable[str], *, left_out: int = 0) -> None:
         """What a box printed, folded away under a title, after what we say about it."""
@@ -178,9 +178,14 @@ class Github:
         if self._summary_path:
             sentence = summary(self._tally, planned=self._planned, done=self._done, seconds=seconds, symbols=UNICODE)
             missing = self._planned - self._done - len(self._tally.finished)
-            with open(self._summary_path, "a", encoding="utf-8") as file:
-                where = f"{sentence} · sandbox: {self._sandbox}" if self._sandbox else sentence
-                file.write(step_summary(self._boxes, where, finished=not missing))
+            where = f"{sentence} · sandbox: {self._sandbox}" if self._sandbox else sentence
+            text = step_summary(self._boxes, where, finished=not missing)
+            try:
+                with open(self._summary_path, "a", encoding="utf-8") as file:
+                    file.write(text)
+            except OSError as error:
+                error.filename = self._summary_path  # a write that fails names no file.
+                raise
 
 
 def escape_data(text: str) -> str:

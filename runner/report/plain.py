@@ -19,6 +19,7 @@ from runner.report.text import (
     duration,
     encodable,
     explanation,
+    inert,
     is_red,
     last_lines,
     needs_explaining,
@@ -127,7 +128,7 @@ class Plain:
             self._write(command)
 
     def _write(self, line: str) -> None:
-        self._out.write(encodable(line, self._encoding) + "\n")
+        self._out.write(encodable(inert(line), self._encoding) + "\n")
 
 
 def _of(suite: str) -> str:

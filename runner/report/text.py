@@ -50,6 +50,15 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def inert(line: str) -> str:
+    """A line that may quote foreign text, so that GitHub Actions takes no order from it, in either of its grammars.
+
+    Its `::error ...::` counts at the beginning of a line, its older `##[error]` anywhere.
+    """
+    line = line.replace("##[", "#\u200b#[")
+    return f"\u200b{line}" if line.lstrip().startswith("::") else line
+
+
 def duration(seconds: float) -> str:
     """Three significant places are enough for a person: `0.31s`, `12.3s`, `2m05s`, `1h02m`."""
     if seconds < 9.995:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _ROOM_BYTES = 64 << 20
 _OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
-_NOWHERE = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
 
 
 class Desk:
@@ -218,7 +217,7 @@ def reachable_room(scratch: str) -> str:
     for base in _OPEN_TO_ALL:
         if is_open(base) and os.access(base, os.W_OK):
             return f"{base}/{os.path.basename(scratch)}.sandbox"
-    raise namespace.CannotMount(_NOWHERE)
+    raise _nowhere()
 
 
 def _shared_room() -> str:
@@ -231,7 +230,12 @@ def _shared_room() -> str:
     for base in _OPEN_TO_ALL:
         if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
             return f"{base}/interlock-sandbox"
-    raise namespace.CannotMount(_NOWHERE)
+    raise _nowhere()
+
+
+def _nowhere() -> namespace.CannotMount:
+    message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
+    return namespace.CannotMount(message)
 
 
 def _is_ours(directory: str) -> bool:

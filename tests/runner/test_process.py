@@ -348,6 +348,14 @@ class TestTheEnvironment:
 
         assert "OUTER" not in attempt.output
 
+    @pytest.mark.parametrize("isolate", [False, True])
+    def test_it_is_told_no_file_in_which_a_step_gives_orders(self, lab: Lab, isolate: bool) -> None:  # clause P-61
+        step = dict.fromkeys(("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE"), "/ORDERS")
+        attempt = lab.sh("env", base_env={**os.environ, **step, "GITHUB_STEP_SUMMARY": "/ORDERS"}, isolate_env=isolate)
+
+        assert attempt.outcome is Verdict.PASSED
+        assert "ORDERS" not in attempt.output
+
     def test_the_jobs_environment_wins_over_the_boxs_and_none_can_forge_an_identity(self, lab: Lab) -> None:
         attempt = lab.sh(
             "echo $A $B $BOX_ID", keys={"env": {"A": "box", "B": "box", "BOX_ID": "99"}}, job={"env": {"B": "job"}}

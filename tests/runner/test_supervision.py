@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runner.clock import steady
+from runner.execute.table import processes
+from runner.history import History
 from tests.runner.command_line import Repository, of
 from tests.runner.test_process import is_alive
 
@@ -76,8 +83,9 @@ def await_end(pid: int) -> None:
 
 
 def guards_of(runner: int) -> list[int]:
-    children = Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
-    return [pid for pid in map(int, children) if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runner: guard")]
+    """Not read from its list of children: while one of them ends, the kernel may leave another one out."""
+    children = [process.pid for process in processes().values() if process.parent == runner]
+    return [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runner: guard")]
 
 
 @pytest.fixture
@@ -171,7 +179,7 @@ class TestTheRunnerIsKilled:
         supervised.repository.without("pidfd", "subreaper", "proc")
         supervised.box(1, *SHAPES)
         process = supervised.start()
-        guard = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+        (guard,) = guards_of(process.pid)
         left = supervised.left()
         process.kill()
         process.communicate()
@@ -249,3 +257,49 @@ class TestTheGuard:
         assert held == {"/dev/null", "pipe"}
         process.terminate()
         process.communicate()
+
+
+LEAPING = """\
+import itertools, sys, time
+days, now = itertools.cycle((0, 1, -1, 400, -400)), time.time
+time.time = lambda: now() + next(days) * 86400
+from runner.cli import main
+sys.exit(main())
+"""
+
+
+class TestTheClock:
+    def test_a_clock_that_leaps_by_days_times_nothing_out_and_turns_no_time_back(
+        self, supervised: Supervised, tmp_path: Path
+    ) -> None:
+        repository = supervised.repository
+        repository.launch = ["-c", LEAPING]
+        for number in (1, 2, 3):
+            repository.box(number, "sleep 0.05", tier=number, block='timeout = "20s"')
+        repository.write(".github/interlock.yml", "setup:\n  run: sleep 0.05\n")
+        junit, history = tmp_path / "junit.xml", tmp_path / "history.json"
+        events = repository.events("--junit", str(junit), "--history", str(history))
+
+        finished = of("BoxFinished", events)
+        assert [str(event.verdict) for event in finished] == ["passed"] * 3
+        moments = [event.at for event in events]
+        assert moments == sorted(moments)
+        assert moments[-1] - moments[0] < 60
+        spans = [event.seconds for event in [*finished, *of("TierFinished", events), *of("RunFinished", events)]]
+        assert all(0.05 <= seconds < 60 for seconds in spans)
+        assert all(0 <= float(text) < 60 for text in re.findall(r' time="([^"]*)"', junit.read_text()))
+        durations = History.load(str(history)).durations()
+        assert len(durations) == 3
+        assert all(0.05 <= seconds < 60 for seconds in durations.values())
+
+    @given(st.lists(st.floats(-1e9, 1e9), min_size=1), st.lists(st.floats(0, 1e6), min_size=2))
+    def test_a_steady_clock_begins_with_the_machines_time_and_only_grows(
+        self, leaps: list[float], steps: list[float]
+    ) -> None:
+        ticks = iter(accumulate(steps))
+        said = [1.7e9, *leaps]
+        clock = steady(lambda: said.pop(0), lambda: next(ticks))
+        told = [clock() for _ in steps[1:]]
+
+        assert told == sorted(told)
+        assert told[0] == pytest.approx(1.7e9 + steps[1], abs=1e-3)
