@@ -14,7 +14,7 @@ SYSTEM = System(["/usr", "/etc/fonts"], {"/bin": "usr/bin"}, bwrap="/usr/bin/bwr
 
 
 def view(**keys: object) -> View:
-    given = {"tree": "/room/1/tree", "inside": "/home/ada/app", "places": "/room/1/box", "limits": LIMITS, **keys}
+    given = {"tree": "/room/1/tree", "inside": "/srv/ada/app", "places": "/room/1/box", "limits": LIMITS, **keys}
     return View(**given)  # type: ignore[arg-type]
 
 
@@ -34,7 +34,7 @@ def test_the_whole_command_line() -> None:
         view(uid=7, gid=8, seccomp=5, mounts=[Mount("/room/etc", "/etc")]),
         ["/usr/bin/python3", "warden.pyc"],
         {},
-        "/home/ada/app/api",
+        "/srv/ada/app/api",
         system=SYSTEM,
         events=6,
     )
@@ -75,11 +75,11 @@ def test_the_whole_command_line() -> None:
             "--dir /var",
             "--symlink ../tmp /var/tmp",
             "--ro-bind /room/etc /etc",
-            "--bind /room/1/tree /home/ada/app",
+            "--bind /room/1/tree /srv/ada/app",
             "--bind /room/1/box /room/1/box",
             "--remount-ro /dev",
             "--remount-ro /",
-            "--chdir /home/ada/app/api",
+            "--chdir /srv/ada/app/api",
             "--",
             "/usr/bin/python3 warden.pyc",
         ]
@@ -104,9 +104,9 @@ def test_nothing_of_the_environment_stands_in_the_command_line() -> None:
 
 def test_what_lies_in_another_mount_comes_after_it() -> None:
     mounts = [
-        Mount("/reach/2", "/home/ada/app/.venv"),
-        Mount("/reach/1", "/home/ada"),
-        Mount("/reach/3", "/home/ada/app/web/node_modules"),
+        Mount("/reach/2", "/srv/ada/app/.venv"),
+        Mount("/reach/1", "/srv/ada"),
+        Mount("/reach/3", "/srv/ada/app/web/node_modules"),
     ]
     line = argv(view(mounts=mounts), ["true"], {}, "/", system=SYSTEM)
     targets = [line[at + 2] for at, word in enumerate(line) if word in {"--bind", "--ro-bind"}]
@@ -116,4 +116,4 @@ def test_what_lies_in_another_mount_comes_after_it() -> None:
 
 def test_only_the_tree_and_the_attempts_own_places_can_be_written() -> None:
     line = argv(view(mounts=[Mount("/lib", "/run/lib")]), ["true"], {}, "/", system=SYSTEM)
-    assert [line[at + 2] for at, word in enumerate(line) if word == "--bind"] == ["/home/ada/app", "/room/1/box"]
+    assert [line[at + 2] for at, word in enumerate(line) if word == "--bind"] == ["/srv/ada/app", "/room/1/box"]

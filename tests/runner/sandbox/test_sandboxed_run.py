@@ -106,7 +106,7 @@ class TestTheView:
         assert (place.root / "data").read_text() == "1\n"
         assert (place.root / "boxes/tier-1/2_box.sh").exists()
 
-    def test_what_one_box_writes_no_other_sees(self, place: Place) -> None:
+    def test_what_one_box_writes_no_other_sees(self, place: Place) -> None:  # clause P-64
         spread = "for at in . /tmp /dev/shm /var/tmp $HOME; do echo $BOX_ID > $at/left; done"
         found = "for at in . /tmp /dev/shm /var/tmp $HOME; do [ ! -e $at/left ] || exit 1; done"
         for number in range(1, 5):
@@ -127,7 +127,7 @@ class TestTheView:
             place.base.chmod(0o700)
         assert str(place.only().verdict) == "passed"
 
-    def test_environments_and_packages_in_the_tree_are_seen(self, place: Place) -> None:
+    def test_environments_and_packages_in_the_tree_are_seen(self, place: Place) -> None:  # clause P-64
         place.box(1, "cat node_modules/m/index.js .venv/pyvenv.cfg && git log --format=%s")
         (place.root / "node_modules/m").mkdir(parents=True)
         (place.root / "node_modules/m/index.js").write_text("1")
@@ -143,7 +143,7 @@ class TestTheView:
 
 
 class TestWhatABoxGets:
-    def test_its_environment_tells_nothing_of_the_callers(self, place: Place) -> None:
+    def test_its_environment_tells_nothing_of_the_callers(self, place: Place) -> None:  # clause P-67
         place.box(1, "env; cat /proc/*/environ | tr '\\0' '\\n'; exit 1")
         event = place.only()
         assert "canary" not in event.output
@@ -154,13 +154,13 @@ class TestWhatABoxGets:
         place.box(1, "tr '\\0' '\\n' < /proc/1/environ | grep -v ^PWD=/; ls /proc/1/environ")
         assert place.only().output == "/proc/1/environ\n"
 
-    def test_it_is_another_user_where_we_are_root(self, place: Place) -> None:
+    def test_it_is_another_user_where_we_are_root(self, place: Place) -> None:  # clause P-66
         place.box(1, "id -u; id -un; id -G | wc -w; exit 1")
         uid, name, groups = place.only().output.split()
         assert int(uid) not in {0, os.geteuid() or -1} or place.who == "user"
         assert (name, groups) == ("box", "1")
 
-    def test_it_has_no_network_but_a_loopback_of_its_own(self, place: Place) -> None:
+    def test_it_has_no_network_but_a_loopback_of_its_own(self, place: Place) -> None:  # clause P-66
         place.box(1, "cat /proc/net/route | tail -n +2; grep -c : /proc/net/dev; exit 1")
         assert place.only().output == "1\n"
 
@@ -189,7 +189,7 @@ class TestHowItEnds:
             pytest.param("kill -15 $$", -15, id="a-polite-signal"),
         ],
     )
-    def test_its_exit_code_is_exact(self, place: Place, script: str, code: int) -> None:
+    def test_its_exit_code_is_exact(self, place: Place, script: str, code: int) -> None:  # clause P-69
         place.box(1, script)
         assert place.only().exit_code == code
 
@@ -212,7 +212,7 @@ class TestHowItEnds:
         place.box(1, 'trap "" TERM; while :; do sleep 0.1; done', block="timeout = 0.3")
         assert str(place.only().verdict) == "timed_out"
 
-    def test_a_box_that_ends_its_own_warden_is_errored(self, place: Place) -> None:
+    def test_a_box_that_ends_its_own_warden_is_errored(self, place: Place) -> None:  # clause P-69
         place.box(1, "kill -9 2; sleep 2718")
         event = place.only()
         assert str(event.verdict) == "errored"
@@ -222,12 +222,29 @@ class TestHowItEnds:
         place.box(1, 'for fd in /proc/2/fd/*; do printf "ended\\t0\\t0.0\\t0\\n" > $fd; done 2>/dev/null; exit 1')
         assert str(place.only().verdict) in {"failed", "errored"}
 
-    def test_a_program_that_is_not_in_the_sandbox_is_said_to_be_missing(self, place: Place) -> None:
+    def test_a_program_that_is_not_in_the_sandbox_is_said_to_be_missing(self, place: Place) -> None:  # clause P-65
         (place.base / "elsewhere").mkdir()
         shutil.copy("/bin/sh", place.base / "elsewhere/sh")
         place.box(1, "exit 0", shell=f"{place.base}/elsewhere/sh")
         event = place.only("--trust", "T1")
         assert (str(event.verdict), event.exit_code) == ("errored", 127)
+
+
+class TestLimits:
+    def test_a_box_that_used_more_memory_than_it_may_is_told_so(self, place: Place) -> None:  # clause P-68
+        place.box(1, "x = bytearray(1200 << 20)\nprint(len(x))", shell="/usr/bin/env python3")
+        event = place.only("--trust", "T2")
+        assert str(event.verdict) in {"errored", "failed"}
+        if place.who == "root":  # where groups can be made: otherwise each process is refused more, and says so itself.
+            assert event.reason == "used more than its 1 GiB of memory"
+        else:
+            assert "MemoryError" in event.output or "1 GiB" in event.reason
+
+    def test_a_full_disk_is_the_boxs_own_affair_and_nobody_elses(self, place: Place) -> None:
+        place.box(1, r"dd if=/dev/zero of=big bs=1M count=2000 2>&1 | grep -c 'No space\|limit exceeded'; exit 1")
+        place.box(2, "exit 0")
+        events = place.finished("-j", "1", "--trust", "T2")
+        assert [str(event.verdict) for _, event in sorted(events.items())] == ["failed", "passed"]
 
 
 class TestWhatStays:
