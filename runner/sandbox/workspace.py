@@ -13,6 +13,7 @@ import stat
 from runner.execute.environment import Places
 from runner.sandbox import namespace
 from runner.sandbox.copying import copy_layer, copy_tree, lend
+from runner.sandbox.namespace import CannotMount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ class Workspace:
             OSError: the tree cannot be copied.
         """
         lower, nested = self._lower(root)
+        try:
+            return self._open(lower, nested, layers, size=size, user=user)
+        except CannotMount:
+            if lower != root:
+                raise
+        # Other file systems are mounted in the tree: only root may lay something over those. So it is over a copy.
+        self._lowers[root] = (self._copied(root, whole=True)[0], ())
+        return self._open(self._lowers[root][0], (), layers, size=size, user=user)
+
+    def _open(
+        self, lower: str, nested: Sequence[tuple[str, str]], layers: Sequence[str], *, size: int, user: int
+    ) -> Desk:
         self._count += 1
         desk = Desk(f"{self.room}/{self._count}", nested)
         _make(desk.directory, 0o711)
@@ -168,10 +181,13 @@ class Workspace:
             if self._group < 0:
                 self._lowers[root] = (root, ())
             else:
-                copy = f"{self._scratch}/tree-{len(self._lowers)}"
-                nested = copy_tree(root, copy, group=self._group, leave_out=self._scratch)
+                copy, nested = self._copied(root)
                 self._lowers[root] = (copy, tuple((path, self.stage(f"{root}/{path}")) for path in nested))
         return self._lowers[root]
+
+    def _copied(self, root: str, *, whole: bool = False) -> tuple[str, tuple[str, ...]]:
+        copy = f"{self._scratch}/tree-{len(self._lowers)}"
+        return copy, copy_tree(root, copy, group=self._group, leave_out=self._scratch, whole=whole)
 
     def _clear(self, desk: Desk) -> None:
         namespace.detach(desk.directory)  # with all that is mounted in it

@@ -61,6 +61,13 @@ def test_what_is_large_and_not_a_boxs_to_change_is_shown_and_not_copied(tree: Pa
     assert not any(path for name in shown for path in (tmp_path / "copy" / name).iterdir())
 
 
+def test_a_whole_copy_leaves_nothing_to_be_shown(tree: Path, tmp_path: Path) -> None:
+    (tree / ".git").mkdir()
+    (tree / ".git/HEAD").touch()
+    assert copy_tree(str(tree), str(tmp_path / "copy"), group=-1, whole=True) == ()
+    assert (tmp_path / "copy/.git/HEAD").exists()
+
+
 def test_a_link_in_the_place_of_what_is_shown_is_not_followed(tree: Path, tmp_path: Path) -> None:
     (tree / "node_modules").symlink_to("/root")
     assert copy_tree(str(tree), str(tmp_path / "copy"), group=-1) == ()

@@ -127,6 +127,19 @@ class TestTheView:
             place.base.chmod(0o700)
         assert str(place.only().verdict) == "passed"
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts something for others to see")
+    def test_something_may_be_mounted_in_the_tree(self, place: Place) -> None:
+        place.box(1, "cat volume/there && echo x > volume/new")
+        (place.root / "volume").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "volume", place.root / "volume"], check=True)
+        try:
+            (place.root / "volume/there").write_text("content\n")
+            event = place.only()
+            assert (str(event.verdict), event.output) == ("passed", "content\n")
+            assert [path.name for path in (place.root / "volume").iterdir()] == ["there"]
+        finally:
+            subprocess.run(["umount", place.root / "volume"], check=True)
+
     def test_environments_and_packages_in_the_tree_are_seen(self, place: Place) -> None:  # clause P-64
         place.box(1, "cat node_modules/m/index.js .venv/pyvenv.cfg && git log --format=%s")
         (place.root / "node_modules/m").mkdir(parents=True)
