@@ -105,7 +105,7 @@ class Launcher:
         except (CannotMount, NoSlot, OSError) as why:
             raise Unlaunchable(str(why)) from why
         self._mounts: dict[str, Mount] = {}
-        self._show(os.path.dirname(own_interpreter()), *path.split(":"))
+        self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
         self._furnish()
         self._opened = 0
         self._etcs: dict[int, Mount] = {}
@@ -207,9 +207,8 @@ class Launcher:
     def _furnish(self) -> None:
         """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own: dict[str, str | bytes] = {
-            f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py", "http_box.py")
-        }
+        library = [name for name in os.listdir(LIBRARY) if os.path.isfile(f"{LIBRARY}/{name}")]
+        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in library}
         own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
         if os.path.exists(f"{here}/forward.py"):
             own["forward.py"] = f"{here}/forward.py"
