@@ -26,6 +26,7 @@ _SUITE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _END = r"(?:(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,250}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _TARGETS = ("process", "command", "compose", "pm2", "ecs")
 _STRATEGIES = ("recreate", "rolling", "blue_green", "canary")
+_FALSIFY = ("off", "tell", "require")
 
 
 class Config(Value):
@@ -167,6 +168,7 @@ def _report(fields: Fields) -> dict[str, object]:
     report: dict[str, object] = {
         "comment": fields.flag("comment", default=True),
         "annotations": fields.count("annotations", 50, high=50),
+        "falsify": fields.choice("falsify", _FALSIFY, "tell"),
     }
     fields.done()
     return report
