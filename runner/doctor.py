@@ -154,6 +154,11 @@ def repository(root: str) -> Iterator[Finding]:
             "boxes", "error", one_line(str(problem)), "correct that line; `runner list` shows when it is right"
         )
         return
+    for name in sorted(suite.setups):
+        if not suite.setups[name].inputs:
+            of = f" of {name}" if name else ""
+            fix = "name the files that it reads in `inputs`: its result is kept then"
+            yield Finding("setup", "warning", f"setup{of} names no inputs and runs every time", fix)
     boxes = suite.boxes
     if not boxes:
         yield Finding("boxes", "warning", "none", 'runner new "Title" writes the first one')

@@ -74,7 +74,7 @@ def executor_of(
     Raises:
         UserError: the sandbox that was found to work cannot be set up.
     """
-    clean = "clean_env" in given or "trust" in given
+    clean = _is_clean(given)
     environ = os.environ if environ is None else environ
     if level is Level.OFF:
         return ProcessExecutor(
@@ -87,7 +87,7 @@ def executor_of(
             attendant=attendant,
             launcher=_views(scratch) if views else None,
         )
-    base = isolated() if clean else inherited(harmless(environ))
+    base = base_env(given, level, environ)
     return ProcessExecutor(
         run_id=run_id,
         scratch=scratch,
@@ -97,6 +97,17 @@ def executor_of(
         attendant=attendant,
         launcher=launcher_of(given, level, settings, scratch=scratch, path=_path(base)),
     )
+
+
+def base_env(given: Given, level: Level, environ: Mapping[str, str]) -> dict[str, str]:
+    """What boxes inherit of an environment."""
+    if _is_clean(given):
+        return isolated()
+    return inherited(environ if level is Level.OFF else harmless(environ))
+
+
+def _is_clean(given: Given) -> bool:
+    return "clean_env" in given or "trust" in given
 
 
 def attendant_for(

@@ -446,7 +446,7 @@ class ProcessExecutor:
         self._give_back(live)
         attempt = Attempt(
             outcome=why.outcome,
-            reason=why.reason,
+            reason=self._redactor.text(why.reason),
             exit_code=why.exit_code,
             output=live.output.text(),
             output_bytes=live.output.total,
