@@ -138,6 +138,7 @@ class ContainerCell:
     def _view(self, sockets: Mapping[int, str]) -> View:
         launcher, copy, root = self._launcher, self._copy, self._job.root
         shown = [Mount(f"{root}/{path}", f"{root}/{path}") for path in copy.shown]
+        lent = [Mount(path, path, writable=writable) for path, writable in self._job.binds.items()]
         return View(
             tree=copy.tree,
             inside=root,
@@ -148,6 +149,7 @@ class ContainerCell:
                 Mount(launcher.copies.own, HOME),
                 Mount(self._desk, self._desk, writable=True),
                 *shown,
+                *lent,
             ],
             sockets=sockets,
             uid=self.uid,

@@ -21,6 +21,8 @@ from runner.sandbox.workspace import reachable_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.executor import Job
     from runner.isolation import Limits
     from runner.sandbox.cgroup import Group
@@ -80,7 +82,8 @@ class Copies:
             self._take_back(user, home)
             message = f"the copy of the tree could not be made: {why}"
             raise Unlaunchable(message) from why
-        return Copy(home, user=user, owner=self.group, shown=shown, group=group)
+        lent = [path for path, writable in job.binds.items() if writable]
+        return Copy(home, user=user, owner=self.group, shown=shown, group=group, lent=lent)
 
     def close(self, copy: Copy) -> None:
         """Throw one away."""
@@ -104,11 +107,21 @@ class Copies:
 class Copy:
     """One attempt's own: `tree`, `places`, a directory for `sockets`, a user (-1: ourselves), perhaps a `group`.
 
-    `shown` are directories that were too large to copy: they are empty in `tree`. `status` is the descriptor from which
+    `shown` are directories that were too large to copy: they are empty in `tree`. `lent` are further ones that the user
+    may write to. `status` is the descriptor from which
     a warden's word is read; whoever starts the warden sets it.
     """
 
-    def __init__(self, home: str, *, user: int, owner: int | None, shown: tuple[str, ...], group: Group | None) -> None:
+    def __init__(
+        self,
+        home: str,
+        *,
+        user: int,
+        owner: int | None,
+        shown: tuple[str, ...],
+        group: Group | None,
+        lent: Sequence[str] = (),
+    ) -> None:
         self.home = home
         self.tree = f"{home}/tree"
         self.sockets = f"{home}/sockets"
@@ -120,7 +133,7 @@ class Copy:
         os.mkdir(self.sockets, 0o711)
         self.places.make()
         if user >= 0 and owner is not None:
-            for place in (self.places.home, self.places.tmp, self.places.artifacts, self.tree):
+            for place in (self.places.home, self.places.tmp, self.places.artifacts, self.tree, *lent):
                 os.chown(place, user, owner)
 
     @property

@@ -145,12 +145,13 @@ class LandlockCell:
         asked = [os.path.dirname(program)] if launcher.own_choice else []
         own = [launcher.copies.own, *toolchains(asked, [*launcher.system.paths, root])]
         shown = [Mount(f"{root}/{path}", f"{copy.tree}/{path}") for path in copy.shown]
+        lent = [Mount(path, path, writable=writable) for path, writable in self._job.binds.items()]
         return View(
             tree=copy.tree,
             inside=root,
             places=copy.places.home,
             limits=launcher.limits,
-            mounts=[*launcher.mounts, *shown, *(Mount(place, place) for place in own)],
+            mounts=[*launcher.mounts, *shown, *(Mount(place, place) for place in own), *lent],
             sockets=sockets,
             uid=self.uid,
             gid=self.gid,

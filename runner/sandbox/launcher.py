@@ -154,7 +154,8 @@ class Launcher:
             Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
         ]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
-        where = {path: Mount(path, path) for path in sockets.values()}
+        # Their directory: a service that goes down and comes back does so with another socket of the same name.
+        where = {path: Mount(path, path) for path in map(os.path.dirname, sockets.values())}
         return View(
             tree=desk.tree,
             inside=job.root,
@@ -206,7 +207,9 @@ class Launcher:
     def _furnish(self) -> None:
         """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        own: dict[str, str | bytes] = {
+            f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py", "http_box.py")
+        }
         own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
         if os.path.exists(f"{here}/forward.py"):
             own["forward.py"] = f"{here}/forward.py"
