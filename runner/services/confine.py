@@ -15,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from runner.model import Value
+from runner.sandbox.seccomp import program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,23 +31,40 @@ _ETC = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 
 
 class Cell(Value):
-    """The means of confinement on this machine. `uid` and `gid` are the servers', None for our own."""
+    """The means of confinement on this machine. `uid` and `gid` are the servers', None for our own.
 
-    __slots__ = ("bwrap", "gid", "setpriv", "uid")
+    `filter` is the path of a program for the kernel that refuses system calls, which bubblewrap loads.
+    """
 
-    def __init__(self, *, bwrap: str = "", setpriv: str = "", uid: int | None = None, gid: int | None = None) -> None:
+    __slots__ = ("bwrap", "filter", "gid", "setpriv", "uid")
+
+    def __init__(
+        self,
+        *,
+        bwrap: str = "",
+        setpriv: str = "",
+        filter: str = "",  # noqa: A002 - the kernel's word.
+        uid: int | None = None,
+        gid: int | None = None,
+    ) -> None:
         self.bwrap = bwrap
         self.setpriv = setpriv
+        self.filter = filter
         self.uid = uid
         self.gid = gid
 
-    def command(self, argv: Sequence[str], directory: str, *, die_by: str) -> list[str]:
+    def open_filter(self) -> int:
+        """A descriptor of the filter, to be passed to what `command` says; -1 when there is none."""
+        return os.open(self.filter, os.O_RDONLY | os.O_CLOEXEC) if self.bwrap and self.filter else -1
+
+    def command(self, argv: Sequence[str], directory: str, *, die_by: str, filter_fd: int = -1) -> list[str]:
         """The whole command line of a server.
 
         Args:
             argv: the server's own; its program is an absolute path that the servers' uid can reach.
             directory: the server's, which becomes its working directory.
             die_by: the signal it gets when we die and no bubblewrap ends it.
+            filter_fd: see `open_filter`.
         """
         words: list[str] = []
         if self.setpriv:
@@ -55,7 +73,7 @@ class Cell(Value):
                 words += [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
             words += [] if self.bwrap else [f"--pdeathsig={die_by}"]
             words.append("--")
-        return [*words, *(self._jail(argv[0], directory) if self.bwrap else ()), *argv]
+        return [*words, *(self._jail(argv[0], directory, filter_fd) if self.bwrap else ()), *argv]
 
     def make_directory(self, path: str) -> str:
         """Make a directory that is a server's alone."""
@@ -75,8 +93,17 @@ class Cell(Value):
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
-    def _jail(self, program: str, directory: str) -> list[str]:
-        words = [self.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
+    def _jail(self, program: str, directory: str, filter_fd: int) -> list[str]:
+        words = [
+            self.bwrap,
+            "--unshare-all",
+            "--unshare-user",
+            "--disable-userns",
+            "--die-with-parent",
+            "--new-session",
+        ]
+        words += ["--seccomp", str(filter_fd)] if filter_fd >= 0 else []
+        words += ["--ro-bind", "/usr", "/usr"]
         for path in _CHROME:
             if os.path.islink(path):
                 words += ["--symlink", os.readlink(path), path]
@@ -131,7 +158,7 @@ async def find_cell(environ: Mapping[str, str]) -> Cell:
     if root and not setpriv:
         return Cell()
     uid, gid = (SERVICE_UID, SERVICE_UID) if root else (None, None)
-    cell = Cell(bwrap=bwrap, setpriv=setpriv, uid=uid, gid=gid)
+    cell = Cell(bwrap=bwrap, setpriv=setpriv, filter=program(os.uname().machine), uid=uid, gid=gid)
     if bwrap and await _works(cell):
         return cell
     if root:  # without a passwd of its own a server needs a name that the machine knows.
@@ -145,7 +172,19 @@ async def _works(cell: Cell) -> bool:
     if cell.uid is not None:
         words += [f"--reuid={cell.uid}", f"--regid={cell.gid}", "--clear-groups"]
     words += ["--"] if words else []
-    jail = [cell.bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    jail = [
+        cell.bwrap,
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "true",
+    ]
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*words, *jail, stdin=quiet, stdout=quiet, stderr=quiet, env=CLEAN)
     return await process.wait() == 0
