@@ -153,7 +153,8 @@ class _Falsification:
 
     def run(self, boxes: Sequence[Box], report: ProofReport, stop: Stopping) -> int:
         """Falsify them; returns the exit code."""
-        contents = Contents(self._ground.root, index=os.path.join(self._cache(), "contents.json"))
+        cache = self._cache()
+        contents = Contents(self._ground.root, index=os.path.join(cache, "contents.json") if cache else "")
         answers = self._answers(contents)
         place = self._place()
         try:
