@@ -55,7 +55,7 @@ class Terms:
 
     def argv(self, fds: Sequence[int]) -> list[str]:
         """The options that say so; `fds` is what `handed` gave."""
-        argv = ["--trust", self.trust, "--sandbox", self.sandbox, "--clean-env"]
+        argv = ["--trust", self.trust, "--sandbox", self.sandbox, "--clean-env", "--setup-cache", str(self.setups)]
         return [*argv, *(f"--secrets=/dev/fd/{fd}" for fd in fds)]
 
 
