@@ -165,7 +165,8 @@ class ProcessExecutor:
 
     def _must_wait(self, live: Live) -> bool:
         """Ask for what the job needs; False when it needs nothing. What nobody can give is its end."""
-        job, cell = live.job, live.cell
+        job = live.job
+        cell = live.cell if live.cell and live.cell.contained else None
         self._asked += 1
         wish = wish_of(
             job,
@@ -451,7 +452,7 @@ class ProcessExecutor:
         self._give_back(live)
         attempt = Attempt(
             outcome=why.outcome,
-            reason=why.reason,
+            reason=self._redactor.text(why.reason),
             exit_code=why.exit_code,
             output=live.output.text(),
             output_bytes=live.output.total,

@@ -20,6 +20,7 @@ from runner.attendant import Wish
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
 from runner.services.servers import Servers
+from runner.services.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ _PR_SET_PDEATHSIG = 1
 
 def givers() -> tuple[Giver, ...]:
     """Everything that jobs can be given; each looks for its own part in a wish."""
-    return (Egress(), Servers())
+    return (Egress(), Servers(), Target())
 
 
 class Attendant:

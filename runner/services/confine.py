@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SERVICE_UID = 61_990
 INSIDE = "/run/service"
 _CHROME = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_PACKAGES = "site-packages"
 _ETC = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 
 
@@ -84,18 +85,27 @@ class Cell(Value):
         for path in _ETC:
             if os.path.exists(path):
                 words += ["--ro-bind", path, path]
-        prefix = prefix_of(program)
-        if not prefix.startswith("/usr/"):
-            words += ["--ro-bind", prefix, prefix]
+        words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - inside.
+        for root in roots_of(program):  # which may well be below /tmp, so they come after it.
+            if not root.startswith("/usr/"):
+                words += ["--ro-bind", root, root]
         # Servers look up their own name; the file is made beside their directory.
-        words += ["--ro-bind", passwd_beside(directory), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
-        return [*words, *("--tmpfs", "/tmp", "--bind", directory, INSIDE, "--chdir", INSIDE, "--remount-ro", "/"), "--"]  # noqa: S108 - inside.
+        words += ["--ro-bind", passwd_beside(directory), "/etc/passwd"]
+        return [*words, "--bind", directory, INSIDE, "--chdir", INSIDE, "--remount-ro", "/", "--"]
 
 
-def prefix_of(program: str) -> str:
-    """The directory that holds all of a program's installation: the one above `bin`, or else the program's own."""
+def roots_of(program: str) -> tuple[str, ...]:
+    """The directories that hold all of a program's installation.
+
+    That is the one above `bin`, or else the program's own; in a wheel its package, and the directory of the libraries
+    that were put beside it.
+    """
     directory = os.path.dirname(program)
-    return os.path.dirname(directory) if os.path.basename(directory) == "bin" else directory
+    packages, found, inside = directory.rpartition(f"/{_PACKAGES}/")
+    if found:
+        package = os.path.join(packages, _PACKAGES, inside.partition("/")[0])
+        return tuple(root for root in (package, f"{package}.libs") if os.path.isdir(root))
+    return (os.path.dirname(directory) if os.path.basename(directory) == "bin" else directory,)
 
 
 def passwd_beside(directory: str) -> str:
@@ -152,13 +162,18 @@ def reachable(installation: Installation, cell: Cell, directory: str) -> str:
     """
     if cell.uid is None or is_open(installation.directory):
         return installation.directory
-    prefix = prefix_of(os.path.join(installation.directory, "program"))
-    copy = os.path.join(directory, f"programs-{installation.version}", os.path.basename(prefix))
+    roots = roots_of(os.path.join(installation.directory, "program"))
+    parent = os.path.dirname(roots[0])
+    # The last part of its name tells `roots_of` what it is a copy of.
+    copy = os.path.join(directory, f"programs-{installation.version}", os.path.basename(parent))
     if not os.path.exists(copy):
-        shutil.copytree(prefix, f"{copy}.part", symlinks=True)
-        os.chmod(os.path.dirname(copy), 0o755)  # noqa: S103 - programs, nothing private.
+        os.makedirs(f"{copy}.part")
+        for made in (os.path.dirname(copy), f"{copy}.part"):
+            os.chmod(made, 0o755)  # noqa: S103 - programs, nothing private; whatever the umask.
+        for root in roots:
+            shutil.copytree(root, f"{copy}.part/{os.path.basename(root)}", symlinks=True)
         os.rename(f"{copy}.part", copy)
-    return os.path.normpath(os.path.join(copy, os.path.relpath(installation.directory, prefix)))
+    return os.path.join(copy, os.path.relpath(installation.directory, parent))
 
 
 def is_open(directory: str) -> bool:

@@ -19,6 +19,7 @@ from inline_snapshot import snapshot
 from runner.falsify import exit_code
 from runner.model import Attempt, Box, BoxId, Control, Expect, Failure, Verdict
 from runner.proof import Answer, Proof, judge, suggest
+from tests.conftest import MISSING
 from tests.runner.falsifying import falsify, over_layers
 
 ADDS = "def add(a, b):\n    return a + b\n"
@@ -228,7 +229,7 @@ def run(root: Path, *boxes: Box, way: str = "copies", **options: Any) -> tuple[i
     else:
         done = over_layers(root, boxes, **options)
         if done is None:
-            pytest.skip("missing component: the right to mount what one process alone sees")
+            pytest.skip(f"{MISSING} the right to mount what one process alone sees")
         answered = done
     return answered.code, answered.boxes, answered.said
 
@@ -414,14 +415,8 @@ def test_every_answer_and_every_field_is_documented(repo: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["fault", "target"])
-def test_controls_of_later_versions_are_unproven(repo: Path, kind: str) -> None:
-    control = Control(kind=kind, spec={}, expect=ADDS_UP, where="x:1")
-    assert only(repo, box(CHECK, control)) == ("unproven", f"not in this version: {kind} controls")
-
-
 def test_boxes_of_later_versions_are_unproven(repo: Path) -> None:
-    assert only(repo, box(CHECK, edit(ADDS_UP), unsupported="needs")) == ("unproven", "not in this version: needs")
+    assert only(repo, box(CHECK, edit(ADDS_UP), unsupported="network")) == ("unproven", "not in this version: network")
 
 
 def test_a_control_without_expect_gets_its_line(repo: Path) -> None:

