@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 from _socket import socketpair  # without `socket` and all that it imports.
 
 from runner.execute.command import BOOTSTRAP

@@ -232,7 +232,7 @@ class TestHowItEnds:
         assert event.reason.startswith("the sandbox failed")
 
     def test_a_box_cannot_say_how_it_ended(self, place: Place) -> None:
-        place.box(1, 'for fd in /proc/2/fd/*; do printf "ended\\t0\\t0.0\\t0\\n" > $fd; done 2>/dev/null; exit 1')
+        place.box(1, 'for fd in /proc/2/fd/*; do printf "ended\\t0\\t0.0\\t0\\tx\\n" > $fd; done 2>/dev/null; exit 1')
         assert str(place.only().verdict) in {"failed", "errored"}
 
     def test_a_program_that_is_not_in_the_sandbox_is_said_to_be_missing(self, place: Place) -> None:  # clause P-65

@@ -50,6 +50,7 @@ def test_nothing_that_a_box_writes_makes_the_reader_raise(data: bytes) -> None:
         pytest.param(b"", id="nothing"),
         pytest.param(b"ended\t0\t0.0\t0", id="half-a-line"),
         pytest.param(b"ended\t0\t0.0\t0\nended\t256\t0.0\t0\n", id="two-lines"),
+        pytest.param(b"ended\t0\t0.0\t0\tx\nended\t256\t0.0\t0\n", id="a-line-that-swallows-the-next"),
         pytest.param(b"ended\t0\n", id="too-few-fields"),
         pytest.param(b"ended\tx\t0.0\t0\n", id="no-number"),
         pytest.param(b"fine\t0\t0.0\t0\n", id="another-word"),
