@@ -28,6 +28,7 @@ BOXES = {
     37: (4, "Memory Leak"),
     38: (4, "CPU Efficiency"),
     39: (4, "Input Validation"),
+    40: (4, "Secret Handling"),
     41: (4, "Full Integration"),
     47: (5, "Webhook dedupe & redelivery"),
 }
