@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -32,6 +32,7 @@ from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.links import KeyUnusable, RunLinks, load_key
 from bot.ops.listener import CannotListen, claim
+from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Inbox
@@ -103,7 +104,7 @@ class Bot:
             accepted=self.dispatch.accept,
             draining=draining,
         )
-        health = Health({"database": self._database, "flows": self._flows}, draining)
+        health = Health({"database": self._database, "flows": self._flows, "sandbox": self._sandbox}, draining)
         others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,6 +119,9 @@ class Bot:
 
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
+
+    async def _sandbox(self) -> Mapping[str, object]:
+        return self.ctx.sandbox.facts
 
     async def settled(self) -> None:
         """Wait until nothing that was taken in is left to do."""
@@ -168,6 +172,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 web_url=settings.github_url,
             )
         )
+        sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
+        found = sandbox.facts
+        tell = log.info if found["full"] else log.warning
+        tell("sandbox_found", asked=found["asked"], sandbox=found["level"], better=found["better"])
         inbox = Inbox(open_writer(settings.app_database))
         await inbox.start()
         stack.push_async_callback(inbox.stop)
@@ -184,6 +192,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),
+            proving=asyncio.Semaphore(1),
+            sandbox=sandbox,
+            secrets_dir=settings.secrets_dir,
+            falsify_seconds=settings.falsify_seconds,
         )
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))

@@ -23,8 +23,10 @@ SECTIONS = ("setup", "boxes", "suites", "defaults", "limits", "trust", "environm
 DEFAULT_SETUP_TIMEOUT = 600.0  # seconds
 
 _SUITE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_END = r"(?:(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,250}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _TARGETS = ("process", "command", "compose", "pm2", "ecs")
 _STRATEGIES = ("recreate", "rolling", "blue_green", "canary")
+_FALSIFY = ("off", "tell", "require")
 
 
 class Config(Value):
@@ -151,7 +153,10 @@ def _trust(fields: Fields) -> dict[str, object]:
     trust["network"] = list(fields.names("network", what="rule or host"))
     egress = fields.inner("egress")
     trust["egress"] = (
-        {str(name): list(egress.names(_name(egress, name, "rule"), what="host")) for name in egress.keys()}  # noqa: SIM118
+        {
+            str(name): list(egress.names(_name(egress, name, "rule"), _END, "host or host:port"))
+            for name in egress.keys()  # noqa: SIM118 - not a dict; this marks them as known.
+        }
         if egress
         else {}
     )
@@ -163,6 +168,7 @@ def _report(fields: Fields) -> dict[str, object]:
     report: dict[str, object] = {
         "comment": fields.flag("comment", default=True),
         "annotations": fields.count("annotations", 50, high=50),
+        "falsify": fields.choice("falsify", _FALSIFY, "tell"),
     }
     fields.done()
     return report

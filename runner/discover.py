@@ -215,8 +215,7 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    unsupported = "" if box.unsupported == "network" else box.unsupported
-    return _changed(box, network=(), secrets=(), env={}, http=(), unsupported=unsupported)
+    return _changed(box, network=(), secrets=(), env={}, http=())
 
 
 def _changed(box: Box, **changes: object) -> Box:

@@ -61,16 +61,27 @@ class SetupStarted(Value):
 class SetupFinished(Value):
     """The `setup:` command ended. When `ok` is false no box of the run is started.
 
-    `cached`: it was not run, because an earlier run had made the same.
+    `cached`: it was not run, because an earlier run had made the same. `refused` hosts that it asked for and was not
+    let to.
     """
 
-    __slots__ = ("at", "cached", "ok", "output", "reason", "seconds", "suite")
+    __slots__ = ("at", "cached", "ok", "output", "reason", "refused", "seconds", "suite")
 
     def __init__(
-        self, *, suite: str, ok: bool, seconds: float, reason: str, output: str, at: float, cached: bool = False
+        self,
+        *,
+        suite: str,
+        ok: bool,
+        seconds: float,
+        reason: str,
+        output: str,
+        at: float,
+        cached: bool = False,
+        refused: Sequence[str] = (),
     ) -> None:
         self.suite = suite
         self.cached = cached
+        self.refused = tuple(refused)
         self.ok = ok
         self.seconds = seconds
         self.reason = reason

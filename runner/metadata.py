@@ -28,8 +28,6 @@ BOX_KEYS = (
     "title", "tier", "run", "http", "tags", "timeout", "slow", "retries", "flaky", "quarantine", "after", "needs",
     "locks", "env", "inputs", "outputs", "network", "secrets", "may_skip", "min_asserts", "python", "control",
 )  # fmt: skip
-# What this version reads but cannot honour, most telling first.
-UNSUPPORTED = ("network",)
 
 _OPENING = re.compile(r"(#|//|--) /// box\s*")
 _BOX_ID = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)/)?([0-9]{1,9})")
@@ -167,9 +165,8 @@ def read_box(
     timeout = fields.seconds("timeout", defaults.timeout)
     run = "" if kind else _entry_run(fields)
     http = read_steps(fields) if not kind and not run else ()
-    needs, network = _needs(fields), fields.names("network")
+    needs = _needs(fields)
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
-    present = {"network": network}
     box = Box(
         id=id,
         tier=_tier(fields, tier),
@@ -194,13 +191,12 @@ def read_box(
         env={**defaults.env, **fields.variables("env")},
         inputs=fields.paths("inputs"),
         outputs=fields.paths("outputs"),
-        network=network,
+        network=fields.names("network", what="rule or host"),
         secrets=secrets,
         may_skip=fields.flag("may_skip"),
         min_asserts=fields.count("min_asserts", defaults.min_asserts),
         python=fields.text("python", defaults.python),
         control=_control(fields, id, needs),
-        unsupported=next((key for key in UNSUPPORTED if present[key]), ""),
     )
     fields.done()
     return box

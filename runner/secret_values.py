@@ -114,8 +114,9 @@ def _text_of(path: str) -> str:
         raise UserError(message) from error
     with open(fd, "rb") as stream:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            message = f"the secrets file {path} is not a regular file"
+        # What was read from a pipe is gone, which no file can say of itself: who starts the runner may prefer one.
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+            message = f"the secrets file {path} is neither a regular file nor a pipe"
             raise UserError(message)
         if status.st_uid not in {os.geteuid(), 0}:
             message = f"the secrets file {path} belongs to somebody else"

@@ -165,7 +165,13 @@ class _Phase:
             self._keep(name, result, ok=ok)
         self._emit(
             SetupFinished(
-                suite=name, ok=ok, seconds=attempt.seconds, reason=reason, output=attempt.output, at=self._clock()
+                suite=name,
+                ok=ok,
+                seconds=attempt.seconds,
+                reason=reason,
+                output=attempt.output,
+                refused=attempt.refused,
+                at=self._clock(),
             )
         )
         if not ok:

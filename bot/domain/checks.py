@@ -12,6 +12,7 @@ from typing import Literal
 
 from bot.domain.progress import BoxState, Progress, SetupState, TierState
 from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, Weakening, proofs_section, unproved, weakened_list
 from bot.domain.subject import Subject
 from bot.domain.text import BUDGET, clean, code, cut, fenced, one_line, plain, tail, within
 from bot.domain.trust import Untrusted
@@ -76,7 +77,9 @@ def note(subject: Subject, *, merged: bool = True) -> str:
     return f"For {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
 
 
-def checks(progress: Progress, *, subject_note: str, run_url: str, state: RunState) -> tuple[Check, ...]:
+def checks(
+    progress: Progress, *, subject_note: str, run_url: str, state: RunState, scrutiny: Scrutiny = NOTHING_KNOWN
+) -> tuple[Check, ...]:
     """The checks of a run: the overall one first, then one for each tier that is known.
 
     Args:
@@ -84,8 +87,10 @@ def checks(progress: Progress, *, subject_note: str, run_url: str, state: RunSta
         subject_note: a line of Markdown from `note`.
         run_url: where the whole run can be read; "" leaves the links out.
         state: whether the run waits, lives or has ended. Ended without a verdict for every box is a failure.
+        scrutiny: what is known besides the verdicts. Proofs that are required and not there yet keep the overall check
+            open; those that are missing turn it red.
     """
-    overall = _overall(progress, subject_note=subject_note, run_url=run_url, state=state)
+    overall = _overall(progress, scrutiny, subject_note=subject_note, run_url=run_url, state=state)
     return (overall, *(_tier(tier, run_url=run_url, state=state) for tier in progress.tiers))
 
 
@@ -163,9 +168,17 @@ def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...
 _MORE = "- and {n} more"
 
 
-def _overall(progress: Progress, *, subject_note: str, run_url: str, state: RunState) -> Check:
-    status, conclusion = _status(state, begun=state is not RunState.QUEUED, over=False, green=progress.green)
-    blocks = [red_table(progress.red), _setups(progress.failed_setups), _tiers(progress), *_warnings(progress)]
+def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_url: str, state: RunState) -> Check:
+    green = progress.green and not scrutiny.short
+    status, conclusion = _status(state, begun=state is not RunState.QUEUED, over=False, green=green)
+    title = headline(progress, state)
+    if progress.green and state is RunState.FINISHED:
+        title += unproved(scrutiny)
+        if scrutiny.waits:
+            status, conclusion = "in_progress", None
+    weakened = scrutiny.weakened or ()
+    blocks = [red_table(progress.red), weakened_list(weakened), _setups(progress.failed_setups), _tiers(progress)]
+    blocks += _warnings(progress)
     summary = within(
         subject_note,
         [*filter(None, blocks), _link(run_url) + _isolation(progress)],
@@ -176,10 +189,16 @@ def _overall(progress: Progress, *, subject_note: str, run_url: str, state: RunS
         name=NAME,
         status=status,
         conclusion=conclusion,
-        title=one_line(headline(progress, state), TITLE_BYTES),
+        title=one_line(title, TITLE_BYTES),
         summary=summary,
-        text=_sections(progress.boxes, run_url) if conclusion == "failure" else "",
+        text=_overall_text(progress, scrutiny, run_url) if status == "completed" else "",
+        annotations=tuple(_weakenings(weakened)),
     )
+
+
+def _overall_text(progress: Progress, scrutiny: Scrutiny, run_url: str) -> str:
+    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs and progress.green else ""
+    return proved or (_sections(progress.boxes, run_url) if not progress.green else "")
 
 
 def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
@@ -312,6 +331,20 @@ def _annotation(box: BoxState, failure: Failure) -> Annotation:
         message=cut(clean(failure.message or failure.id or place(failure)), 2_000),
         raw_details=tail(clean(output), lines=20, limit=2_000),
     )
+
+
+def _weakenings(found: Sequence[Weakening]) -> Iterable[Annotation]:
+    """A note where each weakening stands in the change; what the change took away has no place there."""
+    for each in [each for each in found if not each.gone and _is_inside(each.file)][:ANNOTATIONS]:
+        line = max(each.line, 1)
+        yield Annotation(
+            path=each.file,
+            start_line=line,
+            end_line=line,
+            level="warning",
+            title="this change weakens a box",
+            message=cut(clean(each.says), 2_000),
+        )
 
 
 def _config_annotations(errors: Sequence[UserError]) -> Iterable[Annotation]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bot.domain.progress import BoxState, Progress
 from bot.domain.report import RunState, count, headline, red_table, section, tier_line
+from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, unproved, weakened_headline
 from bot.domain.text import BUDGET, code, plain, within
 
 SECTIONS = 10
@@ -20,7 +21,9 @@ def marker(pr: int) -> str:
     return f"<!-- interlock:pr={pr} -->"
 
 
-def render(progress: Progress, *, pr: int, head_sha: str, run_url: str, state: RunState) -> str:
+def render(
+    progress: Progress, *, pr: int, head_sha: str, run_url: str, state: RunState, scrutiny: Scrutiny = NOTHING_KNOWN
+) -> str:
     """The comment's body as Markdown, at most 60 000 bytes.
 
     Args:
@@ -29,9 +32,10 @@ def render(progress: Progress, *, pr: int, head_sha: str, run_url: str, state: R
         head_sha: the commit that the run is about.
         run_url: where the whole run can be read; "" leaves the link out.
         state: whether the run waits, lives or has ended.
+        scrutiny: what is known besides the verdicts.
     """
-    said = f"{_sign(progress, state)} **Interlock** — {headline(progress, state)}"
-    blocks = [red_table(progress.red, limit=25), _quarantine(progress.boxes)]
+    said = f"{_sign(progress, scrutiny, state)} **Interlock** — {_headline(progress, scrutiny, state)}"
+    blocks = [red_table(progress.red, limit=25), _weakened(scrutiny), _quarantine(progress.boxes)]
     if progress.red or progress.failed_setups:
         blocks.append(_details(progress))
     return _assemble(pr, said, [*filter(None, blocks), _footer(head_sha, run_url)])
@@ -55,10 +59,22 @@ def _assemble(pr: int, said: str, blocks: Sequence[str]) -> str:
     return body + "\n"
 
 
-def _sign(progress: Progress, state: RunState) -> str:
-    if state is RunState.FINISHED:
-        return "✅" if progress.green else "❌"
+def _sign(progress: Progress, scrutiny: Scrutiny, state: RunState) -> str:
+    if state is RunState.FINISHED and not (progress.green and scrutiny.waits):
+        return "✅" if progress.green and not scrutiny.short else "❌"
     return "❌" if progress.red else "⏳"
+
+
+def _headline(progress: Progress, scrutiny: Scrutiny, state: RunState) -> str:
+    said = headline(progress, state)
+    if state is RunState.FINISHED and progress.green:
+        return said + unproved(scrutiny)
+    return said
+
+
+def _weakened(scrutiny: Scrutiny) -> str:
+    said = weakened_headline(scrutiny.weakened or ())
+    return f"⚠️ {said}; the check says which" if said else ""
 
 
 def _quarantine(boxes: Sequence[BoxState]) -> str:

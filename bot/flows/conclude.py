@@ -28,6 +28,9 @@ from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
 
+BEING_PROVED = "being proved"
+"""In place of a conclusion: the boxes are green, and nothing may be before they have been proved."""
+
 
 async def announce(ctx: Context, run_id: str) -> None:
     """Show that the run is about to begin: its checks, and the comment if there is one already."""
@@ -60,11 +63,26 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
             assert_never(outcome)
     record.save_verdicts(ctx.files(run), state)
     shown = _checks(ctx, run, state, Shown.FINISHED)
-    others = await _others_of_head(ctx, run)
-    await publish_checks(ctx, run, _held(shown, others))
+    await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
     await _comment_on(ctx, run, state, Shown.FINISHED)
+    if shown[0].conclusion is None:
+        return BEING_PROVED
     conclusion = str(shown[0].conclusion)
-    await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title)
+    await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title, tidy=conclusion != "success")
+    return conclusion
+
+
+async def conclude_proved(ctx: Context, run_id: str, outcome: Outcome) -> str:
+    """Show what was proved of a green run's boxes; where proofs are required, this is its end. Safe to repeat."""
+    run = await ctx.run(run_id)
+    if run.state in OPEN:
+        conclusion = await conclude(ctx, run_id, outcome)
+    else:
+        conclusion = run.conclusion
+        if record.scrutiny(ctx.files(run)).proofs is not None:
+            shown = _checks(ctx, run, _state_of(ctx, run), Shown.FINISHED)
+            await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+    await _tidy(ctx, run)
     return conclusion
 
 
@@ -153,7 +171,8 @@ async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:
     if run.pr is not None and await _is_newest(ctx, run):
         url = ctx.links.url(run.number)
-        body = comment.render(state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown)
+        scrutiny = record.scrutiny(ctx.files(run))
+        body = comment.render(state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown, scrutiny=scrutiny)
         await publish_comment(ctx, run, body)
 
 
@@ -200,19 +219,25 @@ async def _agree(ctx: Context, ended: Run) -> None:
             await publish_checks(ctx, run, held)
 
 
-async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str) -> None:
+async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str, *, tidy: bool = True) -> None:
     await ctx.runs.update(
         run.id, state=state, conclusion=conclusion, because=because[:1000], finished_at=ctx.clock.now()
     )
     log.info("run_finished", number=run.number, state=str(state), conclusion=conclusion, because=because[:200])
-    files = ctx.files(run)
-    for tree in (files.tree, files.base, files.scratch):
-        if tree.is_dir():
-            await asyncio.to_thread(remove_tree, str(tree))
+    if tidy:
+        await _tidy(ctx, run)
     try:
         await _agree(ctx, run)
     except (Forbidden, NotFound, Unprocessable) as refused:
         log.warning("other_checks_not_updated", because=str(refused))
+
+
+async def _tidy(ctx: Context, run: Run) -> None:
+    """Remove the trees of a run that nobody executes or proves any more; the record stays."""
+    files = ctx.files(run)
+    for tree in (files.tree, files.base, files.scratch):
+        if tree.is_dir():
+            await asyncio.to_thread(remove_tree, str(tree))
 
 
 def _state_of(ctx: Context, run: Run) -> Progress:
@@ -220,7 +245,9 @@ def _state_of(ctx: Context, run: Run) -> Progress:
 
 
 def _checks(ctx: Context, run: Run, state: Progress, shown: Shown) -> tuple[Check, ...]:
-    return checks(state, subject_note=record.note_of(run), run_url=ctx.links.url(run.number), state=shown)
+    scrutiny = record.scrutiny(ctx.files(run))
+    url = ctx.links.url(run.number)
+    return checks(state, subject_note=record.note_of(run), run_url=url, state=shown, scrutiny=scrutiny)
 
 
 async def _is_newest(ctx: Context, run: Run) -> bool:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.engine import Engine
-from bot.flows.child import RunFiles
+from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
 from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
+from bot.ops.sandbox import Sandbox
 from bot.store.deliveries import Inbox
-from bot.store.runs import Run, RunStore
+from bot.store.runs import OPEN, Run, RunStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,11 @@ class Context:
     Attributes:
         instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
-        stops: of the runs that execute here, by run id; set to make one look at its row.
+        proving: one for each run whose boxes may be proved at the same time.
+        sandbox: what isolation boxes get on this machine.
+        secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
+        falsify_seconds: how long proving one run's boxes may take.
+        stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
     """
 
     github: GitHubApp
@@ -37,6 +42,10 @@ class Context:
     data_dir: Path
     instance: str
     seats: asyncio.Semaphore
+    proving: asyncio.Semaphore
+    sandbox: Sandbox
+    secrets_dir: Path | None
+    falsify_seconds: float
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
@@ -53,15 +62,35 @@ class Context:
         """Where a run lives on disk."""
         return RunFiles(directory=self.data_dir / "runs" / str(run.number))
 
-    def cache(self, run: Run) -> Path:
-        """Where the runner keeps the parsed suites of a run's repository."""
-        return self.data_dir / "cache" / str(run.repo_id)
+    def cache(self, repo_id: int, trust: str) -> Path:
+        """Where the runner keeps a repository's parsed suites.
+
+        Here and below, what one trust level wrote is never read by another: a box might have written it.
+        """
+        return self.data_dir / "cache" / str(repo_id) / trust
+
+    def setups(self, repo_id: int, trust: str) -> Path:
+        """Where the runner keeps what a repository's setups have made."""
+        return self.data_dir / "setups" / str(repo_id) / trust
+
+    def answers(self, repo_id: int, trust: str) -> Path:
+        """Where the runner keeps what was proved of a repository's boxes."""
+        return self.data_dir / "answers" / str(repo_id) / trust
 
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""
         await self.runs.ask_to_stop(run_id, to_text(why))
         if (executing := self.stops.get(run_id)) is not None:
             executing.set()
+
+    async def hush(self, newer: Run) -> None:
+        """Give up proving what an older head of the pull request of `newer` had; its verdict stands."""
+        for run_id, executing in list(self.stops.items()):
+            run = await self.runs.get(run_id)
+            if run is None or (run.repo_id, run.pr) != (newer.repo_id, newer.pr):
+                continue
+            if run.state not in OPEN and run.number < newer.number and run.head_sha != newer.head_sha:
+                executing.set()
 
     async def cancel(self, repo_id: int, pr: int, *, by: str) -> None:
         """Stop every run of a pull request; `by` completes "cancelled by"."""

@@ -16,8 +16,10 @@ from bot.domain.report import RunState as Shown
 from bot.flows import record
 from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
+from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.publish import publish_checks
+from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
 from bot.store.runs import OPEN, Run, RunState
 from runner.events import Event
@@ -77,16 +79,10 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     await ctx.runs.update(run.id, state=RunState.RUNNING)
     files = ctx.files(run)
     history = _history(ctx, run)
-    plan = ChildPlan(
-        run_id=record.process_id(ctx, run),
-        selection=run.selection,
-        done=[],
-        trust=run.trust,
-        history=history,
-        cache=ctx.cache(run),
-    )
+    terms = terms_of(ctx, run)
+    plan = ChildPlan(run_id=record.process_id(ctx, run), selection=run.selection, done=[], history=history, terms=terms)
     log.info("run_started", number=run.number, repo=run.repo, pr=run.pr, sha=run.head_sha)
-    async with _Updates(ctx, run) as updates:
+    async with comparison(files, terms.cache), _Updates(ctx, run) as updates:
         while True:
             try:
                 finished = await run_child(files, plan, on_events=updates.feed, stop=stop)
@@ -180,7 +176,8 @@ class _Updates:
             if self._over.is_set():
                 return
             self._dirty.clear()
-            shown = checks(self._progress, subject_note=note, run_url=url, state=Shown.RUNNING)
+            scrutiny = record.scrutiny(self._ctx.files(self._run))
+            shown = checks(self._progress, subject_note=note, run_url=url, state=Shown.RUNNING, scrutiny=scrutiny)
             try:
                 await publish_checks(self._ctx, self._run, shown)
             except GitHubProblem as error:

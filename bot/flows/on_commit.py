@@ -1,6 +1,7 @@
 """One run: from a head to its verdict on GitHub. Steps decide nothing twice; everything between them is pure.
 
-prepare (who, what, which files) → announce (checks) → execute (the child) → conclude (checks, comment).
+prepare (who, what, which files) → announce (checks) → execute (the child) → conclude (checks, comment) → prove (that
+boxes can turn red). Steps are only ever added at the end, so that flows of an older version resume.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import structlog
 from bot.codec import StepFailed
 from bot.domain.checks import Check
 from bot.engine import Flow
-from bot.flows import conclude, execute, prepare
+from bot.flows import conclude, execute, prepare, proving
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import request_run
@@ -58,7 +59,21 @@ class OnCommit:
             case prepare.Ready():
                 await persevere(flow, ctx.clock, "announce", conclude.announce, ctx, run_id)
                 outcome = await flow.step("execute", execute.execute_run, ctx, run_id)
-                return await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, outcome)
+                conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, outcome)
+                if conclusion not in {"success", conclude.BEING_PROVED}:
+                    return conclusion
+                return await self._prove(flow, run_id, conclusion)
+
+    async def _prove(self, flow: Flow, run_id: str, conclusion: str) -> str:
+        ctx = self.ctx
+        try:
+            outcome = await flow.step("prove", proving.prove, ctx, run_id)
+            return await persevere(flow, ctx.clock, "conclude_proved", conclude.conclude_proved, ctx, run_id, outcome)
+        except (StepFailed, GitHubProblem) as error:
+            if conclusion == conclude.BEING_PROVED:
+                raise
+            log.error("proofs_not_shown", because=str(error))  # noqa: TRY400 - the step logged its stack.
+            return conclusion
 
     async def _refuse(self, flow: Flow, run_id: str, checks: tuple[Check, ...], because: str) -> str:
         await persevere(flow, self.ctx.clock, "refuse", conclude.refuse, self.ctx, run_id, checks, because)

@@ -11,15 +11,17 @@ import structlog
 from bot.domain.checks import Check, config_error, conflict, refused, unable
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
-from bot.domain.trust import TrustFacts, Untrusted, decide_trust
+from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust
 from bot.domain.wanted import mistake_in
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.listing import Listing
+from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
+from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import load_config
@@ -108,7 +110,7 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     await ctx.runs.update(
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
-    return await _lay_out(ctx, run, of_head)
+    return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, of_head, trust.level)
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
@@ -142,7 +144,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
         log.warning("run_refused", reason="untrusted", author=pull.author_login, fork=pull.head_is_fork)
         return Refuse(refused(trust), trust.because)
     await ctx.runs.update(run.id, trust=str(trust.level))
-    return await _lay_out(ctx, run, subject)
+    return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, subject, trust.level)
 
 
 async def _base_of(ctx: Context, run: Run, pull: PullFacts) -> str:
@@ -167,6 +169,7 @@ async def _supersede(ctx: Context, run: Run) -> None:
     for other in await ctx.runs.open_of(run.repo_id, run.pr):
         if other.number < run.number and other.head_sha != run.head_sha:
             await ctx.stop(other.id, Superseded(run.head_sha))
+    await ctx.hush(run)
 
 
 async def _has_boxes(mirror: Mirror, sha: str) -> bool:
@@ -197,13 +200,28 @@ async def _listed_bots(mirror: Mirror, sha: str) -> frozenset[int]:
     return config.bots
 
 
-async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
+def _hindrance(ctx: Context, run: Run, trust: TrustLevel) -> Refuse | None:
+    """Why this machine cannot run boxes of this trust level as its owner wants, before anything is laid out."""
+    try:
+        ctx.sandbox.level(trust)
+        secrets_for(ctx, run.repo_id, trust)
+    except UserError as lacking:
+        log.error("run_refused", reason="sandbox", because=lacking.message, fix=lacking.hint)  # noqa: TRY400 - said all.
+        return Refuse(unable(lacking.message, hint=lacking.hint), lacking.message)
+    except SecretsUnusable as refused:
+        log.error("run_refused", reason="secrets", because=str(refused))  # noqa: TRY400 - as above.
+        because = "the secrets of this repository cannot be read"
+        return Refuse(unable(because, hint="whoever runs Interlock finds the reason in its log"), because)
+    return None
+
+
+async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) -> Answer:
     """Write the tree under test and the base's, and read the plan of all boxes in a process of its own."""
     files = ctx.files(run)
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
-    async with Listing(ctx, run) as listing:
+    async with Listing(ctx, run, trust) as listing:
         workspace = await ctx.workspaces.prepare(subject, files.directory)
         if isinstance(workspace, Conflict):
             shown = conflict(workspace.paths, base_ref=subject.base_ref)
@@ -214,6 +232,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject) -> Answer:
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
+    record.save_report(files, listed.get("report") or {})
     if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from bot.domain.checks import note
 from bot.domain.progress import Progress
+from bot.domain.scrutiny import Proof, Proofs, Scrutiny
 from bot.domain.subject import Subject
-from bot.flows.child import RunFiles
+from bot.flows.comparing import weakened
 from bot.flows.context import Context
+from bot.flows.run_files import RunFiles
 from bot.store.runs import OPEN, Run
 from runner.events import SCHEMA, BoxFinished, PlannedBox, read, to_line
 from runner.model import BoxId
+from runner.whole_file import write_whole
 
 PLAN = "plan.json"
+REPORT = "report.json"
+PROOFS = "proofs.json"
 VERDICTS = "verdicts.jsonl"
 KEPT = "kept.jsonl"
 HISTORY = "history.json"
@@ -52,6 +59,41 @@ def note_of(run: Run) -> str:
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def save_report(files: RunFiles, report: Mapping[str, object]) -> None:
+    """Keep what the configuration in force asks of the report; a repository without one gets what is usual."""
+    (files.directory / REPORT).write_text(json.dumps({"falsify": "tell", **report}), encoding="utf-8")
+
+
+def with_sabotage(files: RunFiles) -> frozenset[str]:
+    """Ids of the boxes that falsification can say something about: those with a control, or that get one by itself."""
+    path = files.directory / PLAN
+    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    can = [raw for raw in listed if raw["control"] or raw["needs"] or raw["kind"] == "http"]
+    return frozenset(str(BoxId(raw["suite"], raw["box"])) for raw in can)
+
+
+def save_proofs(files: RunFiles, found: Proofs) -> None:
+    """Keep which boxes have shown that they can turn red."""
+    write_whole(str(files.directory / PROOFS), [json.dumps(asdict(found))])
+
+
+def scrutiny(files: RunFiles) -> Scrutiny:
+    """What is known of the run besides its boxes' verdicts."""
+    report, proved = _object(files.directory / REPORT), _object(files.directory / PROOFS)
+    falsify = report.get("falsify", "off")
+    found = Proofs(**{**proved, "boxes": tuple(Proof(**raw) for raw in proved["boxes"])}) if proved else None
+    return Scrutiny(falsify=falsify, weakened=weakened(files), proofs=found)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A file of ours that may not be there."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def expected(files: RunFiles) -> tuple[PlannedBox, ...]:

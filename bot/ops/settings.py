@@ -41,6 +41,10 @@ class Settings(BaseModel):
     log: Annotated[Literal["pretty", "json"], Field(description="form of the log lines")] = "json"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level")] = "info"
     max_runs: Annotated[int, Field(description="runs that execute at the same time", ge=1)] = os.cpu_count() or 1
+    sandbox: Annotated[Literal["auto", "full", "off"], Field(description="isolation of boxes")] = "auto"
+    sandbox_image: Annotated[str, Field(description="container image for machines that isolate by containers")] = ""
+    secrets_dir: Annotated[Path | None, Field(description="where secrets for boxes lie")] = None
+    falsify_seconds: Annotated[float, Field(description="how long proving the boxes of one run may take", gt=0)] = 600.0
     drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
 
     @field_validator("webhook_secret")
@@ -56,6 +60,14 @@ class Settings(BaseModel):
     def _is_pem(cls, value: SecretStr) -> SecretStr:
         if "PRIVATE KEY-----" not in value.get_secret_value():
             message = "is not a PEM private key; GitHub gave you one as a .pem file when you generated it"
+            raise ValueError(message)
+        return value
+
+    @field_validator("secrets_dir")
+    @classmethod
+    def _is_directory(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            message = f"{value} is not a directory"
             raise ValueError(message)
         return value
 

@@ -81,6 +81,7 @@ class Pages:
             pr_url=f"{web}/pull/{run.pr}" if run.pr is not None else "",
             commit_url=f"{web}/commit/{run.head_sha}",
             index_url="/" if _is_local(request) else "",
+            scrutiny=record.scrutiny(self._ctx.files(run)),
         )
         fragment = request.query_params.get("fragment") == "1"
         return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))

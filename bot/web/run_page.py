@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bot.domain.progress import BoxState, Phase, Progress
 from bot.domain.report import RunState, count, duration, headline, place
+from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, proofs_sentence, unproved, weakened_headline
+from bot.domain.scrutiny import WORDS as ANSWERS
 from bot.domain.subject import Subject
 from bot.domain.text import clean, cut, one_line, tail
 from bot.web.gantt import chart
@@ -46,6 +48,7 @@ class RunPageModel:
         pr_url: the pull request on GitHub; "" leaves the link out.
         commit_url: the head on GitHub; "" leaves the link out.
         index_url: the list of runs; "" leaves the link out.
+        scrutiny: what is known besides the verdicts.
     """
 
     run_id: str
@@ -57,6 +60,7 @@ class RunPageModel:
     pr_url: str = ""
     commit_url: str = ""
     index_url: str = ""
+    scrutiny: Scrutiny = NOTHING_KNOWN
 
     @property
     def live(self) -> bool:
@@ -66,7 +70,9 @@ class RunPageModel:
     @property
     def headline(self) -> str:
         """The sentence above everything."""
-        return self.ended or headline(self.progress, self.state)
+        said = headline(self.progress, self.state)
+        green = self.progress.green and self.state is RunState.FINISHED
+        return self.ended or said + (unproved(self.scrutiny) if green else "")
 
     @property
     def tone(self) -> str:
@@ -74,10 +80,15 @@ class RunPageModel:
         if self.ended:
             return "held"
         if self.state is RunState.FINISHED:
-            return "good" if self.progress.green else "bad"
+            return "good" if self.progress.green and not self.scrutiny.short else "bad"
         if self.progress.red:
             return "bad"
         return "live" if self.state is RunState.RUNNING else "idle"
+
+    @property
+    def weakened(self) -> str:
+        """What the change weakens, in one sentence; "" for nothing."""
+        return weakened_headline(self.scrutiny.weakened or ())
 
     @property
     def seconds(self) -> float | None:
@@ -180,6 +191,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.globals.update(GLYPHS=GLYPHS, WORDS=WORDS, count=count, place=place, tone=tone, word=_word)
+_TEMPLATES.globals.update(ANSWERS=ANSWERS, proofs_sentence=proofs_sentence)
 _TEMPLATES.filters.update(
     capitalize_first=_capitalize_first, clock=_clock, duration=duration, line=one_line, log=_log, message=_message
 )

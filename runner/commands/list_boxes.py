@@ -38,8 +38,9 @@ def main(root: str, given: Given) -> int:
         raise
     boxes = sorted(chosen, key=lambda box: (box.tier, box.id))
     if "json" in given:
-        hashed = ground.suite.config_hash
-        _write({"schema": SCHEMA, "config_hash": hashed, "boxes": [described(box) for box in boxes], "errors": []})
+        hashed, report = ground.suite.config_hash, ground.suite.settings.get("report", {})
+        listed = [described(box) for box in boxes]
+        _write({"schema": SCHEMA, "config_hash": hashed, "boxes": listed, "report": report, "errors": []})
     else:
         sys.stdout.write("".join(f"{line}\n" for line in lines(boxes)))
         if not ground.suite.boxes:
@@ -108,6 +109,7 @@ def described(box: Box) -> dict[str, object]:
         else {
             "kind": control.kind,
             "where": control.where,
+            "also": [str(other) for other in control.also],
             "expect": None
             if control.expect is None
             else {"assertion": control.expect.assertion, "output": control.expect.output},

@@ -7,7 +7,7 @@ import sys
 from time import gmtime, strftime, time
 
 from runner.clock import steady
-from runner.commands import isolating
+from runner.commands import isolating, setting_up
 from runner.commands.ground import Ground, cpus, selected
 from runner.errors import FULL, SetupFailed
 from runner.events import BoxFinished, Warned, read
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runner.options import Given
     from runner.report.reporter import Reporter
     from runner.secret_values import SecretValues
+    from runner.setup_cache import SetupCache
 
 USAGE = """usage: runner run [SELECTION] [options]
 
@@ -53,6 +54,7 @@ OPTIONS = (
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
     *isolating.OPTIONS,
+    *setting_up.OPTIONS,
     Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
     Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
 )
@@ -68,7 +70,7 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
-    egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
+    egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
     reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
@@ -89,21 +91,25 @@ def main(root: str, given: Given) -> int:
                 redactor=secrets.redactor(),
                 guard=guard,
             )
+            cache = setting_up.setup_cache_of(given, level, ground.suite.setups.values(), state=ground.state)
             try:
-                place = os.path.abspath(logs) if logs else ""
                 run = _Run(
                     ground.suite,
                     the_plan,
                     executor,
                     secrets=secrets,
                     egress=egress,
-                    logs=place,
+                    logs=os.path.abspath(logs) if logs else "",
                     scratch=scratch,
+                    environ=isolating.base_env(given, level, environ),
+                    setup_cache=cache,
                     clock=clock,
                 )
                 code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
             finally:
                 executor.close()
+                if cache:
+                    cache.close()
         ground.remember(run.finished)
     finally:
         remove_tree(scratch)
@@ -123,6 +129,8 @@ class _Run:
         egress: Mapping[BoxId, Egress],
         logs: str,
         scratch: str,
+        environ: Mapping[str, str],
+        setup_cache: SetupCache | None,
         clock: Callable[[], float],
     ) -> None:
         self.finished: list[BoxFinished] = []
@@ -133,6 +141,8 @@ class _Run:
         self._egress = egress
         self._logs = logs
         self._scratch = scratch
+        self._environ = environ
+        self._setup_cache = setup_cache
         self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
@@ -164,6 +174,10 @@ class _Run:
                     emit=emit,
                     clock=self._clock,
                     stop=stop,
+                    trust=policy.trust,
+                    level=policy.sandbox,
+                    environ=self._environ,
+                    cache=self._setup_cache,
                 )
             except SetupFailed:
                 return False

@@ -34,6 +34,7 @@ from runner.report.text import (
     is_red,
     last_lines,
     needs_explaining,
+    not_let_to,
     one_line,
     repro_lines,
     summary,
@@ -148,18 +149,24 @@ class Github:
         # Without its output: the summary shows the end of it, and a run's outputs together may be large.
         self._boxes.append(event if event.output and needs_explaining(event) else _without_output(event))
         line = box_line(event, UNICODE)
-        if not event.output and not needs_explaining(event):
+        if not event.output and not event.refused and not needs_explaining(event):
             self._console.say(line)
             return
-        self._group(line, event.output, [failure_line(f) for f in event.failures], event.reason)
+        told = [failure_line(failure) for failure in event.failures]
+        told += [not_let_to(event.refused)] if event.refused else []
+        self._group(line, event.output, told, event.reason)
         if needs_explaining(event):
             for place, message in _annotations(event):
                 name = "error" if is_red(event) else "warning"
                 self._console.command(name, {**place, "title": f"{event.box} {event.title}"}, message)
 
     def _setup_finished(self, event: SetupFinished) -> None:
+        if event.cached:
+            self._console.say("setup reused")
+            return
+        told = [not_let_to(event.refused)] if event.refused else []
         self._group(
-            f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, [], event.reason
+            f"setup {'done' if event.ok else 'failed'}  {duration(event.seconds)}", event.output, told, event.reason
         )
         if not event.ok:
             self._console.command("error", {"title": "setup"}, event.reason or "it did not succeed")

@@ -31,6 +31,7 @@ from runner.report.text import (
     last_lines,
     mark,
     needs_explaining,
+    not_let_to,
     one_line,
     remark,
     repro_lines,
@@ -145,6 +146,10 @@ class Live:
 
     def _setup_finished(self, event: SetupFinished) -> None:
         self._setup = None
+        if event.cached:
+            self._print(Text("  setup reused", style="dim"))
+        if event.refused:
+            self._print(Text(f"  setup {not_let_to(event.refused)}"))
         if not event.ok:
             self._print(Text(f"{self._symbols.red} setup: {one_line(event.reason)}", style="bold red"))
             for line in last_lines(event.output)[1]:

@@ -23,6 +23,7 @@ from runner.report.text import (
     is_red,
     last_lines,
     needs_explaining,
+    not_let_to,
     one_line,
     repro_lines,
     summary,
@@ -112,7 +113,10 @@ class Plain:
 
     def _setup_finished(self, event: SetupFinished) -> None:
         mark = self._symbols.passed if event.ok else self._symbols.red
-        self._write(f"{mark} setup{_of(event.suite)}  {duration(event.seconds)}")
+        took = "reused" if event.cached else duration(event.seconds)
+        self._write(f"{mark} setup{_of(event.suite)}  {took}")
+        if event.refused:
+            self._write(INDENT + not_let_to(event.refused))
         if not event.ok:
             self._write(INDENT + one_line(event.reason or "it did not succeed"))
             for line in last_lines(event.output)[1]:

@@ -166,6 +166,11 @@ def failure_line(failure: Failure) -> str:
     return "  ".join(filter(None, (place, said)))
 
 
+def not_let_to(refused: Sequence[str]) -> str:
+    """The hosts that somebody asked for and did not get."""
+    return f"was not let to {one_line(', '.join(refused))}"
+
+
 def last_lines(output: str, limit: int = OUTPUT_LINES) -> tuple[int, list[str]]:
     """How many lines are left out, and the last `limit` lines of a box's output, cleaned, none over 500 characters."""
     lines = clean(output).rstrip("\n").split("\n")
@@ -192,7 +197,7 @@ def explanation(event: BoxFinished, symbols: Symbols) -> list[str]:
     if event.leaked:
         lines.append(f"left running, now ended: {one_line(', '.join(event.leaked))}")
     if event.refused:
-        lines.append(f"was not let to {one_line(', '.join(event.refused))}")
+        lines.append(not_let_to(event.refused))
     return lines
 
 

@@ -35,10 +35,11 @@ def start(tmp_path: Path, *argv: str, data_dir: Path) -> subprocess.Popen[str]:
 def test_it_says_where_it_listens(tmp_path: Path) -> None:
     bot = start(tmp_path, "--port", "0", data_dir=tmp_path / "data")
     assert bot.stderr is not None
-    line = json.loads(bot.stderr.readline())
+    sandbox, line = json.loads(bot.stderr.readline()), json.loads(bot.stderr.readline())
     with socket.create_connection((line["address"], line["port"]), timeout=10):
         bot.send_signal(signal.SIGTERM)
     bot.communicate(timeout=60)
+    assert (sandbox["event"], sandbox["asked"]) == ("sandbox_found", "auto")
     assert line["event"] == "listening"
     assert bot.returncode == 0
 

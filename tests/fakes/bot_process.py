@@ -21,7 +21,7 @@ HOME = Path(__file__).parents[2]
 class BotProcess:
     """`interlock serve` on a fixed port and data directory, startable again after a kill."""
 
-    def __init__(self, hub: LocalHub, directory: Path) -> None:
+    def __init__(self, hub: LocalHub, directory: Path, *, sandbox: str = "off") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -37,6 +37,7 @@ class BotProcess:
             "INTERLOCK_GITHUB_PRIVATE_KEY": hub.private_key,
             "INTERLOCK_WEBHOOK_SECRET": hub.webhook_secret,
             "INTERLOCK_MAX_RUNS": "2",
+            "INTERLOCK_SANDBOX": sandbox,
             "INTERLOCK_DRAIN_SECONDS": "0.5",
         }
         self._process: asyncio.subprocess.Process | None = None
@@ -102,10 +103,10 @@ def processes_of_runs(data_dir: Path) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def bot_process(hub: LocalHub, directory: Path) -> AsyncIterator[BotProcess]:
+async def bot_process(hub: LocalHub, directory: Path, *, sandbox: str = "off") -> AsyncIterator[BotProcess]:
     """A bot that hears what the hub sends, dead afterwards."""
     directory.mkdir(parents=True, exist_ok=True)
-    bot = BotProcess(hub, directory)
+    bot = BotProcess(hub, directory, sandbox=sandbox)
     hub.webhook_url = f"{bot.url}/webhooks"
     await bot.start()
     try:

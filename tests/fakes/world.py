@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from pydantic import SecretStr
@@ -69,6 +69,10 @@ class World:
     violations: list[Violation]
     bot: Bot | None = None
     max_runs: int = 2
+    sandbox: Literal["auto", "full", "off"] = (
+        "off"  # most stories' boxes leave marks outside, or hurt what is there; isolation has its own.
+    )
+    settings_too: dict[str, Any] = field(default_factory=dict)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -88,6 +92,8 @@ class World:
             public_url="http://bot.example",
             max_runs=self.max_runs,
             drain_seconds=0,
+            sandbox=self.sandbox,
+            **self.settings_too,
         )
 
     async def start_bot(self) -> Bot:

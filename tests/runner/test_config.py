@@ -129,7 +129,6 @@ def test_every_key_of_a_box_is_read() -> None:
             expect=Expect(assertion="locked"),
             where="boxes/tier-2/07_x.sh:22",
         ),
-        unsupported="network",
     )
 
 
@@ -390,6 +389,7 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
         "limits: {T3: {memory: 4GiB}}",
         "trust: {bots: [renovate]}",
         "report: {comment: sometimes}",
+        "report: {falsify: sometimes}",
         "environments: {prod: {strategy: blue_green}}",
         "environments: {prod: {target: {kind: ftp}}}",
         "environments: {prod: {target: {kind: ecs}, smoke: tag}}",
@@ -429,6 +429,7 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
             "f:1: unknown key 'T3' (known: T0, T1, T2)",
             "f:1: 'bots' must be a list of account ids (ids cannot be taken over, names can)",
             "f:1: 'comment' must be true or false",
+            "f:1: 'falsify' must be one of off, tell, require",
             "f:1: 'target' is missing",
             "f:1: 'kind' must be one of process, command, compose, pm2, ecs",
             "f:1: 'smoke': cannot read `tag` (did you mean `tag:smoke`?)",
@@ -474,7 +475,7 @@ def test_the_sections_for_other_layers_are_validated_and_kept() -> None:
             "network": ["packages"],
             "egress": {"packages": ["packages.example.org"]},
         },
-        "report": {"comment": True, "annotations": 10},
+        "report": {"comment": True, "annotations": 10, "falsify": "tell"},
     }
 
 

@@ -301,7 +301,6 @@ class TestBase:
         tree.write("boxes/tier-1/7_x.sh", f"# /// box\n{keys}# ///\n")
         (box,) = tree.discover(base=str(base.path)).boxes
         assert (box.network, box.secrets, box.needs, box.env, box.min_asserts) == ((), (), ("db",), {}, 2)
-        assert box.unsupported == ""
 
     def test_a_new_http_box_makes_no_requests(self, base: Tree, tree: Tree) -> None:
         base.write("boxes/tier-1/_", "")

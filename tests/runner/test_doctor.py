@@ -23,7 +23,7 @@ def write(root: Path, path: str, text: str) -> None:
 
 PLAIN = "#!/bin/sh\ntrue\n"
 MUTE = "#!/bin/sh\n# /// box\n# control = {env = {A = '1'}}\n# ///\ntrue\n"
-NEEDY = "#!/bin/sh\n# /// box\n# network = ['x.example']\n# control = {env = {A = '1'}, expect = 'x'}\n# ///\ntrue\n"
+SOUND = "#!/bin/sh\n# /// box\n# network = ['x.example']\n# control = {env = {A = '1'}, expect = 'x'}\n# ///\ntrue\n"
 
 
 def test_an_empty_repository_is_told_how_to_begin(tmp_path: Path) -> None:
@@ -34,13 +34,19 @@ def test_an_empty_repository_is_told_how_to_begin(tmp_path: Path) -> None:
 def test_boxes_that_cannot_prove_themselves_are_counted(tmp_path: Path) -> None:
     write(tmp_path, "boxes/tier-1/01_plain.sh", PLAIN)
     write(tmp_path, "boxes/tier-1/02_mute.sh", MUTE)
-    write(tmp_path, "boxes/tier-2/03_needy.sh", NEEDY)
+    write(tmp_path, "boxes/tier-2/03_sound.sh", SOUND)
     assert levels(tmp_path) == [
         ("boxes", "ok", "3 boxes in 2 tiers"),
         ("controls", "warning", "none in 1"),
         ("controls", "warning", "no `expect` in 2"),
-        ("boxes", "warning", "`network` is not in this version: 3"),
     ]
+
+
+def test_a_setup_that_runs_every_time_is_told(tmp_path: Path) -> None:
+    write(tmp_path, ".github/interlock.yml", "setup: {run: make deps}\n")
+    assert ("setup", "warning", "setup names no inputs and runs every time") in levels(tmp_path)
+    write(tmp_path, ".github/interlock.yml", "setup: {run: make deps, inputs: [Makefile]}\n")
+    assert "setup" not in [name for name, _, _ in levels(tmp_path)]
 
 
 def test_a_mistake_is_an_error_with_its_place(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.flows.child import RunFiles
+from bot.flows.run_files import RunFiles
 from bot.localhub.contract import Contract, Violation
 from bot.localhub.contract_wire import ContractMiddleware
 from bot.localhub.hub import LocalHub

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Rung:
         self.tree.mkdir()
         self.scratch.mkdir()
 
-    def run(self, *scripts: str, **keys: Any) -> list[Attempt]:
+    def run(self, *scripts: str, binds: Sequence[Mapping[str, bool]] = (), **keys: Any) -> list[Attempt]:
         """Run boxes one after the other by the same launcher."""
         launcher: Launcher = open_launcher(
             Level.LANDLOCK, scratch=str(self.scratch), limits=LIMITS, path=PATH, own_choice=False
@@ -46,12 +46,16 @@ class Rung:
         environ = harmless({**os.environ, "PATH": PATH})
         executor = ProcessExecutor(run_id="r", scratch=str(self.scratch), base_env=environ, launcher=launcher)
         try:
-            return [self._finish(executor, box(1, kind="command", run=script, **keys)) for script in scripts]
+            shown = [*binds, *({} for _ in scripts)]
+            return [
+                self._finish(executor, box(1, kind="command", run=script, **keys), binds)
+                for script, binds in zip(scripts, shown, strict=False)
+            ]
         finally:
             executor.close()
 
-    def _finish(self, executor: ProcessExecutor, a_box: Box) -> Attempt:
-        executor.start(Job(box=a_box, root=str(self.tree)))
+    def _finish(self, executor: ProcessExecutor, a_box: Box, binds: Mapping[str, bool]) -> Attempt:
+        executor.start(Job(box=a_box, root=str(self.tree), binds=binds))
         while True:
             for thing in executor.wait(None):
                 if isinstance(thing, Finished):
@@ -84,6 +88,19 @@ def test_a_box_cannot_reach_the_tree_itself_or_what_lies_beside_it(rung: Rung) -
     (attempt,) = rung.run(f"! cat {secret} && ! cat {rung.tree}/given && ! echo x >{rung.tree}/new")
     assert attempt.outcome is Verdict.PASSED
     assert attempt.output.count("ermission denied") + attempt.output.count("cannot create") >= 3
+
+
+def test_a_directory_that_was_filled_for_boxes_is_read_by_them_and_not_written(rung: Rung) -> None:
+    place = rung.tree.parent / "setup"
+    place.mkdir()
+    made, read, without = rung.run(
+        f"echo made >{place}/it",
+        f"cat {place}/it && ! echo x >{place}/it && ! touch {place}/new && ! rm {place}/it",
+        f"! cat {place}/it",
+        binds=[{str(place): True}, {str(place): False}],
+    )
+    assert [attempt.outcome for attempt in (made, read, without)] == [Verdict.PASSED] * 3
+    assert (place / "it").read_text() == "made\n"
 
 
 def test_the_endings_of_boxes_are_their_own(rung: Rung) -> None:

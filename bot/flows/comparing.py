@@ -1,0 +1,61 @@
+"""What a pull request weakens of its base's boxes, asked of a process of its own and kept with the run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+
+from bot.domain.scrutiny import Weakening, weakenings
+from bot.flows.asking import NoAnswer, answer_of, start_asking
+from bot.flows.child import runner_argv, runner_environ
+from bot.flows.run_files import RunFiles
+from runner.whole_file import write_whole
+
+log = structlog.get_logger()
+
+KEPT = "weakened.json"
+
+
+async def compare(files: RunFiles, cache: Path) -> None:
+    """Look once for what the head weakens; safe to repeat. Nothing of either tree is executed.
+
+    A head whose boxes cannot be read has failed before; what can still go wrong is a bug, and says so in the log.
+    """
+    kept = files.directory / KEPT
+    if kept.exists() or not files.base.is_dir():
+        return
+    argv = [*runner_argv(files, "compare", has_base=True), "--json"]
+    try:
+        document = await answer_of(await start_asking(argv, directory=files.directory, environ=runner_environ(cache)))
+    except NoAnswer as why:
+        log.warning("weakening_unknown", because=str(why))
+        document = {"changes": [{"says": f"what this change weakens could not be found out: {why}"}]}
+    write_whole(str(kept), [json.dumps(document)])
+
+
+@contextlib.asynccontextmanager
+async def comparison(files: RunFiles, cache: Path) -> AsyncIterator[None]:
+    """Look while boxes run, so that no verdict waits for it; it is over when the block is."""
+    looking = asyncio.create_task(compare(files, cache))
+    try:
+        yield
+    except BaseException:
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
+        raise
+    await looking
+
+
+def weakened(files: RunFiles) -> tuple[Weakening, ...] | None:
+    """What was found; None when nobody looked yet, or there is no base to compare with."""
+    try:
+        document = json.loads((files.directory / KEPT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return weakenings(document) if isinstance(document, dict) else None
