@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
 ARGS ?=
 
-.PHONY: help setup packages demo test check fix docs bench boxes snapshots lock
+.PHONY: help setup packages demo test check fix docs attacks bench boxes snapshots lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -239,6 +239,12 @@ class Bot(Process):
         runs: list[dict[str, Any]] = self._http.get("/api/v1/runs").json()["runs"]
         return runs
 
+    def page(self, path: str) -> str:
+        """A page as a browser at the machine gets it."""
+        answer = self._http.get(path)
+        answer.raise_for_status()
+        return answer.text
+
     def _is_ready(self) -> bool:
         try:
             return self._http.get("/health/ready").status_code == 200

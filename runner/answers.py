@@ -184,11 +184,12 @@ def _read(path: str) -> dict[str, dict[str, object]]:
             for line in file:
                 try:
                     entry = json.loads(line)
-                    key, proof = str(entry["key"]), dict(entry["proof"])
+                    key, proof = entry["key"], entry["proof"]
                 except (ValueError, KeyError, TypeError, RecursionError):
                     continue
-                found.pop(key, None)
-                found[key] = proof
+                if isinstance(key, str) and isinstance(proof, dict):
+                    found.pop(key, None)
+                    found[key] = proof
     except OSError:
         pass
     return found

@@ -19,13 +19,14 @@ _TARGET = (("down", "its target down"), ("503", "its target answering 503"))
 def automatic_controls(box: Box) -> tuple[Control, ...]:
     """What is done to a box without a control, one after the other; empty when it has one, or stands on nothing.
 
-    `where` says it in words, to come after "with".
+    `where` says it in words, to come before what happened then.
     """
     if box.control is not None:
         return ()
     if box.kind == "http":
         return tuple(Control(kind="target", spec={"is": how}, expect=None, where=where) for how, where in _TARGET)
+    services = dict.fromkeys(need.partition(":")[0] for need in box.needs)  # without the version
     return tuple(
         Control(kind="fault", spec={"service": service, "is": "down"}, expect=None, where=f"{service} down")
-        for service in box.needs
+        for service in services
     )

@@ -6,7 +6,7 @@ Where the control happens is the ground's affair (runner.scene).
 
 from __future__ import annotations
 
-from runner.controls import NotInThisVersion, Stale
+from runner.controls import Stale
 from runner.proof import Answer, Proof, is_broken, judge, overreached, refused
 from runner.scene import EditsItself
 
@@ -104,7 +104,7 @@ class Case:
             return (yield from self._compare(control, scene))
         except Stale as why:
             return self._nothing(control, Answer.STALE, str(why))
-        except (NotInThisVersion, EditsItself) as why:
+        except EditsItself as why:
             return self._nothing(control, Answer.UNPROVEN, str(why))
         except OSError as why:
             return self._nothing(control, Answer.UNPROVEN, f"the control could not be prepared: {why}")

@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": "look for what could go wrong here",
     "falsify": "prove that each box can fail",
     "compare": "say what a change weakens",
+    "services": "the databases that boxes get: what is here, and some to work with",
 }
 _MODULES = {"list": "list_boxes"}  # `list` would shadow the type.
 

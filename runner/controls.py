@@ -24,13 +24,6 @@ class Stale(Exception):
         super().__init__(f"{file}: {why}")
 
 
-class NotInThisVersion(Exception):
-    """The control's kind is valid, and this version cannot apply it."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(f"not in this version: {kind} controls")
-
-
 class Step(Value):
     """A command that finishes the sabotage; when it does not succeed, the control is stale.
 
@@ -48,11 +41,11 @@ class Step(Value):
 class Applied(Value):
     """A control that was applied, as far as that can be done without starting a process.
 
-    `env` is added to the box's environment. `edited` maps the files that are changed, relative to the tree, to what was
-    in them; a file that must still change keeps its old content here until `step` was run.
+    `env` is added to the box's environment, `faults` are for `Job`. `edited` maps the files that are changed, relative
+    to the tree, to what was in them; a file that must still change keeps its old content here until `step` was run.
     """
 
-    __slots__ = ("edited", "env", "step")
+    __slots__ = ("edited", "env", "faults", "step")
 
     def __init__(
         self,
@@ -60,8 +53,10 @@ class Applied(Value):
         env: Mapping[str, str] | None = None,
         edited: Mapping[str, bytes | None] | None = None,
         step: Step | None = None,
+        faults: Mapping[str, str] | None = None,
     ) -> None:
         self.env = dict(env or {})
+        self.faults = dict(faults or {})
         self.edited = dict(edited or {})
         self.step = step
 
@@ -77,7 +72,6 @@ def apply(control: Control, tree: str, cwd: str = ".", *, layer: str = "") -> Ap
 
     Raises:
         Stale: it does not fit; copy or layer must be thrown away.
-        NotInThisVersion: a kind that this version cannot apply; nothing has changed.
     """
     match control.kind:
         case "edit":
@@ -89,8 +83,10 @@ def apply(control: Control, tree: str, cwd: str = ".", *, layer: str = "") -> Ap
             return Applied(env=control.spec)
         case "run":
             return Applied(step=Step(control.spec["command"], cwd=cwd))
-        case other:
-            raise NotInThisVersion(other)
+        case "fault" if control.spec.get("is", "").strip() == "up":
+            raise Stale(control.where, "the fault `up` changes nothing")
+        case kind:  # what becomes of a service or the target is for those who provide them.
+            return Applied(faults={"kind": kind, **control.spec})
 
 
 def check_changed(applied: Applied, tree: str, *, layer: str = "") -> None:

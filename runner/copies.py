@@ -17,7 +17,7 @@ from runner.tree_copy import copy_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from concurrent.futures import Future
 
     from runner.executor import Job
@@ -120,11 +120,11 @@ class CopyScene:
 
     def healthy(self, box: Box) -> Job:
         """In the healthy copy. Both runs get the same environment, but for where the tree is."""
-        return self._job(box, self._ground.healthy.tree)
+        return self._job(box, self._ground.healthy.tree, {})
 
     def sabotaged(self, box: Box) -> Job:
         """In this copy."""
-        return self._job(box, self._copy.tree, **self._applied.env)
+        return self._job(box, self._copy.tree, self._applied.env, self._applied.faults)
 
     def look_again(self, reason: str) -> Generator[Job, Attempt, Look]:
         """Did it look at the copy at all? An installed package may have led it to the original.
@@ -137,7 +137,7 @@ class CopyScene:
         if modules:
             cache = os.path.join(os.path.dirname(self._copy.tree), "bytecode")
             recording = {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
-            attempt = yield self._job(self._box, self._copy.tree, **self._applied.env, **recording)
+            attempt = yield self._job(self._box, self._copy.tree, {**self._applied.env, **recording})
             seconds = attempt.seconds
             for file in modules:
                 if imported_from(cache, self._ground.original, file):
@@ -147,7 +147,7 @@ class CopyScene:
         shared = f" (shared with the original tree: {', '.join(linked)})" if linked else ""
         return Look(Answer.BLIND, reason + shared, seconds)
 
-    def _job(self, box: Box, tree: str, **env: str) -> Job:
+    def _job(self, box: Box, tree: str, env: Mapping[str, str], faults: Mapping[str, str] | None = None) -> Job:
         path = import_path(
             tree,
             self._cwd,
@@ -157,4 +157,4 @@ class CopyScene:
             original=self._ground.original,
         )
         own = {"PYTHONPATH": path} if path else {}
-        return self._ground.jobs.of(box, root=tree, key=self._key, env={**own, **env})
+        return self._ground.jobs.of(box, root=tree, key=self._key, env={**own, **env}, faults=faults)

@@ -79,6 +79,7 @@ def machine(environ: Mapping[str, str], out: TextIO) -> Iterator[Finding]:
     yield _terminal(environ, out)
     yield from _kernel()
     yield from isolation(environ)
+    yield from _services(environ)
     yield _cache(environ)
     yield _scratch()
 
@@ -216,6 +217,20 @@ def _kernel() -> Iterator[Finding]:
         yield Finding("limits", "ok", "prlimit")
     else:
         yield Finding("limits", "note", "no prlimit: limits are set by a sandbox only")
+
+
+def _services(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What `needs` of a box may name here."""
+    from runner.services.inventory import take_inventory
+
+    inventory = take_inventory(environ)
+    found = [f"{stock.name} {stock.found[0]}" for stock in inventory.stocks if stock.found]
+    lacking = [stock for stock in inventory.stocks if not stock.found]
+    if found:
+        confined = "" if inventory.confined else "; they run without a sandbox of their own"
+        yield Finding("services", "ok", ", ".join(found) + confined)
+    for stock in lacking:
+        yield Finding("services", "note", f"no {stock.name}: a box that needs it is errored", stock.hint)
 
 
 def _cache(environ: Mapping[str, str]) -> Finding:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.report.proofs import ProofReport
     from runner.scene import Ground
 
+_TREE_KINDS = frozenset({"edit", "patch", "run"})
 _WHILE_COPYING = 0.02  # seconds between looks at a copy that is not ready, while other boxes run.
 
 
@@ -117,7 +118,12 @@ def controls_of(box: Box) -> tuple[Control, ...]:
 
 
 def neighbours(box: Box, suite: Iterable[Box]) -> list[Box]:
-    """The boxes that a control of this one should leave alone: of its tier, and not waiting for it to be green."""
+    """The boxes that a control of this one should leave alone: of its tier, and not waiting for it to be green.
+
+    None, if the control does not change the tree: what a box is given, no other box is.
+    """
+    if box.control is None or box.control.kind not in _TREE_KINDS:
+        return []
     every = tuple(suite)
     after = followers(box.id, every)
     return [

@@ -12,11 +12,15 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from runner.fields import Fields
 
 METHODS = ("get", "head", "post", "put", "delete")
 LARGEST = 100_000  # characters of all steps as JSON; they are one argument of a process.
 
+_PORTS = {"http": 80, "https": 443}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _URL = re.compile(r"(?:https?://|\$\{[A-Za-z_][A-Za-z0-9_]*\})[^\s]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _STATUS = re.compile(r"[1-5]xx|[1-5][0-9][0-9]")
@@ -45,6 +49,34 @@ def read_steps(fields: Fields) -> tuple[dict[str, object], ...]:
 def title_of(steps: tuple[dict[str, object], ...]) -> str:
     """What such a box is called when it does not say: its first request."""
     return f"{steps[0]['method']} {steps[0]['url']}"[:80]
+
+
+def origins(steps: Sequence[Mapping[str, object]], env: Mapping[str, str]) -> tuple[str, ...]:
+    """The origins (`https://example.org:8443`) that steps ask, in order; without those whose variables are not set."""
+    from urllib.parse import urlsplit
+
+    found: dict[str, None] = {}
+    for step in steps:
+        url = _VARIABLE.sub(lambda match: env.get(match[1], ""), str(step["url"]))
+        try:
+            parts = urlsplit(url)
+            if parts.scheme in _PORTS and parts.hostname:
+                found[f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"] = None
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def ends(steps: Sequence[Mapping[str, object]], env: Mapping[str, str]) -> tuple[str, ...]:
+    """The same as `host:port`, which is what a box may be let to."""
+    from urllib.parse import urlsplit
+
+    found: dict[str, None] = {}
+    for origin in origins(steps, env):
+        parts = urlsplit(origin)
+        host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+        found[f"{host}:{parts.port or _PORTS[parts.scheme]}"] = None
+    return tuple(found)
 
 
 def _step(fields: Fields) -> dict[str, object]:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from runner.model import Attempt, Box, Control, Suite
     from runner.scene import Jobs, Runs
 
+SMALL = 1 << 20
+"""Bytes of a file whose edit is small."""
+
 _BYTECODE = "__pycache__"
+_TREE_KINDS = frozenset({"edit", "patch", "run"})
 _RECORD = ".interlock-bytecode"  # in the tree of one run, which is thrown away.
 
 
@@ -33,14 +37,16 @@ class Layers:
         suite: the repository; its tree is only read.
         jobs: makes the jobs.
         scratch: an existing directory for the layers.
+        memory: one that is in memory, for small ones: a busy disk takes longer to make and remove one than a box runs.
     """
 
     where = ""
 
-    def __init__(self, suite: Suite, jobs: Jobs, *, scratch: str) -> None:
+    def __init__(self, suite: Suite, jobs: Jobs, *, scratch: str, memory: str = "") -> None:
         self.root = suite.root
         self.jobs = jobs
         self._scratch = os.path.realpath(scratch)
+        self._memory = memory or self._scratch
         self._made = 0
 
     def scene(self, box: Box, control: Control, key: object) -> LayerScene:
@@ -51,10 +57,10 @@ class Layers:
         """A healthy run of any box: the tree as it is."""
         return self.jobs.of(box, root=self.root, key=key)
 
-    def directory(self, name: str) -> str:
+    def directory(self, name: str, *, small: bool = False) -> str:
         """A new directory."""
         self._made += 1
-        path = os.path.join(self._scratch, f"{name}-{self._made}")
+        path = os.path.join(self._memory if small else self._scratch, f"{name}-{self._made}")
         os.mkdir(path, 0o755)
         return path
 
@@ -88,7 +94,8 @@ class LayerScene:
     def sabotage(self) -> Runs:
         """Make the layer: an edit writes its one file, a command runs over the tree and what it changes is kept."""
         tree, cwd = self._ground.root, self._ground.jobs.cwd(self._box)
-        self._layer = self._ground.directory("layer")
+        if self._control.kind in _TREE_KINDS:
+            self._layer = self._ground.directory("layer", small=self._is_small(os.path.join(tree, cwd)))
         self._applied = apply(self._control, tree, cwd, layer=self._layer)
         check_not_itself(self._box, cwd, self._applied)
         if step := self._applied.step:
@@ -97,7 +104,8 @@ class LayerScene:
             )
             check_step(self._control, attempt)
             check_changed(self._applied, tree, layer=self._layer)
-        _forget_bytecode(self._layer, tree)
+        if self._layer:
+            _forget_bytecode(self._layer, tree)
 
     def healthy(self, box: Box) -> Job:
         """The tree as it is."""
@@ -113,7 +121,7 @@ class LayerScene:
         Python writes its bytecode to a directory of its own, which shows where each module was imported from. This is a
         third run, and only for a blind box: without the standard library's bytecode it is a slow one.
         """
-        changed = list(_files(self._layer))
+        changed = list(_files(self._layer)) if self._layer else []
         if self._control.kind == "run" and not changed:
             raise Stale(self._control.where, "its command changed nothing in the tree, and the box stayed green")
         modules = [file for file in self._applied.edited or changed if file.endswith(".py")]
@@ -133,6 +141,14 @@ class LayerScene:
         finally:
             remove_tree(keep)
 
+    def _is_small(self, directory: str) -> bool:
+        if self._control.kind != "edit":
+            return False
+        try:
+            return os.stat(os.path.join(directory, self._control.spec["file"])).st_size <= SMALL
+        except OSError:
+            return True  # there is nothing to edit.
+
     def _job(self, box: Box, *, keep: str = "", **env: str) -> Job:
         return self._ground.jobs.of(
             box,
@@ -141,6 +157,7 @@ class LayerScene:
             env={**self._applied.env, **env},
             layer=self._layer,
             keep=keep,
+            faults=self._applied.faults,
         )
 
 

@@ -111,7 +111,7 @@ def judge(box: Box, baseline: Attempt, sabotaged: Attempt, *, control: Control |
     return Proof(
         box,
         answer,
-        f"{reason} with {control.where}" if control else reason,
+        f"{control.where}: {reason}" if control else reason,
         went_red=red_ids(sabotaged),
         suggestion=suggestion,
         baseline=baseline.outcome.value,

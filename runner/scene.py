@@ -83,7 +83,6 @@ class Scene(Protocol):
 
         Raises:
             Stale: it does not fit.
-            NotInThisVersion: it cannot be applied.
             EditsItself: it changes the box and nothing else.
             OSError: there is no place for it.
         """

@@ -20,12 +20,15 @@ LIBRARY = ROOT / "runner" / "lib" / "box.py"
 BOXES = {
     9: (2, "Demo Generation"),
     25: (4, "Timeout"),
+    26: (4, "Deadlock Prevention"),
     27: (4, "Concurrent Requests"),
     28: (4, "Resource Limits"),
     35: (4, "DAG Execution"),
+    36: (4, "Quality Gates"),
     37: (4, "Memory Leak"),
     38: (4, "CPU Efficiency"),
     39: (4, "Input Validation"),
+    40: (4, "Secret Handling"),
     41: (4, "Full Integration"),
     47: (5, "Webhook dedupe & redelivery"),
 }

@@ -6,7 +6,7 @@
 # expect = "the-verdict-is-timed-out"
 #
 # [control.edit]
-# file = "runner/execute/process.py"
+# file = "runner/execute/live.py"
 # find = "self.timeout_at = self.began + job.box.timeout"
 # replace = "self.timeout_at = self.began + 100 * job.box.timeout"
 # ///

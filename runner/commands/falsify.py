@@ -10,7 +10,6 @@ from runner.answers import Answers, Keys
 from runner.commands import isolating, setting_up
 from runner.commands.ground import Ground, cpus, selected
 from runner.contents import Contents
-from runner.copies import Copies
 from runner.errors import SetupFailed
 from runner.events import SetupFinished, Warned
 from runner.execute.environment import inherited, isolated
@@ -19,7 +18,7 @@ from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
 from runner.falsify import Work
 from runner.falsify import main as falsify
-from runner.isolation import egress_of, limits_for
+from runner.isolation import limits_for
 from runner.layers import Layers
 from runner.options import Option, refuse
 from runner.report.proofs import Everyone
@@ -37,6 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.copies import Copies
     from runner.events import Event
     from runner.execute.process import ProcessExecutor
     from runner.isolation import Level
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from runner.report.proofs import ProofReport
     from runner.secret_values import SecretValues
 
+_SMALL_LAYERS = 256 << 20  # bytes that they may take together.
 USAGE = """usage: runner falsify [SELECTION] [options]
 
 Prove that boxes can fail: run each one healthy and under its own sabotage, which must turn it red."""
@@ -146,12 +147,14 @@ class _Falsification:
         self._secrets = secrets
         self._scratch = scratch
         self._setup_dirs = setup_dirs
+        self._mounted: list[str] = []
         self._trust = given.text("trust")
         self._clean = "clean_env" in given or bool(self._trust)
 
     def run(self, boxes: Sequence[Box], report: ProofReport, stop: Stopping) -> int:
         """Falsify them; returns the exit code."""
-        contents = Contents(self._ground.root, index=os.path.join(self._cache(), "contents.json"))
+        cache = self._cache()
+        contents = Contents(self._ground.root, index=os.path.join(cache, "contents.json") if cache else "")
         answers = self._answers(contents)
         place = self._place()
         try:
@@ -168,6 +171,7 @@ class _Falsification:
         finally:
             self._executor.close()
             place.close()
+            self._unmount()
             if answers:
                 answers.close()
                 contents.save()
@@ -178,9 +182,32 @@ class _Falsification:
         directory = os.path.join(self._scratch, "controls")
         os.mkdir(directory, 0o711)
         if self._executor.layered:
-            return Layers(self._ground.suite, jobs, scratch=directory)
+            return Layers(self._ground.suite, jobs, scratch=directory, memory=self._memory(directory))
+        from runner.copies import Copies
+
         path = "" if self._clean else os.environ.get("PYTHONPATH", "")
         return Copies(self._ground.suite, jobs, scratch=directory, python_path=path)
+
+    def _memory(self, directory: str) -> str:
+        """A place in memory, in the mounts that are the runner's own; "" for none."""
+        from runner.sandbox import namespace
+
+        if not namespace.is_entered():
+            return ""
+        place = os.path.join(directory, "small")
+        os.mkdir(place)
+        try:
+            namespace.tmpfs(place, size=_SMALL_LAYERS, mode=0o711)
+        except namespace.CannotMount:
+            return ""
+        self._mounted.append(place)
+        return place
+
+    def _unmount(self) -> None:
+        if self._mounted:
+            from runner.sandbox import namespace
+
+            namespace.detach(self._mounted.pop())
 
     def _grant(self, box: Box) -> Grant:
         setup = self._setup_dirs.get(box.id.suite)
@@ -192,7 +219,8 @@ class _Falsification:
         )
 
     def _hosts(self, box: Box) -> tuple[str, ...]:
-        return egress_of(box.network, self._trust, self._ground.suite.settings).hosts
+        granted = isolating.egress_for(self._given, [box], self._ground.suite.settings).get(box.id)
+        return granted.hosts if granted else ()
 
     def _cache(self) -> str:
         """Where answers are kept; "" for nowhere."""

@@ -8,7 +8,7 @@ from runner.errors import UserError
 from runner.execute.environment import harmless, inherited, isolated
 from runner.execute.launch import Unlaunchable
 from runner.execute.process import ProcessExecutor
-from runner.isolation import Level, choose, egress_of, limits_for
+from runner.isolation import Egress, Level, choose, egress_of, limits_for
 from runner.options import Option
 
 TYPE_CHECKING = False
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from runner.attendant import Attendant
     from runner.execute.guard import Guard
     from runner.execute.launch import Launcher
-    from runner.isolation import Egress
     from runner.model import Box, BoxId, Setup
     from runner.options import Given
     from runner.redact import Redactor
@@ -130,21 +129,37 @@ def attendant_for(
     return Client(environ=environ)
 
 
-def egress_for(boxes: Iterable[Box], trust: str, settings: Mapping[str, object]) -> dict[BoxId, Egress]:
-    """The hosts of the boxes that name any.
+def egress_for(given: Given, boxes: Iterable[Box], settings: Mapping[str, object]) -> dict[BoxId, Egress]:
+    """The hosts of the boxes that name any, the end that an HTTP box asks included.
 
     Raises:
         UserError: a name is neither a rule nor a host.
     """
+    trust = given.text("trust")
+    environ = isolated() if "clean_env" in given or trust else os.environ
     found = {}
     for box in boxes:
-        if not box.network:
+        if not (box.network or box.http):
             continue
         try:
-            found[box.id] = egress_of(box.network, trust, settings)
+            named = egress_of(box.network, trust, settings)
         except UserError as why:
             raise UserError(why.message, file=box.source, line=box.line, hint=why.hint) from why
+        # Its requests are those of the configuration that counts, and no program of the change makes them.
+        asked = _ends(box, environ)
+        strange = trust == "T2"
+        found[box.id] = Egress(
+            [*named.hosts, *(() if strange else asked)], [*named.refused, *(asked if strange else ())]
+        )
     return found
+
+
+def _ends(box: Box, environ: Mapping[str, str]) -> tuple[str, ...]:
+    if not box.http:
+        return ()
+    from runner.http_steps import ends
+
+    return ends(box.http, {**environ, **box.env})
 
 
 def withheld(egress: Mapping[BoxId, Egress], policy: Policy) -> Iterator[str]:

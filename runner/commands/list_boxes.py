@@ -109,6 +109,7 @@ def described(box: Box) -> dict[str, object]:
         else {
             "kind": control.kind,
             "where": control.where,
+            "also": [str(other) for other in control.also],
             "expect": None
             if control.expect is None
             else {"assertion": control.expect.assertion, "output": control.expect.output},

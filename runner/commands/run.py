@@ -70,7 +70,7 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
-    egress = isolating.egress_for(boxes, given.text("trust"), ground.suite.settings)
+    egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
     reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)

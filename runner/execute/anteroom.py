@@ -82,19 +82,25 @@ def wish_of(job: Job, cell: Cell | None, *, name: str, directory: str, target: s
         directory: where its sockets may be.
         target: the TARGET_URL that it would get.
     """
-    # A control may stand in front of the target; a box outside of a cell reaches it, and all hosts, by itself.
-    wants_target = job.faults.get("kind") == "target" or (cell is not None and job.box.kind == "http")
+    # A box outside of a cell reaches all hosts by itself. A target is asked for when a control stands in front of it.
     return Wish(
         id=name,
         directory=directory,
         needs=job.box.needs,
         hosts=job.hosts if cell is not None else (),
         faults=job.faults,
-        target=target if wants_target else "",
+        target=_target(job, target) if job.faults.get("kind") == "target" else "",
         unix=cell is not None and cell.has_network,
         uid=cell.uid if cell else None,
         gid=cell.gid if cell else None,
     )
+
+
+def _target(job: Job, target: str) -> str:
+    """What a control stands in front of: the box's TARGET_URL, or else what an HTTP box asks first."""
+    from runner.http_steps import origins
+
+    return target or next(iter(origins(job.box.http, {**job.box.env, **job.env})), "")
 
 
 def _words(wish: Wish) -> str:

@@ -20,7 +20,9 @@ SETUP_DIR = "SETUP_DIR"
 # Files in which a step of GitHub Actions gives orders to those after it. A box is no step.
 _FILE_COMMANDS = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 _CALLERS_OWN = frozenset({SETUP_DIR, *_FILE_COMMANDS})
-_HARMLESS = frozenset({"CI", "COLUMNS", "LANG", "LANGUAGE", "PATH", "SOURCE_DATE_EPOCH", "TERM", "TZ", "VIRTUAL_ENV"})
+_HARMLESS = frozenset(
+    {"CI", "COLUMNS", "LANG", "LANGUAGE", "PATH", "SOURCE_DATE_EPOCH", "TARGET_URL", "TERM", "TZ", "VIRTUAL_ENV"}
+)
 
 
 class Places:

@@ -45,8 +45,8 @@ class Output:
     to the log after a line that says how much was left out. Memory stays below `tail` + `excerpt` + one read.
 
     Args:
-        log: path of the live log, created at the first byte; "" for none. A log that cannot be written is given up
-            silently: a full disk is no verdict about the box.
+        log: path of the live log, created at the first byte; "" for none. One that cannot be written is given up, and
+            `lost` says why: a full disk is no verdict about the box.
         head: bytes that the log takes as they come.
         tail: bytes that are kept of the rest.
         excerpt: bytes of `text`, half from the beginning and half from the end.
@@ -66,6 +66,7 @@ class Output:
         self._redactor = redactor or Redactor()
         self._streams: dict[int, Stream] = {}
         self.log = log
+        self.lost = ""
         self._head_limit = head
         self._tail_limit = tail
         self._half = excerpt // 2
@@ -145,8 +146,9 @@ class Output:
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
-        except OSError:
+        except OSError as error:
             self.log = ""
+            self.lost = error.strerror or "it cannot be written"
 
 
 def _create(path: str) -> int:

@@ -165,7 +165,8 @@ class ProcessExecutor:
 
     def _must_wait(self, live: Live) -> bool:
         """Ask for what the job needs; False when it needs nothing. What nobody can give is its end."""
-        job, cell = live.job, live.cell
+        job = live.job
+        cell = live.cell if live.cell and live.cell.contained else None
         self._asked += 1
         wish = wish_of(
             job,
@@ -246,14 +247,19 @@ class ProcessExecutor:
         places.make()
         return places
 
-    def _give_back(self, live: Live) -> None:
+    def _give_back(self, live: Live) -> str:
+        """Free what a job ran in. Returns why what was to be kept of it is lost; "" when nothing is."""
         places = live.places
         if live.cell:
-            live.cell.close()
+            try:
+                live.cell.close()
+            except OSError as error:
+                return f"what it wrote could not be kept: {error.strerror}"
         elif places.renew():
             self._free.append(places)
         else:
             remove_tree(places.home)
+        return ""
 
     def _spawn(self, live: Live, command: Command) -> None:
         argv = command.argv
@@ -431,7 +437,8 @@ class ProcessExecutor:
             refused=refused,
             redactor=self._redactor,
         )
-        self._give_back(live)
+        if problem := self._give_back(live):
+            attempt = Attempt(outcome=Verdict.ERRORED, reason=problem, output=attempt.output, log=attempt.log)
         self._ready.append(Finished(live.job, attempt, live.started))
 
     def _take_leave(self, live: Live) -> Sequence[str]:
@@ -445,7 +452,7 @@ class ProcessExecutor:
         self._give_back(live)
         attempt = Attempt(
             outcome=why.outcome,
-            reason=why.reason,
+            reason=self._redactor.text(why.reason),
             exit_code=why.exit_code,
             output=live.output.text(),
             output_bytes=live.output.total,

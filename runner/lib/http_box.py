@@ -251,7 +251,7 @@ def connect(url: Any, target: str, patience: float, *, insecure: bool) -> tuple[
         message = "it must begin with http:// or https:// and a host"
         raise ValueError(message)
     port = url.port or (443 if url.scheme == "https" else 80)
-    proxy = proxy_for(url.scheme, url.hostname)
+    proxy = proxy_for(url.scheme, url.hostname, f"{url.scheme}://{url.netloc}")
     host, at = (proxy.hostname, proxy.port or 80) if proxy else (url.hostname, port)
     if url.scheme == "http":
         plain = http.client.HTTPConnection(host, at, timeout=patience)
@@ -270,9 +270,17 @@ def connect(url: Any, target: str, patience: float, *, insecure: bool) -> tuple[
     return secured, target
 
 
-def proxy_for(scheme: str, host: str) -> Any:
-    """The proxy of the environment for a host, None where there is none or the host is excepted."""
+def proxy_for(scheme: str, host: str, origin: str = "") -> Any:
+    """The proxy of the environment for a host, None where there is none or the host is excepted.
+
+    Nothing is excepted from the way out of a sandbox: 127.0.0.1 means this machine's, and what stands in for a target
+    is asked for by its own URL.
+    """
     name = f"{scheme}_proxy"
+    if origin and os.environ.get("BOX_TARGET_ORIGIN") and os.environ["TARGET_URL"].startswith(origin):
+        return None
+    if os.environ.get("BOX_EGRESS"):
+        return urlsplit(os.environ["BOX_EGRESS"])
     value = os.environ.get(name) or os.environ.get(name.upper()) or ""
     excepted = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
     for one in (part.strip().lower().lstrip(".") for part in excepted):

@@ -37,7 +37,7 @@ class ProofsGithub(Silent):
     def add(self, proof: Proof) -> None:
         """A line; for what is not proven a group with its output, and an annotation where its control stands."""
         took = f"  {duration(proof.seconds)}" if proof.seconds and not proof.cached else ""
-        mark = UNICODE.passed if proof.answer is Answer.PROVEN else UNICODE.red
+        mark = {Answer.PROVEN: UNICODE.passed, Answer.NO_CONTROL: UNICODE.idle}.get(proof.answer, UNICODE.red)
         line = f"{mark} {proof.box.id} {one_line(proof.box.title)}  {spelled_of(proof)}{took}"
         if proof.answer is Answer.PROVEN or (proof.answer is Answer.NO_CONTROL and not self._strict):
             self._console.say(line)

@@ -16,7 +16,7 @@ from runner.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.isolation import Limits
 
@@ -64,19 +64,7 @@ class Group:
 
     def kill(self) -> None:
         """End every process in it. Those that the kernel is still ending may be there for a moment longer."""
-        for directory in self.directories:
-            if os.path.exists(os.path.join(directory, "cgroup.kill")):
-                _write(directory, "cgroup.kill", "1")
-                return
-        if self.pids:
-            _write(self.pids, "pids.max", "0")  # nothing new can be born while the rest is ended one by one.
-        for _ in range(_LOOKS):
-            pids = _members(self.directories[0])
-            for pid in pids:
-                _kill(pid)
-            if not pids:
-                return
-            select.select([], [], [], _BETWEEN_LOOKS_MS / 1000)
+        _kill_all(self.directories)
 
     def oom_killed(self) -> bool:
         """Whether the kernel ended a process in it because its memory was used up. Ask before `remove`."""
@@ -88,18 +76,7 @@ class Group:
 
     def remove(self) -> None:
         """End what is left in it, and take it away. Repeating it is harmless."""
-        for directory in self.directories:
-            for look in range(_LOOKS):
-                try:
-                    os.rmdir(directory)
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    if look == 0:
-                        self.kill()
-                    select.select([], [], [], _BETWEEN_LOOKS_MS / 1000)
-                else:
-                    break
+        _take_away(self.directories)
 
 
 def enter(name: str, limits: Limits, found: Found | None = None) -> Group | None:
@@ -234,24 +211,65 @@ def _unescaped(field: str) -> str:
 
 
 def _prefix(pid: int) -> str:
-    """Whose a group is: a process, told from a later one with its number by when it was started."""
-    stat = _read(f"/proc/{pid}", "stat")
-    started = stat.rpartition(")")[2].split()
-    return f"interlock.{pid}.{started[19] if started else 0}."
+    """Whose a group is: a process, told from a later one with its number by when it was started, and its namespace."""
+    started = _read(f"/proc/{pid}", "stat").rpartition(")")[2].split()
+    return f"interlock.{pid}.{started[19] if started else 0}.{_namespace()}."
+
+
+def _namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _sweep(base: str) -> None:
-    """Take away, once, the empty groups of runners that were killed. What still has processes in it stays."""
+    """End and take away, once, the groups of runners that were killed. Another namespace's are not ours to judge.
+
+    bubblewrap's inner process waits for ever when its outer one is killed before it has begun.
+    """
     if base in _SWEPT:
         return
     _SWEPT.add(base)
+    here = _namespace()
     for name in os.listdir(base):
-        owner = re.match(r"interlock\.(\d+)\.\d+\.", name)
-        if owner and owner[0] != _prefix(int(owner[1])):
+        owner = re.match(rf"(interlock\.(\d+)\.\d+\.{here}\.)(.+)", name)
+        if owner and owner[1] != _prefix(int(owner[2])):
+            _take_away([os.path.join(base, name)])
+
+
+def _take_away(directories: Sequence[str]) -> None:
+    """Remove a group, which has a directory in each hierarchy, with what may still be in it."""
+    for directory in directories:
+        for look in range(_LOOKS):
             try:
-                os.rmdir(os.path.join(base, name))
+                os.rmdir(directory)
+            except FileNotFoundError:
+                break
             except OSError:
-                continue
+                if look == 0:
+                    _kill_all(directories)
+                select.select([], [], [], _BETWEEN_LOOKS_MS / 1000)
+            else:
+                break
+
+
+def _kill_all(directories: Sequence[str]) -> None:
+    """End every process of a group."""
+    for directory in directories:
+        if os.path.exists(os.path.join(directory, "cgroup.kill")):
+            _write(directory, "cgroup.kill", "1")
+            return
+    for directory in directories:
+        if os.path.exists(os.path.join(directory, "pids.max")):
+            _write(directory, "pids.max", "0")  # nothing new can be born while the rest is ended one by one.
+    for _ in range(_LOOKS):
+        pids = _members(directories[0])
+        for pid in pids:
+            _kill(pid)
+        if not pids:
+            return
+        select.select([], [], [], _BETWEEN_LOOKS_MS / 1000)
 
 
 def _members(directory: str) -> list[int]:

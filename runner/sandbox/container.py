@@ -19,7 +19,15 @@ _TRIAL_PROCESSES = 16
 
 
 def argv(
-    view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str, *, engine: str, image: str, name: str = ""
+    view: View,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: str,
+    *,
+    engine: str,
+    image: str,
+    name: str = "",
+    seconds: int = 0,
 ) -> tuple[str, ...]:
     """The command that starts a program in a container with this view.
 
@@ -33,6 +41,7 @@ def argv(
         engine: the path of podman or docker.
         image: its name; it is never pulled.
         name: of the container, for `kill_argv`.
+        seconds: after which podman ends it by itself, should we be gone; 0 for never. Docker has nothing like it.
     """
     limits = view.limits
     uid = os.getuid() if view.uid is None else view.uid
@@ -46,6 +55,8 @@ def argv(
     options += [f"--env={key}={value}" for key, value in env.items()]
     if name:
         options.append(f"--name={name}")
+    if seconds and _is_podman(engine):
+        options.append(f"--timeout={seconds}")
     return (engine, "run", *options, "--entrypoint=", image, *argv)
 
 

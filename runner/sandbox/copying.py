@@ -11,7 +11,7 @@ _OPAQUE = "user.overlay.opaque"
 _SHOWN = frozenset({".git", "node_modules"})
 
 
-def copy_tree(source: str, target: str, *, group: int, leave_out: str = "") -> tuple[str, ...]:
+def copy_tree(source: str, target: str, *, group: int, leave_out: str = "", whole: bool = False) -> tuple[str, ...]:
     """Copy a tree so that `group` may do to it what its owner may. Links stay links; sockets, pipes, devices are left.
 
     Args:
@@ -19,6 +19,7 @@ def copy_tree(source: str, target: str, *, group: int, leave_out: str = "") -> t
         target: must not exist.
         group: the numeric id.
         leave_out: a directory that may lie in the tree and is not of it.
+        whole: leave nothing to be shown in its place.
 
     Returns:
         Directories that were not copied but made empty: version control, virtual environments, `node_modules`.
@@ -43,8 +44,9 @@ def copy_tree(source: str, target: str, *, group: int, leave_out: str = "") -> t
                     _copy_file(entry.path, os.path.join(target, path), group=group)
                 elif entry.path == leave_out:
                     continue
-                elif entry.name in _SHOWN or os.path.exists(f"{entry.path}/pyvenv.cfg"):
-                    os.mkdir(os.path.join(target, path), 0o755)
+                elif not whole and (entry.name in _SHOWN or os.path.exists(f"{entry.path}/pyvenv.cfg")):
+                    os.mkdir(os.path.join(target, path))
+                    os.chmod(os.path.join(target, path), 0o755)  # noqa: S103 - empty, and shown over.
                     shown.append(path)
                 else:
                     pending.append(path)

@@ -1,36 +1,30 @@
 """Starts boxes on the rung without namespaces: each in a copy of the tree, confined by Landlock and seccomp.
 
-For members' code on machines that allow no more. The copy is not at the tree's own path, and has no size of its own.
+For members' code on machines that allow no more.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 
-from runner.execute.command import BOOTSTRAP, which
-from runner.execute.environment import LIBRARY, Places
-from runner.execute.files import remove_tree
-from runner.execute.launch import Command, Ending, Inside, Unlaunchable
-from runner.sandbox import cgroup, landlock, warden
-from runner.sandbox.copying import copy_tree
-from runner.sandbox.ending import ending_of
+from runner.execute.command import which
+from runner.execute.launch import Command, Inside, Unlaunchable
+from runner.sandbox import landlock, warden
+from runner.sandbox.copies import Copies, rlimits
 from runner.sandbox.machine import own_interpreter, system, toolchains
-from runner.sandbox.namespace import CannotMount
-from runner.sandbox.slots import NoSlot, Slots
 from runner.sandbox.view import Mount, View
-from runner.sandbox.workspace import is_open, reachable_room
+from runner.sandbox.workspace import is_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.execute.launch import Ending
     from runner.executor import Job
     from runner.isolation import Limits
-    from runner.sandbox.cgroup import Group
+    from runner.sandbox.copies import Copy
 
 _STATUS_LIMIT = 65536
-_OPEN_FILES = 65536
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -54,24 +48,10 @@ class LandlockLauncher:
         self.limits = limits
         self.own_choice = own_choice
         self.system = system(os.environ.get("PATH", os.defpath))
-        self.mounts = [Mount(place, place) for place in toolchains(path.split(":"), self.system.paths)]
-        self._groups = cgroup.find()
-        self._count = 0
-        self._slots: Slots | None = None
-        try:
-            self._slots = Slots() if os.geteuid() == 0 else None
-            self._room = reachable_room(scratch) if self._slots else f"{scratch}/sandbox"
-            self.interpreter = self._warden_interpreter()
-            os.mkdir(self._room, 0o711)
-        except (CannotMount, NoSlot, OSError) as why:
-            raise Unlaunchable(str(why)) from why
-        self.own = f"{self._room}/own"
-        _furnish(self.own)
-
-    @property
-    def group(self) -> int | None:
-        """The group of the users that boxes run as; None when they are ourselves."""
-        return self._slots.group if self._slots else None
+        self.interpreter = _warden_interpreter(drops=os.geteuid() == 0)
+        directories = [*path.split(":"), os.path.dirname(self.interpreter)]
+        self.mounts = [Mount(place, place) for place in toolchains(directories, self.system.paths)]
+        self.copies = Copies(scratch)
 
     def open(self, job: Job) -> LandlockCell:
         """A cell for one attempt.
@@ -79,46 +59,15 @@ class LandlockLauncher:
         Raises:
             Unlaunchable: there is no user left, or its copy of the tree cannot be made.
         """
-        self._count += 1
-        home = f"{self._room}/{self._count}"
-        user = -1
-        try:
-            user = self._slots.take() if self._slots else -1
-            os.mkdir(home, 0o711)
-            shown = copy_tree(job.root, f"{home}/tree", group=-1 if self.group is None else self.group)
-            for path in shown:  # what is too large to copy is seen in its place, and cannot be written.
-                os.rmdir(f"{home}/tree/{path}")
-                os.symlink(f"{job.root}/{path}", f"{home}/tree/{path}")
-            group = cgroup.enter(f"l{self._count}", self.limits, self._groups)
-        except (NoSlot, OSError) as why:
-            self.give_back(user, home)
-            message = f"the copy of the tree could not be made: {why}"
-            raise Unlaunchable(message) from why
-        mounts = [Mount(f"{job.root}/{path}", path) for path in shown]
-        return LandlockCell(self, job, home, user, shown=mounts, group=group)
-
-    def give_back(self, user: int, home: str) -> None:
-        """An attempt is over: its user is free, its directory goes."""
-        remove_tree(home)
-        if self._slots and user >= 0:
-            self._slots.give(user)
+        copy = self.copies.open(job, self.limits)
+        for path in copy.shown:  # it is seen in its place, and cannot be written.
+            os.rmdir(f"{copy.tree}/{path}")
+            os.symlink(f"{job.root}/{path}", f"{copy.tree}/{path}")
+        return LandlockCell(self, job, copy)
 
     def close(self) -> None:
         """Leave nothing."""
-        remove_tree(self._room)
-        if self._slots:
-            self._slots.close()
-
-    def _warden_interpreter(self) -> str:
-        """Ours, or the system's where the boxes' users cannot come to ours."""
-        ours = own_interpreter()
-        if not self._slots or is_open(os.path.dirname(ours)):
-            self.mounts += [Mount(place, place) for place in toolchains([os.path.dirname(ours)], self.system.paths)]
-            return ours
-        if found := which("python3", _SYSTEM_PATH):
-            return found
-        message = f"the boxes' users cannot come to {ours}, and the system has no python3"
-        raise CannotMount(message)
+        self.copies.close_all()
 
 
 class LandlockCell:
@@ -127,42 +76,32 @@ class LandlockCell:
     has_network = False
     contained = False
 
-    def __init__(
-        self, launcher: LandlockLauncher, job: Job, home: str, user: int, *, shown: Sequence[Mount], group: Group | None
-    ) -> None:
-        self.tree = f"{home}/tree"
-        self.sockets = f"{home}/sockets"
-        self.places = Places(f"{home}/box")
-        self.uid = user if user >= 0 else None
-        self.gid = launcher.group
-        self.inside = Inside(library=f"{launcher.own}/lib", bootstrap=f"{launcher.own}/pytest_bootstrap.py")
-        self._home = home
+    def __init__(self, launcher: LandlockLauncher, job: Job, copy: Copy) -> None:
+        self.tree = copy.tree
+        self.sockets = copy.sockets
+        self.places = copy.places
+        self.uid = copy.uid
+        self.gid = launcher.copies.group
+        own = launcher.copies.own
+        self.inside = Inside(library=f"{own}/lib", bootstrap=f"{own}/pytest_bootstrap.py")
         self._launcher = launcher
         self._job = job
-        self._shown = shown
-        self._group = group
+        self._copy = copy
         self._fds: list[int] = []
-        self._status = -1
-        os.mkdir(self.sockets, 0o711)
-        self.places.make()
-        if self.uid is not None and self.gid is not None:
-            lent = [path for path, writable in job.binds.items() if writable]
-            for place in (self.places.home, self.places.tmp, self.places.artifacts, self.tree, *lent):
-                os.chown(place, self.uid, self.gid)
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """The command line that confines a warden; the box's environment is among the warden's orders."""
-        self._status, writing = os.pipe()
-        os.set_blocking(self._status, False)
+        self._copy.status, writing = os.pipe()
+        os.set_blocking(self._copy.status, False)
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         self._fds = [writing, orders]
         view = self._view(argv[0], sockets)
         words = [landlock.relocated(word, view) for word in argv]
         # What it is given is reached by the machine's own loopback: nothing is to be forwarded.
-        content = warden.Orders(words, env, limits=self._rlimits(), alone=False).encode()
-        os.write(orders, content)
-        command = (self._launcher.interpreter, "-I", "-S", f"{self._launcher.own}/warden.py", str(orders), str(writing))
-        return Command(landlock.argv(view, command, {}, cwd, system=self._launcher.system), {}, self._fds)
+        os.write(orders, warden.Orders(words, env, limits=self._rlimits(), alone=False).encode())
+        launcher = self._launcher
+        program = (launcher.interpreter, "-I", "-S", f"{launcher.copies.own}/warden.py", str(orders), str(writing))
+        return Command(landlock.argv(view, program, {}, cwd, system=launcher.system), {}, self._fds)
 
     def spawned(self) -> None:
         """Nobody here writes what we wait for."""
@@ -173,8 +112,8 @@ class LandlockCell:
     def kill(self, pid: int) -> None:
         """End what its control group holds; the executor ends its tree as it does without a cell."""
         del pid
-        if self._group:
-            self._group.kill()
+        if self._copy.group:
+            self._copy.group.kill()
 
     def is_machinery(self, pid: int) -> bool:
         """The warden, which ends when the box does."""
@@ -187,71 +126,60 @@ class LandlockCell:
     def ended(self, exit_code: int, said: str) -> Ending:
         """The box's own ending, from the warden; without a word of it the sandbox has failed."""
         del said
-        if self._group:
-            self._group.kill()
+        group = self._copy.group
+        if group:
+            group.kill()
         try:
-            status = warden.read_status(os.read(self._status, _STATUS_LIMIT))
+            told = os.read(self._copy.status, _STATUS_LIMIT)
         except BlockingIOError:
-            status = None
-        used_up = self._group is not None and self._group.oom_killed()
-        problem = "used more than its limit of memory" if used_up else ""
-        if status is None:
-            why = problem or f"the sandbox failed: it ended with {exit_code}"
-            return Ending(exit_code=exit_code, problem=why, unstarted=not used_up)
-        return ending_of(status, problem)
+            told = b""
+        return self._copy.ending(told, exit_code, used_up=group is not None and group.oom_killed())
 
     def close(self) -> None:
         """Throw it away."""
         self.spawned()
-        if self._status >= 0:
-            os.close(self._status)
-            self._status = -1
-        if self._group:
-            self._group.remove()
-        self._launcher.give_back(-1 if self.uid is None else self.uid, self._home)
+        self._launcher.copies.close(self._copy)
 
     def _view(self, program: str, sockets: Mapping[int, str]) -> View:
-        launcher = self._launcher
-        own = [Mount(launcher.own, launcher.own)]
-        own += [Mount(path, path, writable=writable) for path, writable in self._job.binds.items()]
-        if launcher.own_choice:
-            asked = toolchains([os.path.dirname(program)], [*launcher.system.paths, self._job.root])
-            own += [Mount(place, place) for place in asked]
+        launcher, copy, root = self._launcher, self._copy, self._job.root
+        asked = [os.path.dirname(program)] if launcher.own_choice else []
+        own = [launcher.copies.own, *toolchains(asked, [*launcher.system.paths, root])]
+        shown = [Mount(f"{root}/{path}", f"{copy.tree}/{path}") for path in copy.shown]
+        lent = [Mount(path, path, writable=writable) for path, writable in self._job.binds.items()]
         return View(
-            tree=self.tree,
-            inside=self._job.root,
-            places=self.places.home,
+            tree=copy.tree,
+            inside=root,
+            places=copy.places.home,
             limits=launcher.limits,
-            mounts=[*launcher.mounts, *self._shown, *own],
+            mounts=[*launcher.mounts, *shown, *(Mount(place, place) for place in own), *lent],
             sockets=sockets,
             uid=self.uid,
             gid=self.gid,
-            cgroups=self._group.procs if self._group else (),
+            cgroups=copy.group.procs if copy.group else (),
         )
 
     def _rlimits(self) -> dict[str, int]:
-        limits = self._launcher.limits
-        found = {"FSIZE": limits.workspace, "CORE": 0, "NOFILE": _OPEN_FILES}
-        if not self._group or not self._group.memory:
+        limits, group = self._launcher.limits, self._copy.group
+        found = rlimits(limits)
+        if not group or not group.memory:
             found["DATA"] = limits.memory
         if self.uid is not None:
             found["NPROC"] = limits.processes
-        elif not self._group or not self._group.pids:
+        elif not group or not group.pids:
             # The kernel counts those of the user, and the user is ourselves.
             found["NPROC"] = limits.processes + _threads_of(os.geteuid())
         return found
 
 
-def _furnish(directory: str) -> None:
-    """Copies of the runner's own files, which may lie where the boxes' users do not come."""
-    os.mkdir(directory, 0o755)
-    shutil.copytree(LIBRARY, f"{directory}/lib", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(BOOTSTRAP, f"{directory}/pytest_bootstrap.py")
-    shutil.copyfile(warden.__file__, f"{directory}/warden.py")
-    for here, _, names in os.walk(directory):
-        os.chmod(here, 0o755)  # noqa: S103 - to be read by every user.
-        for name in names:
-            os.chmod(f"{here}/{name}", 0o644)
+def _warden_interpreter(*, drops: bool) -> str:
+    """Ours, or the system's where the boxes' users cannot come to ours."""
+    ours = own_interpreter()
+    if not drops or is_open(os.path.dirname(ours)):
+        return ours
+    if found := which("python3", _SYSTEM_PATH):
+        return found
+    message = f"the boxes' users cannot come to {ours}, and the system has no python3"
+    raise Unlaunchable(message)
 
 
 def _threads_of(user: int) -> int:

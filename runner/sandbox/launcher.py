@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
+from _socket import socketpair  # without `socket` and all that it imports.
 
 from runner.execute.command import BOOTSTRAP
 from runner.execute.environment import LIBRARY
@@ -67,9 +69,10 @@ def open_launcher(level: Level, *, scratch: str, limits: Limits, path: str, own_
         from runner.sandbox.landlocked import LandlockLauncher
 
         return LandlockLauncher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
-    if level is not Level.BUBBLEWRAP:
-        message = f"{level} is not in this version"
-        raise Unlaunchable(message)
+    if level is Level.CONTAINER:
+        from runner.sandbox.contained import ContainerLauncher
+
+        return ContainerLauncher(scratch=scratch, limits=limits, path=path, environ=os.environ)
     return Launcher(scratch=scratch, limits=limits, path=path, own_choice=own_choice)
 
 
@@ -103,7 +106,7 @@ class Launcher:
         except (CannotMount, NoSlot, OSError) as why:
             raise Unlaunchable(str(why)) from why
         self._mounts: dict[str, Mount] = {}
-        self._show(os.path.dirname(own_interpreter()), *path.split(":"))
+        self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
         self._furnish()
         self._opened = 0
         self._etcs: dict[int, Mount] = {}
@@ -152,7 +155,8 @@ class Launcher:
             Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
         ]
         nested = [Mount(source, f"{job.root}/{path}") for path, source in desk.nested]
-        where = {path: Mount(path, path) for path in sockets.values()}
+        # Their directory: a service that goes down and comes back does so with another socket of the same name.
+        where = {path: Mount(path, path) for path in map(os.path.dirname, sockets.values())}
         return View(
             tree=desk.tree,
             inside=job.root,
@@ -204,7 +208,8 @@ class Launcher:
     def _furnish(self) -> None:
         """The runner's own files, copied: where they are may be in the tree that is tested."""
         here = os.path.dirname(os.path.abspath(__file__))
-        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in ("box.sh", "box.py")}
+        library = [name for name in os.listdir(LIBRARY) if os.path.isfile(f"{LIBRARY}/{name}")]
+        own: dict[str, str | bytes] = {f"lib/{name}": f"{LIBRARY}/{name}" for name in library}
         own |= {"pytest_bootstrap.py": BOOTSTRAP, _WARDEN: _compiled()}
         if os.path.exists(f"{here}/forward.py"):
             own["forward.py"] = f"{here}/forward.py"
@@ -256,7 +261,8 @@ class Cell:
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         """The command line of the sandbox; its environment is empty, the box's is among the warden's orders."""
-        self._status, writing = os.pipe()
+        # Not a pipe: a box that is our user could open that in /proc/2/fd, and speak in the warden's place.
+        self._status, writing = (end.detach() for end in socketpair())
         os.set_blocking(self._status, False)
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         events = os.dup(writing)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/snap")
+_NOT_FOR_PROGRAMS = frozenset(
+    {"/", "/boot", "/dev", "/etc", "/home", "/mnt", "/proc", "/root", "/run", "/srv", "/sys", "/tmp", "/var"}  # noqa: S108
+)
 # What programs look up, and what tells nothing of this machine or of who else is here.
 _ETC = (
     *("ca-certificates.conf", "debian_version", "default/locale", "host.conf", "inputrc", "ld.so.cache"),
@@ -85,7 +88,7 @@ def toolchains(directories: Iterable[str], shown: Iterable[str]) -> tuple[str, .
         if not os.path.isdir(directory):
             continue
         for place in _places_of(directory):
-            if not any(is_below(place, path) for path in known) and place != "/":
+            if not any(is_below(place, path) for path in known) and not _holds_more(place):
                 known.append(place)
                 found.append(place)
     return tuple(found)
@@ -99,6 +102,12 @@ def own_interpreter() -> str:
 def is_below(path: str, directory: str) -> bool:
     """Whether `path` is `directory` or in it."""
     return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def _holds_more(place: str) -> bool:
+    """Whether much else than programs is there: a home, or a directory of the system's that is not for programs."""
+    homes = {os.path.expanduser("~"), os.path.dirname(os.path.expanduser("~"))}
+    return place in homes or place in _NOT_FOR_PROGRAMS
 
 
 def _places_of(directory: str) -> list[str]:

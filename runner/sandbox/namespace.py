@@ -47,6 +47,11 @@ def enter() -> Powers:
     return _entered[0]
 
 
+def is_entered() -> bool:
+    """Whether mounts that are made now are seen by this process and what it starts alone."""
+    return bool(_entered)
+
+
 def bind(source: str, target: str) -> None:
     """Let a directory or file be seen at a second place too, with what is mounted below it.
 

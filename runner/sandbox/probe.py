@@ -184,14 +184,14 @@ def explain(outcome: Outcome, facts: Facts) -> tuple[str, str]:
 def container(path: str, image: str, facts: Facts) -> Rung:
     """Try a container engine with the image that boxes would run in: about 200 ms, nothing without an image."""
     level = Level.CONTAINER
-    engine = next((found for name in _ENGINES if (found := which(name, path))), "")
+    engine = engine_of(path)
     if not engine:
         return Rung(level, why="neither podman nor docker is installed", fix=install("podman", facts))
     if not image:
         return Rung(level, why="no image is named", fix=f"export {IMAGE}=an image that has what your boxes start")
     from runner.sandbox.container import trial_argv
 
-    outcome = attempt(trial_argv(engine, image), seconds=_ENGINE_SECONDS, env={"PATH": path, **_home()})
+    outcome = attempt(trial_argv(engine, image), seconds=_ENGINE_SECONDS, env={"PATH": path, **home_of()})
     if not outcome.code:
         return Rung(level)
     said = outcome.said.splitlines()[-1] if outcome.said else f"it ended with {outcome.code}"
@@ -234,7 +234,12 @@ def _sudo(facts: Facts) -> str:
     return "" if facts.root else "sudo "
 
 
-def _home() -> dict[str, str]:
+def engine_of(path: str) -> str:
+    """The container engine that is found on a PATH, or ""."""
+    return next((found for name in _ENGINES if (found := which(name, path))), "")
+
+
+def home_of() -> dict[str, str]:
     """Where rootless engines keep images, by the user database: nothing of the caller's environment is used."""
     import pwd
 

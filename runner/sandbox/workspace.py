@@ -13,6 +13,7 @@ import stat
 from runner.execute.environment import Places
 from runner.sandbox import namespace
 from runner.sandbox.copying import copy_layer, copy_tree, lend
+from runner.sandbox.namespace import CannotMount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Workspace:
         own = f"{scratch}/sandbox"
         self.room = own if group < 0 or _opened(scratch) else _shared_room()
         if self.room == own:
-            os.mkdir(own, 0o711)
+            _make(own, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
         self._count = 0
         self._lowers: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
@@ -80,9 +81,21 @@ class Workspace:
             OSError: the tree cannot be copied.
         """
         lower, nested = self._lower(root)
+        try:
+            return self._open(lower, nested, layers, size=size, user=user)
+        except CannotMount:
+            if lower != root:
+                raise
+        # Other file systems are mounted in the tree: only root may lay something over those. So it is over a copy.
+        self._lowers[root] = (self._copied(root, whole=True)[0], ())
+        return self._open(self._lowers[root][0], (), layers, size=size, user=user)
+
+    def _open(
+        self, lower: str, nested: Sequence[tuple[str, str]], layers: Sequence[str], *, size: int, user: int
+    ) -> Desk:
         self._count += 1
         desk = Desk(f"{self.room}/{self._count}", nested)
-        os.mkdir(desk.directory, 0o711)
+        _make(desk.directory, 0o711)
         namespace.tmpfs(desk.directory, size=size, mode=0o711)
         try:
             self._furnish(desk, lower, layers, user)
@@ -106,7 +119,7 @@ class Workspace:
         if path not in self._staged:
             place = f"{self.room}/reach-{len(self._staged)}"
             if os.path.isdir(path):
-                os.mkdir(place, 0o755)
+                _make(place, 0o755)
             else:
                 os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
             namespace.bind(path, place)
@@ -124,12 +137,10 @@ class Workspace:
         place = f"{self.room}/{name}"
         if os.path.isdir(place):
             return place
-        os.mkdir(place, 0o755)
-        for path in directories:
-            os.makedirs(f"{place}/{path}", 0o755, exist_ok=True)
+        for path in ("", *directories, *map(os.path.dirname, files)):
+            _make_all(place, path)
         for path, content in files.items():
             goal = f"{place}/{path}"
-            os.makedirs(os.path.dirname(goal), 0o755, exist_ok=True)
             with open(goal, "wb") as stream:
                 stream.write(_content(content) if isinstance(content, str) else content)
             os.chmod(goal, 0o644)
@@ -157,7 +168,7 @@ class Workspace:
             names.append(name)
         os.mkdir(f"{desk.directory}/work", 0o700)
         os.mkdir(desk.tree)
-        os.mkdir(desk.sockets, 0o711)
+        _make(desk.sockets, 0o711)
         namespace.overlay(desk.directory, target="tree", lower=names, upper="upper", work="work")
         desk.places.make()
         if user >= 0:
@@ -170,14 +181,32 @@ class Workspace:
             if self._group < 0:
                 self._lowers[root] = (root, ())
             else:
-                copy = f"{self._scratch}/tree-{len(self._lowers)}"
-                nested = copy_tree(root, copy, group=self._group, leave_out=self._scratch)
+                copy, nested = self._copied(root)
                 self._lowers[root] = (copy, tuple((path, self.stage(f"{root}/{path}")) for path in nested))
         return self._lowers[root]
+
+    def _copied(self, root: str, *, whole: bool = False) -> tuple[str, tuple[str, ...]]:
+        copy = f"{self._scratch}/tree-{len(self._lowers)}"
+        return copy, copy_tree(root, copy, group=self._group, leave_out=self._scratch, whole=whole)
 
     def _clear(self, desk: Desk) -> None:
         namespace.detach(desk.directory)  # with all that is mounted in it
         os.rmdir(desk.directory)
+
+
+def _make(directory: str, mode: int) -> None:
+    """Make a directory with exactly this mode, whatever our umask is."""
+    os.mkdir(directory)
+    os.chmod(directory, mode)
+
+
+def _make_all(place: str, path: str) -> None:
+    """Make the directories of a path below a place that everybody may read."""
+    here = place
+    for name in ("", *path.split("/")):
+        here = f"{here}/{name}" if name else here
+        if not os.path.isdir(here):
+            _make(here, 0o755)
 
 
 def _content(path: str) -> bytes:
@@ -194,7 +223,7 @@ def _opened(scratch: str) -> bool:
 
 
 def reachable_room(scratch: str) -> str:
-    """A name, not taken yet, for a directory that every user can get to.
+    """A name for a run's own directory that every user can get to; where nothing can be mounted.
 
     Raises:
         CannotMount: there is none.
@@ -228,7 +257,7 @@ def _nowhere() -> namespace.CannotMount:
 def _is_ours(directory: str) -> bool:
     """Whether a directory is ours, made now if it was not there."""
     try:
-        os.mkdir(directory, 0o711)
+        _make(directory, 0o711)
     except FileExistsError:
         status = os.lstat(directory)
         return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

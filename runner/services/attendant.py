@@ -17,9 +17,11 @@ import traceback
 from typing import TYPE_CHECKING
 
 from runner.attendant import Wish
+from runner.execute.files import remove_tree
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
 from runner.services.servers import Servers
+from runner.services.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 
 def givers() -> tuple[Giver, ...]:
     """Everything that jobs can be given; each looks for its own part in a wish."""
-    return (Egress(), Servers())
+    return (Egress(), Servers(), Target())
 
 
 class Attendant:
@@ -125,6 +127,7 @@ def main(directory: str, search: Sequence[str]) -> None:
     for fd in (0, 1):
         os.dup2(nothing, fd)
     asyncio.run(_serve(*pipes, directory=directory, search=search))
+    remove_tree(directory)  # a runner that was killed cannot.
 
 
 async def _serve(

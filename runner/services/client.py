@@ -119,7 +119,7 @@ class Client:
             self._directory = ""
 
     def _start(self) -> None:
-        if not self._directory:
+        if not os.path.isdir(self._directory):
             self._directory = _new_directory(self._environ)
         orders, answers, refusals = os.pipe(), os.pipe(), os.pipe()
         ours, theirs = (orders[1], answers[0], refusals[0]), (orders[0], answers[1], refusals[1])

@@ -15,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from runner.model import Value
+from runner.sandbox.seccomp import program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,27 +26,45 @@ if TYPE_CHECKING:
 SERVICE_UID = 61_990
 INSIDE = "/run/service"
 _CHROME = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_PACKAGES = "site-packages"
 _ETC = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 
 
 class Cell(Value):
-    """The means of confinement on this machine. `uid` and `gid` are the servers', None for our own."""
+    """The means of confinement on this machine. `uid` and `gid` are the servers', None for our own.
 
-    __slots__ = ("bwrap", "gid", "setpriv", "uid")
+    `filter` is the path of a program for the kernel that refuses system calls, which bubblewrap loads.
+    """
 
-    def __init__(self, *, bwrap: str = "", setpriv: str = "", uid: int | None = None, gid: int | None = None) -> None:
+    __slots__ = ("bwrap", "filter", "gid", "setpriv", "uid")
+
+    def __init__(
+        self,
+        *,
+        bwrap: str = "",
+        setpriv: str = "",
+        filter: str = "",  # noqa: A002 - the kernel's word.
+        uid: int | None = None,
+        gid: int | None = None,
+    ) -> None:
         self.bwrap = bwrap
         self.setpriv = setpriv
+        self.filter = filter
         self.uid = uid
         self.gid = gid
 
-    def command(self, argv: Sequence[str], directory: str, *, die_by: str) -> list[str]:
+    def open_filter(self) -> int:
+        """A descriptor of the filter, to be passed to what `command` says; -1 when there is none."""
+        return os.open(self.filter, os.O_RDONLY | os.O_CLOEXEC) if self.bwrap and self.filter else -1
+
+    def command(self, argv: Sequence[str], directory: str, *, die_by: str, filter_fd: int = -1) -> list[str]:
         """The whole command line of a server.
 
         Args:
             argv: the server's own; its program is an absolute path that the servers' uid can reach.
             directory: the server's, which becomes its working directory.
             die_by: the signal it gets when we die and no bubblewrap ends it.
+            filter_fd: see `open_filter`.
         """
         words: list[str] = []
         if self.setpriv:
@@ -54,7 +73,7 @@ class Cell(Value):
                 words += [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
             words += [] if self.bwrap else [f"--pdeathsig={die_by}"]
             words.append("--")
-        return [*words, *(self._jail(argv[0], directory) if self.bwrap else ()), *argv]
+        return [*words, *(self._jail(argv[0], directory, filter_fd) if self.bwrap else ()), *argv]
 
     def make_directory(self, path: str) -> str:
         """Make a directory that is a server's alone."""
@@ -74,8 +93,17 @@ class Cell(Value):
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
-    def _jail(self, program: str, directory: str) -> list[str]:
-        words = [self.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
+    def _jail(self, program: str, directory: str, filter_fd: int) -> list[str]:
+        words = [
+            self.bwrap,
+            "--unshare-all",
+            "--unshare-user",
+            "--disable-userns",
+            "--die-with-parent",
+            "--new-session",
+        ]
+        words += ["--seccomp", str(filter_fd)] if filter_fd >= 0 else []
+        words += ["--ro-bind", "/usr", "/usr"]
         for path in _CHROME:
             if os.path.islink(path):
                 words += ["--symlink", os.readlink(path), path]
@@ -84,18 +112,27 @@ class Cell(Value):
         for path in _ETC:
             if os.path.exists(path):
                 words += ["--ro-bind", path, path]
-        prefix = prefix_of(program)
-        if not prefix.startswith("/usr/"):
-            words += ["--ro-bind", prefix, prefix]
+        words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - inside.
+        for root in roots_of(program):  # which may well be below /tmp, so they come after it.
+            if not root.startswith("/usr/"):
+                words += ["--ro-bind", root, root]
         # Servers look up their own name; the file is made beside their directory.
-        words += ["--ro-bind", passwd_beside(directory), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
-        return [*words, *("--tmpfs", "/tmp", "--bind", directory, INSIDE, "--chdir", INSIDE, "--remount-ro", "/"), "--"]  # noqa: S108 - inside.
+        words += ["--ro-bind", passwd_beside(directory), "/etc/passwd"]
+        return [*words, "--bind", directory, INSIDE, "--chdir", INSIDE, "--remount-ro", "/", "--"]
 
 
-def prefix_of(program: str) -> str:
-    """The directory that holds all of a program's installation: the one above `bin`, or else the program's own."""
+def roots_of(program: str) -> tuple[str, ...]:
+    """The directories that hold all of a program's installation.
+
+    That is the one above `bin`, or else the program's own; in a wheel its package, and the directory of the libraries
+    that were put beside it.
+    """
     directory = os.path.dirname(program)
-    return os.path.dirname(directory) if os.path.basename(directory) == "bin" else directory
+    packages, found, inside = directory.rpartition(f"/{_PACKAGES}/")
+    if found:
+        package = os.path.join(packages, _PACKAGES, inside.partition("/")[0])
+        return tuple(root for root in (package, f"{package}.libs") if os.path.isdir(root))
+    return (os.path.dirname(directory) if os.path.basename(directory) == "bin" else directory,)
 
 
 def passwd_beside(directory: str) -> str:
@@ -121,7 +158,7 @@ async def find_cell(environ: Mapping[str, str]) -> Cell:
     if root and not setpriv:
         return Cell()
     uid, gid = (SERVICE_UID, SERVICE_UID) if root else (None, None)
-    cell = Cell(bwrap=bwrap, setpriv=setpriv, uid=uid, gid=gid)
+    cell = Cell(bwrap=bwrap, setpriv=setpriv, filter=program(os.uname().machine), uid=uid, gid=gid)
     if bwrap and await _works(cell):
         return cell
     if root:  # without a passwd of its own a server needs a name that the machine knows.
@@ -135,7 +172,19 @@ async def _works(cell: Cell) -> bool:
     if cell.uid is not None:
         words += [f"--reuid={cell.uid}", f"--regid={cell.gid}", "--clear-groups"]
     words += ["--"] if words else []
-    jail = [cell.bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    jail = [
+        cell.bwrap,
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "true",
+    ]
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*words, *jail, stdin=quiet, stdout=quiet, stderr=quiet, env=CLEAN)
     return await process.wait() == 0
@@ -152,13 +201,18 @@ def reachable(installation: Installation, cell: Cell, directory: str) -> str:
     """
     if cell.uid is None or is_open(installation.directory):
         return installation.directory
-    prefix = prefix_of(os.path.join(installation.directory, "program"))
-    copy = os.path.join(directory, f"programs-{installation.version}", os.path.basename(prefix))
+    roots = roots_of(os.path.join(installation.directory, "program"))
+    parent = os.path.dirname(roots[0])
+    # The last part of its name tells `roots_of` what it is a copy of.
+    copy = os.path.join(directory, f"programs-{installation.version}", os.path.basename(parent))
     if not os.path.exists(copy):
-        shutil.copytree(prefix, f"{copy}.part", symlinks=True)
-        os.chmod(os.path.dirname(copy), 0o755)  # noqa: S103 - programs, nothing private.
+        os.makedirs(f"{copy}.part")
+        for made in (os.path.dirname(copy), f"{copy}.part"):
+            os.chmod(made, 0o755)  # noqa: S103 - programs, nothing private; whatever the umask.
+        for root in roots:
+            shutil.copytree(root, f"{copy}.part/{os.path.basename(root)}", symlinks=True)
         os.rename(f"{copy}.part", copy)
-    return os.path.normpath(os.path.join(copy, os.path.relpath(installation.directory, prefix)))
+    return os.path.join(copy, os.path.relpath(installation.directory, parent))
 
 
 def is_open(directory: str) -> bool:

@@ -64,4 +64,5 @@ def variables(port: int, rules: Rules) -> dict[str, str]:
     proxy = f"http://127.0.0.1:{port}"
     own = ["127.0.0.1", "::1"] if rules.name(LOCALHOST) else [LOCALHOST, "127.0.0.1", "::1"]
     env = {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "ALL_PROXY": proxy, "NO_PROXY": ",".join(own)}
-    return {**env, **{name.lower(): value for name, value in env.items()}}
+    # An HTTP box asks nobody on its own loopback, so it takes the way out for 127.0.0.1 too.
+    return {**env, **{name.lower(): value for name, value in env.items()}, "BOX_EGRESS": proxy}

@@ -14,7 +14,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from runner.fault import UP, Fault, Kind
-from runner.services.server import address
+from runner.services.sockets import listen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,7 +64,7 @@ class FaultProxy:
 
     async def listen_unix(self, path: str, *, uid: int | None = None, gid: int | None = None) -> None:
         """Listen on a unix socket that only its owner, and root, can connect to."""
-        self._listen = lambda: unix_socket(path, uid, gid)
+        self._listen = lambda: _unix_socket(path, uid, gid)
         await self._open()
 
     async def set(self, fault: Fault) -> None:
@@ -261,17 +261,8 @@ def _tcp_socket(port: int) -> socket.socket:
     return made
 
 
-def unix_socket(path: str, uid: int | None, gid: int | None) -> socket.socket:
-    """A socket bound to a path, for its owner alone; what was there before is replaced. Not listening yet."""
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    place = address(path)
-    try:
-        os.unlink(place)
-    except FileNotFoundError:
-        pass
-    made.bind(place)
-    # Between these two lines nobody else gets in: the directory is the box's own.
-    os.chmod(place, 0o600)
-    if uid is not None:
-        os.chown(place, uid, -1 if gid is None else gid)
-    return made
+def _unix_socket(path: str, uid: int | None, gid: int | None) -> socket.socket:
+    """One in the place of the one before, which nobody answers any more."""
+    if os.path.lexists(path):
+        os.unlink(path)
+    return listen(path, uid=uid, gid=gid)

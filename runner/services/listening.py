@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from typing import TYPE_CHECKING
 
-from runner.services.faults import unix_socket
+from runner.services.sockets import listen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,10 +40,10 @@ class Listening:
         """
         if self._wish.unix:
             path = self.path(name)
-            listener = unix_socket(path, self._wish.uid, self._wish.gid)
+            listener = listen(path, uid=self._wish.uid, gid=self._wish.gid)
         else:
             path = ""
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listen()
             port = listener.getsockname()[1]
         self._servers.append(await asyncio.start_server(serve, sock=listener))
         return port, path

@@ -1,6 +1,7 @@
 """An HTTP proxy that reaches the hosts its rules name, and no other. One a job.
 
-Names are resolved here, outside the job's sandbox, and the address that was checked is the one connected to.
+Names are resolved here, outside the job's sandbox, and the address that was checked is the one connected to; or by the
+proxy that this machine itself goes through, where its environment names one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.services.proxy_request import LONGEST_HEAD, BadRequest, read_request
 from runner.services.tunnel import CHUNK, Caps, Meter, Tunnel
+from runner.services.upstream import upstream_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +116,12 @@ class Proxy:
 
     async def _dial(self, end: End) -> Streams:
         """Connect to an allowed end, at an address that is allowed too."""
+        if upstream := upstream_of(end):
+            try:
+                async with asyncio.timeout(self._caps.dial):
+                    return await upstream.connect(end)
+            except OSError as error:
+                raise Refused(502, str(end), _why(error)) from None
         try:
             async with asyncio.timeout(self._caps.dial):
                 loop = asyncio.get_running_loop()

@@ -69,7 +69,9 @@ class Server:
             CannotProvide: it ended or did not answer in time; it does not run then.
         """
         write_passwd(self._cell, self._directory)
-        command = self._cell.command(self._argv, self._directory, die_by=self._stop.name.removeprefix("SIG"))
+        filter_fd = self._cell.open_filter()
+        die_by = self._stop.name.removeprefix("SIG")
+        command = self._cell.command(self._argv, self._directory, die_by=die_by, filter_fd=filter_fd)
         log = os.open(f"{self._directory}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -80,9 +82,12 @@ class Server:
                 env=CLEAN,
                 cwd=None if self._cell.bwrap else self._directory,
                 start_new_session=True,
+                pass_fds=[filter_fd] if filter_fd >= 0 else (),
             )
         finally:
             os.close(log)
+            if filter_fd >= 0:
+                os.close(filter_fd)
         try:
             await asyncio.wait_for(self._answers(), PATIENCE)
         except TimeoutError:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from runner.controls import (
     Applied,
-    NotInThisVersion,
     Stale,
     apply,
     check_changed,
@@ -242,9 +241,12 @@ def test_env_and_run_say_what_is_to_be_done(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fault", "target"])
-def test_kinds_of_later_versions_are_refused_by_name(tree: Path, kind: str) -> None:
-    with pytest.raises(NotInThisVersion, match=f"not in this version: {kind} controls"):
-        apply(control(kind), str(tree))
+def test_what_becomes_of_a_service_or_the_target_is_for_those_who_provide_them(tree: Path, kind: str) -> None:
+    assert apply(control(kind, service="redis", **{"is": "down"}), str(tree)).faults == {
+        "kind": kind,
+        "service": "redis",
+        "is": "down",
+    }
 
 
 @pytest.mark.parametrize(

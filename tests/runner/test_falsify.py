@@ -19,6 +19,7 @@ from inline_snapshot import snapshot
 from runner.falsify import exit_code
 from runner.model import Attempt, Box, BoxId, Control, Expect, Failure, Verdict
 from runner.proof import Answer, Proof, judge, suggest
+from tests.conftest import MISSING
 from tests.runner.falsifying import falsify, over_layers
 
 ADDS = "def add(a, b):\n    return a + b\n"
@@ -228,7 +229,7 @@ def run(root: Path, *boxes: Box, way: str = "copies", **options: Any) -> tuple[i
     else:
         done = over_layers(root, boxes, **options)
         if done is None:
-            pytest.skip("missing component: the right to mount what one process alone sees")
+            pytest.skip(f"{MISSING} the right to mount what one process alone sees")
         answered = done
     return answered.code, answered.boxes, answered.said
 
@@ -287,6 +288,48 @@ def test_env_reaches_the_sabotaged_run_alone(repo: Path, way: str) -> None:
     check = 'test "${LIMIT:-5}" = 5 || { echo "not ok 1 - limit"; exit 1; }'
     control = Control(kind="env", spec={"LIMIT": "0"}, expect=Expect(assertion="limit"), where="x:1")
     assert only(repo, box(check, control), way)[0] == "proven"
+
+
+PATCH = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a + b\n+    return a - b\n"
+SABOTAGES = {
+    "edit": {"file": "calc.py", "find": "a + b", "replace": "a - b"},
+    "patch": {"file": "p.patch"},
+    "env": {"SIGN": "-"},
+    "run": {"command": "sed -i 's/a + b/a - b/' calc.py"},
+}
+STALE = {
+    "edit": {"file": "calc.py", "find": "a * b", "replace": "a - b"},
+    "patch": {"file": "gone.patch"},
+    "run": {"command": "test -e gone"},
+}
+SIGNED = 'test "${SIGN:-+}" = + && ' + CHECK.partition(" || ")[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "check"),
+    [
+        pytest.param("proven", f"{SIGNED} || {{ echo 'not ok 1 - adds-up'; exit 1; }}", id="proven"),
+        pytest.param("blind", "test -s calc.py", id="blind"),
+        pytest.param("wrong_reason", f"{SIGNED} || {{ echo 'not ok 1 - looks-well'; exit 1; }}", id="wrong-reason"),
+        pytest.param("unproven", f"{SIGNED} || exit 77", id="skips-itself"),
+        pytest.param("unproven", f"{SIGNED} || kill -ABRT $$", id="crashes"),
+        pytest.param("unproven", "echo 'not ok 1 - adds-up'; exit 1", id="red-anyway"),
+    ],
+)
+@pytest.mark.parametrize("kind", SABOTAGES)
+def test_each_kind_of_control_gets_each_answer_for_its_reason(
+    repo: Path, way: str, kind: str, answer: str, check: str
+) -> None:
+    (repo / "p.patch").write_text(PATCH)
+    control = Control(kind=kind, spec=SABOTAGES[kind], expect=ADDS_UP, where="x:1")
+    assert only(repo, box(check, control, may_skip=True), way)[0] == answer
+
+
+@pytest.mark.parametrize("kind", STALE)
+def test_each_kind_of_control_can_be_stale_whatever_the_box_is(repo: Path, way: str, kind: str) -> None:
+    control = Control(kind=kind, spec=STALE[kind], expect=ADDS_UP, where="x:1")
+    boxes = [box(run, control, number=n) for n, run in enumerate((CHECK, "true", "exit 1"), start=1)]
+    assert [entry["answer"] for entry in run(repo, *boxes, way=way)[1]] == ["stale"] * 3
 
 
 def test_red_for_another_reason_is_said_to_be(repo: Path, way: str) -> None:  # (b)
@@ -414,14 +457,8 @@ def test_every_answer_and_every_field_is_documented(repo: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["fault", "target"])
-def test_controls_of_later_versions_are_unproven(repo: Path, kind: str) -> None:
-    control = Control(kind=kind, spec={}, expect=ADDS_UP, where="x:1")
-    assert only(repo, box(CHECK, control)) == ("unproven", f"not in this version: {kind} controls")
-
-
 def test_boxes_of_later_versions_are_unproven(repo: Path) -> None:
-    assert only(repo, box(CHECK, edit(ADDS_UP), unsupported="needs")) == ("unproven", "not in this version: needs")
+    assert only(repo, box(CHECK, edit(ADDS_UP), unsupported="network")) == ("unproven", "not in this version: network")
 
 
 def test_a_control_without_expect_gets_its_line(repo: Path) -> None:

@@ -145,7 +145,12 @@ class TestReports:
         finished = {event.box.number: event for event in of("BoxFinished", list(read(record.read_text().splitlines())))}
         assert ended.code == 1
         assert {number: str(event.verdict) for number, event in finished.items()} == {1: "passed", 2: "failed"}
-        assert (finished[2].output, finished[2].log, finished[2].artifacts) == ("said\n", "", ())
+        assert finished[2].output.splitlines() == [
+            "said",
+            "[log not kept: No space left on device]",
+            "[artifact not kept: page.png: No space left on device]",
+        ]
+        assert (finished[2].log, finished[2].artifacts) == ("", ())
 
     def test_without_room_to_remember_it_runs_all_the_same(self, full: Full) -> None:
         ended = full.run(XDG_CACHE_HOME=f"{full.disk}/inside")

@@ -30,10 +30,13 @@ def finished(repository: Repository, *words: str) -> dict[int, BoxFinished]:
 
 
 def test_half_a_gigabyte_and_an_endless_line_leave_the_runner_small(repository: Repository) -> None:
-    repository.box(1, f"yes 'a line of output' | head -c {500 * MEGABYTE}")
-    repository.box(2, f"head -c {100 * MEGABYTE} /dev/zero | tr '\\0' x")
-    repository.box(3, f"head -c {50 * MEGABYTE} /dev/zero & yes not ok | head -c {50 * MEGABYTE} >&2; wait")
-    repository.box(4, f"yes 'not ok 1 - again' | head -c {20 * MEGABYTE}")
+    patience = 'timeout = "10m"'
+    repository.box(1, f"yes 'a line of output' | head -c {500 * MEGABYTE}", block=patience)
+    repository.box(2, f"head -c {100 * MEGABYTE} /dev/zero | tr '\\0' x", block=patience)
+    repository.box(
+        3, f"head -c {50 * MEGABYTE} /dev/zero & yes not ok | head -c {50 * MEGABYTE} >&2; wait", block=patience
+    )
+    repository.box(4, f"yes 'not ok 1 - again' | head -c {20 * MEGABYTE}", block=patience)
     # Its parent is the runner, whose largest size until now it reads.
     repository.box(9, "grep VmHWM /proc/$PPID/status", tier=2)
     told = finished(repository, "--fail-fast", "never")
@@ -98,7 +101,7 @@ ORDERS = [
 
 @pytest.mark.parametrize("form", ["github", "plain"])
 @pytest.mark.parametrize("code", [0, 1], ids=["green", "red"])
-def test_nothing_that_a_box_prints_or_reports_is_an_order_to_github(
+def test_nothing_that_a_box_prints_or_reports_is_an_order_to_github(  # clause P-53
     repository: Repository, tmp_path: Path, form: str, code: int
 ) -> None:
     report = [{"type": "assertion", "id": order, "ok": not code, "message": order, "file": order} for order in ORDERS]

@@ -187,7 +187,8 @@ class TestTheOutput:
     def test_a_log_that_cannot_be_written_is_no_verdict(self, lab: Lab) -> None:
         attempt = lab.sh("echo hi", job={"log": "/proc/nowhere/1.log"})
 
-        assert (attempt.outcome, attempt.output, attempt.log) == (Verdict.PASSED, "hi\n", "")
+        said = "hi\n[log not kept: No such file or directory]\n"
+        assert (attempt.outcome, attempt.output, attempt.log) == (Verdict.PASSED, said, "")
 
 
 LEAKS = [

@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.clock import steady
-from runner.execute.table import processes
+from runner.execute.table import processes, with_descendants
 from runner.history import History
+from runner.isolation import Level
+from runner.sandbox.probe import rungs
+from tests.conftest import MISSING
 from tests.runner.command_line import Repository, of
 from tests.runner.test_process import is_alive
 
@@ -33,6 +36,12 @@ SHAPES = {
     "double-fork-and-no-environment": "(env -i PATH=$PATH setsid sh -c '{stay} & exit 0' >/dev/null 2>&1 &)",
     "deaf": '(trap "" HUP INT TERM; exec {stay}) &',
 }
+
+
+needs_a_sandbox = pytest.mark.skipif(
+    not any(rung.level is Level.BUBBLEWRAP and rung.works for rung in rungs(os.environ)),
+    reason=f"{MISSING} bubblewrap that works here",
+)
 
 
 class Supervised:
@@ -86,6 +95,21 @@ def guards_of(runner: int) -> list[int]:
     """Not read from its list of children: while one of them ends, the kernel may leave another one out."""
     children = [process.pid for process in processes().values() if process.parent == runner]
     return [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runner: guard")]
+
+
+def guards_of_a_started_run(process: subprocess.Popen[bytes], log: Path) -> list[int]:
+    """The guard, once the box has written to its log."""
+    while not log.exists() and process.poll() is None:
+        select.select([], [], [], 0.02)
+    return guards_of(process.pid)
+
+
+def sleeps(pid: int, seconds: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[:2] == [b"sleep", str(seconds).encode()]
 
 
 @pytest.fixture
@@ -191,6 +215,68 @@ class TestTheRunnerIsKilled:
 
         assert alive == {"own-session", "double-fork", "no-environment", "double-fork-and-no-environment"}
         assert list(supervised.scratch.iterdir()) == []
+
+    @needs_a_sandbox
+    def test_in_a_sandbox_nothing_is_left_either(self, supervised: Supervised) -> None:
+        shapes = "\n".join(text.format(stay="sleep 99") for text in SHAPES.values())
+        supervised.repository.box(1, f"{shapes}\nwhile :; do echo up; sleep 0.05; done", block='timeout = "5m"')
+        process = supervised.repository.start(
+            "run", "--sandbox", "full", "--logs", str(supervised.pids), TMPDIR=str(supervised.scratch)
+        )
+        (guard,) = guards_of_a_started_run(process, supervised.pids / "1.1.log")
+        below = with_descendants({process.pid}, processes())
+        assert len(below) > len(SHAPES)
+        process.kill()
+        process.communicate()
+        await_end(guard)
+
+        assert [pid for pid in below if is_alive(pid)] == []
+        assert list(supervised.scratch.iterdir()) == []
+        assert str(supervised.scratch) not in Path("/proc/self/mounts").read_text()
+
+
+class TestLeaks:
+    """Each shape is named and ended, and turns no green box red."""
+
+    @pytest.mark.parametrize(
+        ("lacks", "words", "unseen"),
+        [
+            pytest.param((), ("--sandbox", "off"), set(), id="off"),
+            pytest.param((), ("--sandbox", "full"), set(), id="full", marks=needs_a_sandbox),
+            pytest.param(("pidfd",), (), set(), id="no-pidfd"),
+            # Without a subreaper an orphan that has cleared its environment belongs to nobody that we know.
+            pytest.param(("subreaper",), (), {"no-environment", "double-fork-and-no-environment"}, id="no-subreaper"),
+            pytest.param(
+                ("proc", "subreaper"),
+                (),
+                {"own-session", "double-fork", "no-environment", "double-fork-and-no-environment"},
+                id="no-proc",
+            ),
+        ],
+    )
+    def test_each_is_seen_named_and_ended_as_far_as_the_machine_allows(  # clause P-14
+        self, supervised: Supervised, lacks: tuple[str, ...], words: tuple[str, ...], unseen: set[str]
+    ) -> None:
+        supervised.repository.without(*lacks)
+        seconds = 1000 + os.getpid() % 1000  # their name tells them from those of a test beside this one
+        for number, text in enumerate(SHAPES.values(), 1):
+            supervised.repository.box(number, f"{text.format(stay=f'sleep {seconds}')}\nsleep 0.3")
+        try:
+            events = supervised.repository.events("-j", "1", *words)
+            left = [pid for pid in processes() if sleeps(pid, seconds)]
+        finally:
+            for pid in processes():
+                if sleeps(pid, seconds):
+                    os.kill(pid, signal.SIGKILL)
+
+        finished = {event.box.number: event for event in of("BoxFinished", events)}
+        assert {str(event.verdict) for event in finished.values()} == {"passed"}
+        named = {shape for number, shape in enumerate(SHAPES, 1) if finished[number].leaked}
+        assert set(SHAPES) - named == unseen
+        assert len(left) == len(unseen)
+        warned = [event.message for event in of("Warned", events)]
+        assert len(warned) == len(named)
+        assert all("left processes running, ended: " in message for message in warned)
 
 
 class TestTheGuard:

@@ -14,6 +14,7 @@ import pytest
 import runner
 from runner.controls import Stale, apply
 from runner.model import Control
+from tests.conftest import MISSING
 
 SUBJECT = "def add(a, b):\n    return a + b\n"
 LOOK = f'{sys.executable} -c "import calc; assert calc.add(2, 2) == 4"'
@@ -56,10 +57,10 @@ def repo(tmp_path: Path) -> Path:
     return root
 
 
-def falsify(repo: Path, product: Path) -> tuple[int, dict[int, str], str]:
+def falsify(repo: Path, product: Path, *words: str) -> tuple[int, dict[int, str], str]:
     """Falsify the boxes above with the runner at `product`; the exit code, the answers, and what a person reads."""
     done = subprocess.run(
-        [sys.executable, "-m", "runner", "falsify", "-j", "2", "--json", "-"],
+        [sys.executable, "-m", "runner", "falsify", "-j", "2", "--json", "-", *words],
         cwd=repo,
         env={
             **os.environ,
@@ -76,8 +77,11 @@ def falsify(repo: Path, product: Path) -> tuple[int, dict[int, str], str]:
     return done.returncode, {entry["box"]: entry["answer"] for entry in document["boxes"]}, done.stderr
 
 
-def test_every_kind_of_box_is_told_what_it_is(repo: Path) -> None:
-    code, answers, said = falsify(repo, product())
+@pytest.mark.parametrize("sandbox", ["off", "full"])
+def test_every_kind_of_box_is_told_what_it_is(repo: Path, sandbox: str) -> None:
+    if sandbox == "full" and not shutil.which("bwrap"):
+        pytest.skip(f"{MISSING} bwrap")
+    code, answers, said = falsify(repo, product(), "--sandbox", sandbox)
     assert answers == {number: answer for number, (_, answer) in BOXES.items()}
     assert code == 1
     last = said.splitlines()[-1]

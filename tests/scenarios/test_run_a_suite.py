@@ -27,14 +27,19 @@ def test_adds():
 """
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
+def a_repository(tmp_path: Path) -> Repository:
+    """With a box in each of three tiers; the second one is red."""
     repository = Repository(tmp_path)
     repository.write("calc.py", "def add(a, b):\n    return a - b\n")
     repository.box(1, '. "$BOX_LIB"\nok readable test -r calc.py\nis lines "$(wc -l <calc.py)" 2')
     repository.write("boxes/tier-2/12_adds.py", ADDS)
     repository.box(30, "echo deployed", tier=3)
     return repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return a_repository(tmp_path)
 
 
 def told(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.sandbox.attack_table import WORDS, attack, table
+from tests.runner.sandbox.attack_table import SOURCE, WORDS, attack, table, why_not_unprivileged
 from tests.runner.sandbox.attacks.arena import Arena, Outcome, without_engines
 from tests.runner.sandbox.attacks.rows import ROWS, Row
 
@@ -41,8 +41,21 @@ def arena() -> Iterator[Arena]:
 @pytest.mark.parametrize("row", EVERY)
 def test_the_full_sandbox_stops_it(row: Row) -> None:
     level, seen = outcomes("full")
+    assert level in {"bubblewrap", "container"}, level
     outcome = seen[row.name]
-    assert level in {"bubblewrap", "container"}
+    assert not outcome.broken, outcome.broken
+    assert not outcome.succeeded, outcome.detail
+
+
+@pytest.mark.xdist_group("attacks-unprivileged")
+@needs_bubblewrap
+@pytest.mark.parametrize("row", EVERY)
+def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row) -> None:
+    if why := why_not_unprivileged():
+        pytest.skip(why)
+    level, seen = outcomes("unprivileged")
+    assert level == "bubblewrap", level
+    outcome = seen[row.name]
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
@@ -51,8 +64,8 @@ def test_the_full_sandbox_stops_it(row: Row) -> None:
 @pytest.mark.parametrize("row", EVERY)
 def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it(row: Row, arena: Arena) -> None:
     level, seen = outcomes("off")
+    assert level == "off", level
     outcome = seen[row.name]
-    assert level == "off"
     assert not outcome.broken, outcome.broken
     if row.by_runner:
         assert not outcome.succeeded, outcome.detail
@@ -78,6 +91,17 @@ def test_the_table_names_every_attack_and_says_what_was_not_stopped() -> None:
     assert lines[0] == "| attack | off | full |"
     assert lines[2] == "| read a 0600 file of the bot | **succeeded** | stopped |"
     assert len(lines) == 2 + len(ROWS)
+
+
+def test_the_documentation_shows_what_the_tests_hold() -> None:
+    page = (SOURCE / "docs" / "explanation" / "attacks.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("|")]
+    assert lines[0] == ["attack", "off", "bubblewrap", "landlock", "bubblewrap, unprivileged"]
+    assert [line[0] for line in lines[2:]] == [row.says for row in ROWS]
+    for row, (_, off, full, landlock, unprivileged) in zip(ROWS, lines[2:], strict=True):
+        assert (full, unprivileged) == ("stopped", "stopped"), row.name
+        assert (landlock == "**succeeded**") == row.is_open_at("landlock"), row.name
+        assert off == "stopped" or not row.by_runner, row.name
 
 
 def test_every_way_of_asking_is_in_the_table() -> None:

@@ -105,23 +105,29 @@ def is_dead(pid: int) -> bool:
         return True
 
 
-def test_what_a_killed_runner_left_empty_is_swept_away(group: cgroup.Group) -> None:
-    base = Path(group.directories[0]).parent
+def test_what_a_killed_runner_left_is_ended_and_swept_away(group: cgroup.Group) -> None:
+    base = Path(group.directories[-1]).parent
     dead = subprocess.Popen(["/bin/true"])
     dead.wait()
-    orphan, foreign = base / f"interlock.{dead.pid}.1.7", base / "other"
+    here = Path("/proc/self/ns/pid").stat().st_ino
+    orphan, elsewhere = (base / f"interlock.{dead.pid}.1.{space}.7" for space in (here, here + 1))
     orphan.mkdir()
-    foreign.mkdir()
+    elsewhere.mkdir()
+    left = subprocess.Popen(["/bin/sh", "-c", f"echo 0 >{orphan}/cgroup.procs; echo in; exec sleep 300"], stdout=-1)
+    assert left.stdout
+    assert left.stdout.readline() == b"in\n"
     cgroup._SWEPT.clear()
     try:
         second = cgroup.enter("second", LIMITS)
         assert second
         second.remove()
         assert not orphan.exists()
-        assert foreign.exists()
+        assert left.wait() == -9
+        assert elsewhere.exists()
         assert Path(group.directories[0]).exists()
     finally:
-        foreign.rmdir()
+        left.stdout.close()
+        elsewhere.rmdir()
 
 
 # Version 2 with its controllers is spoken to files that only look like it: see docs/explanation/isolation.md.

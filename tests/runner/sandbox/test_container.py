@@ -4,19 +4,27 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
 
+from runner.execute.process import ProcessExecutor
+from runner.executor import Finished, Job
 from runner.isolation import MIB, Limits
-from runner.sandbox import container
+from runner.model import Attempt, Verdict
+from runner.sandbox import container, probe
+from runner.sandbox.contained import ContainerLauncher
 from runner.sandbox.trial import Outcome, attempt
 from runner.sandbox.view import Mount, View
+from tests.runner.boxes import box
 
 LIMITS = Limits(memory=64 * MIB, processes=20, workspace=MIB, tmp=MIB)
+BOXES = Limits(memory=128 * MIB, processes=40, workspace=8 * MIB, tmp=8 * MIB)
 ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 IMAGE = "localhost/boxes:test"
 
@@ -79,29 +87,34 @@ def test_docker_is_not_asked_for_what_only_podman_knows() -> None:
 
 
 # From here on a real podman runs real containers. It is an optional component: a machine without it loses nothing else.
-PROGRAMS = ("sh", "true", "cat", "id", "dd", "sleep")
+PROGRAMS = ("sh", "true", "cat", "id", "dd", "sleep", "python3")
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def engine() -> Iterator[str]:
     """A podman with storage of its own and an image of a few of this machine's programs."""
     podman = shutil.which("podman")
     runtime = shutil.which("crun") or shutil.which("runc", path=ENVIRON["PATH"])
     if os.geteuid() or not podman or not runtime:
         pytest.skip("optional component: podman, as root")
-    root = tmp_path_factory.mktemp("podman")
-    # crun refuses a hybrid of cgroup versions, and without systemd nobody else divides them.
-    options = f"--root {root}/root --runroot {root}/run --storage-driver vfs --cgroup-manager cgroupfs"
-    runc = shutil.which("runc", path=ENVIRON["PATH"])
-    wrapper = root / "podman"
-    wrapper.write_text(f'#!/bin/sh\nexec {podman} {options} --runtime {runc or runtime} "$@"\n')
-    wrapper.chmod(0o755)
-    _make_image(root / "files", str(wrapper))
-    trial = attempt(container.trial_argv(str(wrapper), IMAGE), seconds=60, env=ENVIRON)
-    if trial.code:
-        pytest.skip(f"optional component: a podman that runs here ({trial.said})")
-    yield str(wrapper)
-    subprocess.run([wrapper, "rm", "--all", "--force"], env=ENVIRON, capture_output=True, check=True)
+    # Podman takes no directories with long names.
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/var/tmp") as directory:
+        root = Path(directory)
+        # crun refuses a hybrid of cgroup versions, and without systemd nobody else divides them.
+        options = f"--root {root}/root --runroot {root}/run --storage-driver vfs --cgroup-manager cgroupfs"
+        runc = shutil.which("runc", path=ENVIRON["PATH"])
+        wrapper = root / "podman"
+        wrapper.write_text(f'#!/bin/sh\nexec {podman} {options} --runtime {runc or runtime} "$@"\n')
+        wrapper.chmod(0o755)
+        try:
+            _make_image(root / "files", str(wrapper))
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"optional component: a podman that takes an image ({error.stderr})")
+        trial = attempt(container.trial_argv(str(wrapper), IMAGE), seconds=60, env=ENVIRON)
+        if trial.code:
+            pytest.skip(f"optional component: a podman that runs here ({trial.said})")
+        yield str(wrapper)
+        subprocess.run([wrapper, "rm", "--all", "--force"], env=ENVIRON, capture_output=True, check=True)
 
 
 def _make_image(files: Path, podman: str) -> None:
@@ -118,6 +131,10 @@ def _make_image(files: Path, podman: str) -> None:
             place = files / ("usr/bin" if path == found else Path(path).parent.relative_to("/")) / Path(path).name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
+    library = Path(sysconfig.get_path("stdlib", vars={"installed_base": "/usr"})).name
+    if Path("/usr/lib", library).exists():  # of a Python like ours, for the warden.
+        ignored = shutil.ignore_patterns("__pycache__", "dist-packages", "test", "config-*", "idlelib", "lib2to3")
+        shutil.copytree(Path("/usr/lib", library), files / "usr/lib" / library, ignore=ignored, symlinks=True)
     with subprocess.Popen(["tar", "-C", files, "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run([podman, "import", "-", IMAGE], stdin=tar.stdout, env=ENVIRON, capture_output=True, check=True)
 
@@ -175,3 +192,55 @@ def test_a_container_is_ended_by_its_name(engine: str, root: Path) -> None:
         assert attempt(container.kill_argv(engine, "b-1"), seconds=60, env=ENVIRON).code == 0
     left = attempt((engine, "ps", "--all", "--quiet"), seconds=60, env=ENVIRON)
     assert left == Outcome(0, "")
+
+
+class TestBoxes:
+    """Boxes as the executor runs them, the warden and all."""
+
+    @pytest.fixture
+    def run(self, engine: str, root: Path) -> Iterator[Callable[..., Attempt]]:
+        tree, scratch = root / "tree", root / "scratch"
+        tree.mkdir()
+        scratch.mkdir()
+        (tree / "given").write_text("given\n")
+        environ = {"PATH": f"{Path(engine).parent}:{ENVIRON['PATH']}", probe.IMAGE: IMAGE}
+        launcher = ContainerLauncher(scratch=str(scratch), limits=BOXES, path="/usr/bin:/bin", environ=environ)
+        executor = ProcessExecutor(
+            run_id="r", scratch=str(scratch), base_env={"PATH": "/usr/bin:/bin"}, launcher=launcher
+        )
+
+        def run(script: str, **keys: Any) -> Attempt:
+            executor.start(Job(box=box(1, kind="command", run=script, **keys), root=str(tree)))
+            while True:
+                for thing in executor.wait(None):
+                    if isinstance(thing, Finished):
+                        return thing.attempt
+
+        yield run
+        executor.close()
+        assert list(scratch.iterdir()) == []
+        assert (tree / "given").read_text() == "given\n"
+        assert attempt((engine, "ps", "--all", "--quiet"), seconds=60, env=ENVIRON) == Outcome(0, "")
+
+    def test_each_has_a_copy_of_the_tree_in_its_place(self, run: Callable[..., Attempt], root: Path) -> None:
+        first = run("pwd && cat given && echo mine >given && echo mine >made")
+        assert (first.outcome, first.output) == (Verdict.PASSED, f"{root}/tree\ngiven\n")
+        second = run("cat given && test ! -e made")
+        assert (second.outcome, second.output) == (Verdict.PASSED, "given\n")
+
+    def test_their_endings_are_their_own(self, run: Callable[..., Attempt]) -> None:
+        assert run("exit 3").exit_code == 3
+        assert run("kill -9 $$").exit_code == -9
+        assert run("exec /no/such/program").exit_code == 127
+
+    def test_they_report_and_have_their_environment(self, run: Callable[..., Attempt]) -> None:
+        attempt = run('. "$BOX_LIB"; is "named" "$ASKED" yes; echo x >"$BOX_ARTIFACTS/file"', env={"ASKED": "yes"})
+        assert (attempt.outcome, attempt.asserts) == (Verdict.PASSED, 1)
+
+    def test_what_they_leave_running_is_named(self, run: Callable[..., Attempt]) -> None:
+        attempt = run("sleep 300 &")
+        assert attempt.outcome is Verdict.PASSED
+        assert [name.partition(" (")[0] for name in attempt.leaked] == ["sleep 300"]
+
+    def test_a_hung_one_is_ended(self, run: Callable[..., Attempt]) -> None:
+        assert run("sleep 300", timeout=1.0, slow=1.0).outcome is Verdict.TIMED_OUT

@@ -155,6 +155,15 @@ def test_an_attendant_that_dies_is_a_problem_of_whoever_waits_and_the_next_wish_
     assert asked.client.fileno() == fileno
 
 
+def test_an_attendant_that_is_asked_to_end_is_replaced_as_well(asked: Asked) -> None:
+    asked.get("a")
+    os.kill(asked.client.pid, signal.SIGTERM)
+    await_end(asked.client.pid)
+    asked.client.ask(asked.wish("b"))
+    assert ENDED in asked.answers("b")["b"].problem
+    assert asked.get("c").problem == ""
+
+
 def test_an_attendant_that_cannot_be_started_is_a_problem_that_is_announced(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +230,7 @@ def test_the_attendant_ends_with_a_runner_that_was_killed(tmp_path: Path) -> Non
         runner.kill()
         runner.wait()
         await_end(attendant)
+        assert not list(tmp_path.glob("interlock-services-*"))
     finally:
         os.kill(holder, signal.SIGKILL)
         runner.stdout.close()

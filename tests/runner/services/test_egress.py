@@ -134,6 +134,14 @@ class Door:
         return reader, writer
 
 
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way this machine goes, these tests' ends are on it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     door = Door(str(tmp_path / "egress"))
@@ -374,6 +382,67 @@ async def test_an_end_that_is_not_there_is_no_refusal(door: Door, far: Far) -> N
     for end in (f"localhost:{far.port}", "nowhere.invalid:80"):
         assert (await door.ask(f"CONNECT {end} HTTP/1.1\r\n\r\n".encode())).startswith(b"HTTP/1.1 502 interlock: ")
     assert door.refused == []
+
+
+@pytest.fixture
+async def machines_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Heard]:
+    heard = Heard()
+    server = await asyncio.start_server(heard.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("https_proxy", f"http://mona:p%40ss@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    yield heard
+    server.close()
+
+
+class Heard:
+    """The proxy that a machine goes through: keeps what it is asked, and echoes in the tunnel."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(self.answer)
+        writer.write(await reader.read(100))
+        writer.close()
+
+
+async def test_an_allowed_end_is_reached_the_way_the_machine_goes(machines_proxy: Heard, door: Door) -> None:
+    await door.open("files.example:8443")
+    reader, writer = await door.tunnel("files.example:8443")
+    writer.write(b"said")
+    assert await reader.readexactly(4) == b"said"
+    writer.close()
+    (head,) = machines_proxy.heads
+    assert head.split(b"\r\n") == [
+        b"CONNECT files.example:8443 HTTP/1.1",
+        b"Host: files.example:8443",
+        b"Proxy-Authorization: Basic bW9uYTpwQHNz",
+        b"",
+        b"",
+    ]
+    await door.ask(b"CONNECT evil.example:8443 HTTP/1.1\r\n\r\n")
+    assert len(machines_proxy.heads) == 1
+
+
+async def test_what_the_machines_proxy_refuses_is_told(machines_proxy: Heard, door: Door) -> None:
+    machines_proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
+    await door.open("files.example:8443")
+    answer = await door.ask(b"CONNECT files.example:8443 HTTP/1.1\r\n\r\n")
+    assert b"502 interlock: files.example:8443: this machine's own proxy answered HTTP/1.1 407 Proxy" in answer
+
+
+async def test_this_machine_and_what_no_proxy_names_are_reached_directly(
+    machines_proxy: Heard, far: Far, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.open(f"localhost:{far.port}", f"inside.example:{far.port}", f"127.0.0.1:{far.port}")
+    monkeypatch.setattr(socket, "getaddrinfo", Names(dict.fromkeys(("localhost", "inside.example"), "127.0.0.1")))
+    for host in ("localhost", "inside.example"):
+        _, writer = await door.tunnel(f"{host}:{far.port}")
+        writer.close()
+    assert machines_proxy.heads == []
 
 
 async def test_when_the_job_is_over_its_connections_and_its_socket_are(far: Far, door: Door) -> None:

@@ -57,16 +57,16 @@ class Lab:
         await self.proxy.set(read_fault(text))
 
     async def until_heard(self, count: int) -> None:
-        while len(self.heard) < count:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while len(self.heard) < count:
+                await asyncio.sleep(0)
 
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     lab = Lab(tmp_path)
     await lab.open()
-    async with asyncio.timeout(60):
-        yield lab
+    yield lab
     await lab.close()
 
 

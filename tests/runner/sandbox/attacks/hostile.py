@@ -88,9 +88,15 @@ def pids_with(part: str) -> list[int]:
 
 
 def the_bot() -> int:
-    found = [pid for pid in pids_with("stand_in.py") if pid == TARGETS["bot"]]
-    need(found, "the bot is not to be seen")
-    return found[0]
+    """Its number, unless that is another process here, or none."""
+    pid: int = TARGETS["bot"]
+    try:
+        need("stand_in.py" in Path(f"/proc/{pid}/cmdline").read_text(), "that is somebody else")
+    except PermissionError:
+        pass  # One need not see a process to do something to it.
+    except FileNotFoundError as error:
+        raise Stopped("the bot is not to be seen") from error
+    return pid
 
 
 # What belongs to the bot, and what other runs left.
@@ -148,7 +154,8 @@ def follow_a_link_of_the_tree() -> str:
 
 def read_root_s_home() -> str:
     """What lies in it; the way to an interpreter there may be seen, as empty directories."""
-    return need([name for name in os.listdir("/root") if not os.path.isdir(f"/root/{name}")], "no file in it")
+    home = Path("/root")
+    return need([path for path in home.iterdir() if not path.is_dir()], "no file in it")
 
 
 def read_the_password_hashes() -> str:
@@ -205,9 +212,10 @@ def send_a_datagram() -> str:
 
 
 def find_a_route_out() -> str:
-    lines = Path("/proc/net/route").read_text().splitlines()[1:]
-    names = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
-    return need(lines or [name for name in names if name != "lo"], "none")
+    with contextlib.suppress(PermissionError):
+        if Path("/proc/net/route").read_text().splitlines()[1:]:
+            return "there is a route"
+    return need([name for _, name in socket.if_nameindex() if name != "lo"], "none")
 
 
 def reach_an_abstract_socket() -> str:
@@ -231,9 +239,9 @@ def open_a_packet_socket() -> str:
 
 def use_an_inherited_descriptor() -> str:
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for fd in range(3, 256):
         try:
-            found += [name] if int(name) > 2 and CANARY.encode() in os.pread(int(name), MIB, 0) else []
+            found += [fd] if CANARY.encode() in os.pread(fd, MIB, 0) else []
         except OSError:
             continue
     return need(found, "none that says anything")
@@ -351,14 +359,13 @@ def load_a_bpf_program_or_watch_the_kernel() -> str:
 
 def keep_the_way_to_more_rights_open() -> str:
     """Set-user-id programs work as long as `no_new_privs` is not set."""
-    status = Path("/proc/self/status").read_text()
-    return need("NoNewPrivs:\t1" not in status, "no_new_privs is set")
+    return need(call("prctl", ctypes.c_int(39), *[ctypes.c_ulong(0)] * 4) == 0, "no_new_privs is set")
 
 
 def have_capabilities() -> str:
-    status = Path("/proc/self/status").read_text()
-    effective = next(line for line in status.splitlines() if line.startswith("CapEff"))
-    return need(int(effective.split()[1], 16), "none")
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
+    call("capget", (ctypes.c_uint32 * 2)(0x20080522, 0), sets)
+    return need(any(sets), "none")
 
 
 def be_root() -> str:
@@ -369,6 +376,51 @@ def rename_the_machine() -> str:
     name = os.uname().nodename.encode()
     call("sethostname", name, ctypes.c_size_t(len(name)))
     return need(name.decode() == TARGETS["hostname"], "only its own")
+
+
+def write_outside_of_its_places() -> str:
+    written = []
+    for directory in ("/", "/etc", "/usr", "/usr/bin", "/run", "/run/interlock", "/var", "/dev"):
+        path = Path(directory, "planted-by-a-box")
+        try:
+            path.write_text("x")
+            path.unlink()
+            written.append(directory)
+        except OSError:
+            continue
+    return need(written, "nowhere")
+
+
+def leave_its_control_group() -> str:
+    opened = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        words = line.split()
+        place = Path(words[4], "cgroup.procs")
+        if words[words.index("-") + 1].startswith("cgroup") and place.exists():
+            try:
+                with place.open("ab"):
+                    opened.append(words[4])
+            except OSError:
+                continue
+    return need(opened, "none opens for writing")
+
+
+def read_the_kernels_memory() -> str:
+    with open("/proc/kcore", "rb", 0) as memory:
+        return need(memory.read(4), "nothing")
+
+
+def speak_in_the_sandbox_s_place() -> str:
+    """The sandbox tells the runner how a box ended, on a descriptor that no box has: take it from who has it."""
+    taken = []
+    for path in glob.glob("/proc/[12]/fd/*"):
+        try:
+            if int(path.split("/")[4]) > 2:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                taken.append(path)
+        except OSError:
+            continue
+    return need(taken, "none of the first processes' descriptors opens for writing")
 
 
 def read_the_kernel_log() -> str:
@@ -430,12 +482,12 @@ def take_memory() -> str:
 
 
 def _fill(directory: str, *, files: int) -> str:
-    """64 MiB, which is more than any place of the suite may hold."""
+    """96 MiB, which is more than any place of the suite may hold."""
     places = [Path(directory, f"filler-{number}") for number in range(files)]
     try:
         for place in places:
             with place.open("wb", 0) as file:
-                for _ in range(64 // files):
+                for _ in range(96 // files):
                     written = file.write(b"x" * MIB)
                     need(written == MIB, "cut short")
     except OSError as error:
@@ -443,7 +495,7 @@ def _fill(directory: str, *, files: int) -> str:
     finally:
         for place in places:
             place.unlink(missing_ok=True)
-    return "64 MiB"
+    return "96 MiB"
 
 
 def write_one_large_file() -> str:
