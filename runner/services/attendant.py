@@ -17,6 +17,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from runner.attendant import Wish
+from runner.execute.files import remove_tree
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
 from runner.services.servers import Servers
@@ -150,6 +151,8 @@ async def _serve(
             attendant.order(json.loads(line))
     finally:
         await attendant.close()
+    # The runner does that as well, if it is still there.
+    remove_tree(directory)
 
 
 def _line(message: dict[str, object]) -> bytes:
