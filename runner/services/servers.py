@@ -56,7 +56,7 @@ class Servers:
         for need, lease in zip(wish.needs, await asyncio.gather(*held.leasing), strict=True):
             await held.add(self._services[name_of(need)], lease)
         for name in hurt:
-            await held.hurts[name].set(fault)
+            await held.hurts[name].hold(fault)
         await held.open_api()
         return Provided(env=held.env, sockets=held.sockets)
 
@@ -70,6 +70,8 @@ class Servers:
         """End every server."""
         held = list(self._held.values())
         self._held.clear()
+        for one in held:
+            one.hurry()
         await asyncio.gather(*(one.end() for one in held))
         await asyncio.gather(*(service.close() for service in self._services.values()))
 
@@ -123,6 +125,11 @@ class _Held:
         port, path = await self._listening.open(FaultApi(self.hurts).serve, name="faults", port=PORT)
         self.sockets[port] = path
         self.env["BOX_FAULTS"] = f"http://{LOOPBACK}:{port}"
+
+    def hurry(self) -> None:
+        """Do not wait for what is still being made."""
+        for task in self.leasing:
+            task.cancel()
 
     async def end(self) -> None:
         self._listening.close()

@@ -123,6 +123,13 @@ class TestFaults:
         assert (await drive(given, "DELETE", "/redis"))[0] == 200
         assert await redis_says(given, "GET key") == ["kept"]
 
+    async def test_a_box_cannot_lift_the_fault_of_its_control(self, lend: Lend) -> None:
+        given = await lend("one", "redis", service="redis", **{"is": "down"})
+        assert json.loads((await drive(given, "PUT", "/redis", "latency 1ms"))[1])["is"] == "latency 0.001s"
+        assert await redis_says(given, "PING") == ["+PONG"]
+        for method, body in (("PUT", "up"), ("DELETE", "")):
+            assert json.loads((await drive(given, method, "/redis", body))[1])["is"] == "down"
+
     async def test_a_killed_server_is_really_dead_and_comes_back_empty(self, lend: Lend) -> None:
         given = await lend("one", "redis")
         await redis_says(given, "SET key lost")
@@ -174,6 +181,19 @@ class TestFaults:
 
 @pytest.mark.usefixtures("postgres")
 class TestPostgres:
+    async def test_one_that_is_being_made_ends_with_the_run(self, servers: Servers, lend: Lend, ground: Ground) -> None:
+        async def ask() -> Provided:
+            return await lend("one", "postgres")
+
+        asking = asyncio.create_task(ask())
+        async with asyncio.timeout(20):
+            while not list(Path(ground.directory).glob("postgres-*/data/*")):
+                await asyncio.sleep(0.01)
+        await servers.close()
+        assert not any("initdb" in Path(f"/proc/{pid}/cmdline").read_text() for pid in family(os.getpid()))
+        with pytest.raises((CannotProvide, asyncio.CancelledError)):
+            await asking
+
     async def test_boxes_share_a_server_and_no_database(self, lend: Lend, ground: Ground) -> None:
         one, other = await asyncio.gather(lend("one", "postgres"), lend("other", "postgres"))
         await sql(one, "CREATE TABLE t (n int)")
