@@ -262,7 +262,7 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
                 check_writable(path)
         except OSError as error:
             refuse(f"{path} cannot be written: {error.strerror}")
-    reports: list[ProofReport] = [_human(given, boxes, to_stderr=json == "-")]
+    reports: list[ProofReport] = [_human(given, boxes, level, to_stderr=json == "-")]
     if json:
         reports.append(ProofsJson(json, sys.stdout, sandbox=level))
     if junit:
@@ -272,7 +272,7 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
     return Everyone(reports)
 
 
-def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofReport:
+def _human(given: Given, boxes: Sequence[Box], level: Level, *, to_stderr: bool) -> ProofReport:
     out = sys.stderr if to_stderr else sys.stdout
     form = given.text("format", "auto")
     if form == "github" or (form == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"):
@@ -282,7 +282,7 @@ def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofRepor
         return ProofsGithub(out, summary_path=summary, strict="strict" in given)
     from runner.report.proofs_text import ProofsText
 
-    return ProofsText(out, total=len(boxes))
+    return ProofsText(out, total=len(boxes), sandbox=level.value)
 
 
 def _tell(event: Event) -> None:
