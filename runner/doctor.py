@@ -172,12 +172,6 @@ def repository(root: str) -> Iterator[Finding]:
     if mute:
         found = f"no `expect` in {_listed(mute)}"
         yield Finding("controls", "warning", found, f"runner falsify {mute[0]} prints the line to add")
-    for key in sorted({box.unsupported for box in boxes if box.unsupported}):
-        affected = [str(box.id) for box in boxes if box.unsupported == key]
-        found = f"`{key}` is not in this version: {_listed(affected)}"
-        yield Finding(
-            "boxes", "warning", found, "they are errored, never green; take the key away or wait for a release"
-        )
 
 
 def _python() -> Finding:
