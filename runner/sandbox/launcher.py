@@ -99,17 +99,23 @@ class Launcher:
         self._filter = program(os.uname().machine)
         self._groups = cgroup.find()
         self._slots: Slots | None = None
+        self._mounts: dict[str, Mount] = {}
+        self._opened = 0
+        self._etcs: dict[int, Mount] = {}
         try:
             if enter().drop:
                 self._slots = Slots()
             self._workspace = Workspace(scratch, group=self._slots.group if self._slots else -1)
+            try:
+                self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
+                self._furnish()
+            except BaseException:
+                self._workspace.close_all()
+                raise
         except (CannotMount, NoSlot, OSError) as why:
+            if self._slots:
+                self._slots.close()
             raise Unlaunchable(str(why)) from why
-        self._mounts: dict[str, Mount] = {}
-        self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
-        self._furnish()
-        self._opened = 0
-        self._etcs: dict[int, Mount] = {}
 
     def open(self, job: Job) -> Cell:
         """A cell for one attempt.
@@ -260,7 +266,18 @@ class Cell:
         self._own = 2
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
-        """The command line of the sandbox; its environment is empty, the box's is among the warden's orders."""
+        """The command line of the sandbox; its environment is empty, the box's is among the warden's orders.
+
+        Raises:
+            Unlaunchable: something that it is to see cannot be shown.
+        """
+        try:
+            return self._command(argv, env, cwd, sockets)
+        except (CannotMount, OSError) as why:
+            message = f"the sandbox could not be made ready: {why}"
+            raise Unlaunchable(message) from why
+
+    def _command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         # Not a pipe: a box that is our user could open that in /proc/2/fd, and speak in the warden's place.
         self._status, writing = (end.detach() for end in socketpair())
         os.set_blocking(self._status, False)
