@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.sandbox.reach import is_open
+
+
+def test_one_closed_directory_on_the_way_is_enough(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "within").mkdir(parents=True)
+    closed.chmod(0o700)
+    assert not is_open(str(closed / "within"))
+
+
+def test_what_is_not_there_nobody_gets_to(tmp_path: Path) -> None:
+    assert not is_open(str(tmp_path / "missing"))
+
+
+def test_a_link_in_an_open_place_is_as_closed_as_what_it_leads_to(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "within").mkdir(parents=True)
+    (closed / "within").chmod(0o755)
+    closed.chmod(0o700)
+    link = Path("/tmp") / f"interlock-link-{tmp_path.name}"
+    link.symlink_to(closed / "within")
+    try:
+        assert is_open("/tmp")
+        assert not is_open(str(link))
+    finally:
+        link.unlink()
