@@ -6,11 +6,8 @@ A giver of the attendant's (see `runner.services.ground`).
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from typing import TYPE_CHECKING
 
-from runner.execute.files import remove_tree
 from runner.fault import UP, Kind, read_fault
 from runner.sandbox.reach import is_open
 from runner.services.confine import find_cell
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from runner.services.service import Lease, Service
 
 LOOPBACK = "127.0.0.1"
-_OPEN_PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - mkdtemp's names cannot be guessed.
 _OWN_PROCESS = frozenset({Kind.KILLED, Kind.PAUSED})
 
 
@@ -41,7 +37,6 @@ class Servers:
         self._services = services()
         self._chosen: dict[str, asyncio.Task[Installation]] = {}
         self._place: asyncio.Task[Place] | None = None
-        self._directory = ""  # ours to remove.
         self._held: dict[str, _Held] = {}
 
     async def provide(self, wish: Wish, ground: Ground) -> Provided:
@@ -78,21 +73,13 @@ class Servers:
         self._held.clear()
         await asyncio.gather(*(one.end() for one in held))
         await asyncio.gather(*(service.close() for service in self._services.values()))
-        if self._directory:
-            remove_tree(self._directory)
 
     async def _find_place(self, ground: Ground) -> Place:
-        """The ground's directory, or one elsewhere that the servers' user reaches."""
         cell = await find_cell(ground.environ)
-        if cell.uid is None or is_open(ground.directory):
-            return Place(ground.directory, cell)
-        for parent in _OPEN_PLACES:
-            if os.access(parent, os.W_OK) and is_open(parent):
-                self._directory = tempfile.mkdtemp(prefix="interlock-services-", dir=parent)
-                os.chmod(self._directory, 0o711)  # noqa: S103 - the servers' user passes through it.
-                return Place(self._directory, cell)
-        message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
-        raise CannotProvide(message)
+        if cell.uid is not None and not is_open(ground.directory):
+            message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
+            raise CannotProvide(message)
+        return Place(ground.directory, cell)
 
     async def _lease(self, need: str, ground: Ground, place: Place, fault: Fault) -> Lease:
         service = self._services.get(name_of(need))
