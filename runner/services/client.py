@@ -245,7 +245,7 @@ def _base(environ: Mapping[str, str]) -> str:
     """Where it is made: the temporary directory, or another one if root's servers cannot pass through that."""
     usual = os.path.abspath(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the name in it cannot be guessed.
     if os.geteuid() == 0:
-        from runner.services.confine import is_open
+        from runner.sandbox.reach import is_open
 
         for place in (usual, *_OPEN_TO_ALL):
             if is_open(place) and os.access(place, os.W_OK):
