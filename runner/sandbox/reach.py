@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from runner.execute.files import remember
 from runner.sandbox.namespace import CannotMount
 
 _OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
@@ -35,6 +36,8 @@ def let_through(scratch: str) -> bool:
 def reachable_room(scratch: str) -> str:
     """A name for a run's own directory that every user can get to; where nothing can be mounted.
 
+    One that is not below `scratch` is remembered there, for the run's guard.
+
     Raises:
         CannotMount: there is none.
     """
@@ -42,7 +45,9 @@ def reachable_room(scratch: str) -> str:
         return f"{scratch}/sandbox"
     for base in _OPEN_TO_ALL:
         if is_open(base) and os.access(base, os.W_OK):
-            return f"{base}/{os.path.basename(scratch)}.sandbox"
+            room = f"{base}/{os.path.basename(scratch)}.sandbox"
+            remember(scratch, room)
+            return room
     raise _nowhere()
 
 
