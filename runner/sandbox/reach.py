@@ -8,7 +8,10 @@ import stat
 from runner.execute.files import remember
 from runner.sandbox.namespace import CannotMount
 
-_OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
+# To mount over: what is there already must be ours.
+_FOR_MOUNTS = ("/run", "/var/tmp", "/tmp")  # noqa: S108
+# For files, which may be many: /run is small, and in memory. Names in them cannot be guessed.
+_FOR_FILES = ("/var/tmp", "/tmp", "/run")  # noqa: S108
 
 
 def is_open(directory: str) -> bool:
@@ -43,12 +46,19 @@ def reachable_room(scratch: str) -> str:
     """
     if let_through(scratch):
         return f"{scratch}/sandbox"
-    for base in _OPEN_TO_ALL:
-        if is_open(base) and os.access(base, os.W_OK):
-            room = f"{base}/{os.path.basename(scratch)}.sandbox"
-            remember(scratch, room)
-            return room
-    raise _nowhere()
+    if base := open_place():
+        room = f"{base}/{os.path.basename(scratch)}.sandbox"
+        remember(scratch, room)
+        return room
+    raise _nowhere(_FOR_FILES)
+
+
+def open_place(*preferred: str) -> str:
+    """The first of some directories, or else of those that every machine has, for files that all users get to.
+
+    We may write to it; "" when there is none such.
+    """
+    return next((place for place in (*preferred, *_FOR_FILES) if is_open(place) and os.access(place, os.W_OK)), "")
 
 
 def shared_room() -> str:
@@ -58,14 +68,14 @@ def shared_room() -> str:
         CannotMount: there is none.
     """
     # One for all runs: each mounts its own over it, and nobody sees the others'.
-    for base in _OPEN_TO_ALL:
+    for base in _FOR_MOUNTS:
         if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
             return f"{base}/interlock-sandbox"
-    raise _nowhere()
+    raise _nowhere(_FOR_MOUNTS)
 
 
-def _nowhere() -> CannotMount:
-    message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
+def _nowhere(tried: tuple[str, ...]) -> CannotMount:
+    message = f"no directory that other users reach (tried {', '.join(tried)})"
     return CannotMount(message)
 
 

@@ -42,7 +42,7 @@ def test_a_room_outside_of_the_runs_directory_goes_with_it(tmp_path: Path) -> No
     room = reachable_room(str(scratch))
     Path(room).mkdir()
     try:
-        assert not room.startswith(f"{tmp_path}/")
+        assert Path(room).parent in {Path("/var/tmp"), Path("/tmp")}, "/run is too small for copies of a tree"
         assert remembered(str(scratch)) == [room], "the guard of a killed run removes what is remembered"
     finally:
         remove_tree(room)
