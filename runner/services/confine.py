@@ -11,10 +11,10 @@ import asyncio
 import os
 import pwd
 import shutil
-import stat
 from typing import TYPE_CHECKING
 
 from runner.model import Value
+from runner.sandbox.reach import is_open
 from runner.sandbox.seccomp import program
 
 if TYPE_CHECKING:
@@ -213,14 +213,3 @@ def reachable(installation: Installation, cell: Cell, directory: str) -> str:
             shutil.copytree(root, f"{copy}.part/{os.path.basename(root)}", symlinks=True)
         os.rename(f"{copy}.part", copy)
     return os.path.join(copy, os.path.relpath(installation.directory, parent))
-
-
-def is_open(directory: str) -> bool:
-    """Whether anybody may pass through to a directory and read it."""
-    path = os.path.realpath(directory)
-    while True:
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        if path == "/":
-            return True
-        path = os.path.dirname(path)

@@ -9,7 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runner.fault import UP, Kind, read_fault
-from runner.services.confine import find_cell, is_open
+from runner.sandbox.reach import is_open
+from runner.services.confine import find_cell
 from runner.services.fault_api import PORT, FaultApi, Hurt
 from runner.services.faults import FaultProxy
 from runner.services.ground import CannotProvide, Provided

@@ -436,15 +436,6 @@ class TestHowABoxIsStarted:
             "sh could not be started: No such file or directory",
         )
 
-    def test_what_this_version_cannot_do_is_not_started(self, lab: Lab) -> None:
-        attempt = lab.sh("exit 0", keys={"unsupported": "needs"})
-
-        assert (attempt.outcome, attempt.reason, attempt.exit_code) == (
-            Verdict.ERRORED,
-            "not in this version: needs",
-            None,
-        )
-
 
 class TestPytestBoxes:
     def test_each_test_is_an_assertion_and_a_red_one_has_its_place(self, lab: Lab) -> None:
