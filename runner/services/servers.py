@@ -6,12 +6,15 @@ A giver of the attendant's (see `runner.services.ground`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import tempfile
 from typing import TYPE_CHECKING
 
 from runner.execute.files import remove_tree
 from runner.fault import UP, Kind, read_fault
+from runner.isolation import GIB, Limits
+from runner.sandbox import cgroup
 from runner.services.confine import find_cell, is_open
 from runner.services.fault_api import PORT, FaultApi, Hurt
 from runner.services.faults import FaultProxy
@@ -24,11 +27,15 @@ from runner.services.service import Place, choose
 if TYPE_CHECKING:
     from runner.attendant import Wish
     from runner.fault import Fault
+    from runner.sandbox.cgroup import Group
     from runner.services.ground import Ground
     from runner.services.installed import Installation
     from runner.services.service import Lease, Service
 
 LOOPBACK = "127.0.0.1"
+# All servers of a run together, or a query could take what its box may not.
+LIMITS = Limits(memory=2 * GIB, processes=1024, workspace=0, tmp=0)
+_numbers = itertools.count(1)
 _OPEN_PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - mkdtemp's names cannot be guessed.
 _OWN_PROCESS = frozenset({Kind.KILLED, Kind.PAUSED})
 
@@ -41,6 +48,7 @@ class Servers:
         self._chosen: dict[str, asyncio.Task[Installation]] = {}
         self._place: asyncio.Task[Place] | None = None
         self._directory = ""  # ours to remove.
+        self._group: Group | None = None
         self._held: dict[str, _Held] = {}
 
     async def provide(self, wish: Wish, ground: Ground) -> Provided:
@@ -77,12 +85,16 @@ class Servers:
         self._held.clear()
         await asyncio.gather(*(one.end() for one in held))
         await asyncio.gather(*(service.close() for service in self._services.values()))
+        if self._group:
+            self._group.remove()
         if self._directory:
             remove_tree(self._directory)
 
     async def _find_place(self, ground: Ground) -> Place:
         """The ground's directory, or one elsewhere that the servers' user reaches."""
         cell = await find_cell(ground.environ)
+        self._group = cgroup.enter(f"services{next(_numbers)}", LIMITS)
+        cell = cell.within(self._group.procs if self._group else ())
         if cell.uid is None or is_open(ground.directory):
             return Place(ground.directory, cell)
         for parent in _OPEN_PLACES:
