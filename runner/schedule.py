@@ -18,6 +18,7 @@ from runner.events import (
     Warned,
 )
 from runner.executor import Finished
+from runner.line import Line
 from runner.model import Box, BoxId, Plan, Verdict
 from runner.verdict import decide, flaky_fails, is_gating, is_green, run_exit_code, should_retry
 
@@ -133,8 +134,7 @@ class _Run:
         self._running: dict[BoxId, Job] = {}
         self._attempts: dict[BoxId, list[Attempt]] = {}
         self._first_started: dict[BoxId, float] = {}
-        self._locks: set[str] = set()
-        self._chained = False  # whether boxes of this tier come after others, and so may be blocked by one of them
+        self._line = Line(())
         self._stopping = ""
         self._blocker = ""  # what keeps everything that has not started from starting: "setup", or a box's id
 
@@ -162,15 +162,15 @@ class _Run:
     def _run_tier(self, tier: tuple[Box, ...]) -> None:
         began = self._clock()
         number = tier[0].tier
-        self._chained = any(box.after for box in tier)
-        pending = {box.id: box for box in tier if box.id not in self._done}
+        self._line = Line(box for box in tier if box.id not in self._done)
         gate = self._blocker or self._closed_gate(number)
-        if pending and not gate and not self._stopping:
+        if self._line and not gate and not self._stopping:
             self._emit(TierStarted(tier=number, at=began))
-        while pending or self._running:
-            self._start_what_may(pending, gate)
+            self._block_behind_earlier_reds(tier)
+        while self._line or self._running:
+            self._start_what_may(gate)
             if self._running:
-                self._listen(pending)
+                self._listen()
         if any(box.id in self._finished for box in tier):
             green = not any(self._is_red(event) for event in self._verdicts(tier))
             now = self._clock()
@@ -187,32 +187,33 @@ class _Run:
         first = min(causes, key=lambda event: (event.tier, event.box), default=None)
         return "" if first is None else first.blocked_by or str(first.box)
 
-    def _start_what_may(self, pending: dict[BoxId, Box], gate: str) -> None:
-        for box in list(pending.values()):
-            full = len(self._running) >= self._policy.jobs
-            if full and not (self._chained or gate or self._blocker or self._stopping):
-                break  # the rest can neither start now nor be blocked by what is known.
-            blocker = self._blocker or gate or self._red_before(box)
+    def _block_behind_earlier_reds(self, tier: tuple[Box, ...]) -> None:
+        """Settle what comes after a box of an earlier tier, or of an earlier run, that is not green."""
+        for box in tier:
+            if box.after and box.id in self._line and (red := self._red_before(box)):
+                self._settle(box, Verdict.BLOCKED, self._because(red, ""), blocked_by=red)
+
+    def _start_what_may(self, gate: str) -> None:
+        while not (self._stopping or self._blocker or gate) and (behind := self._line.behind_red()) is not None:
+            red = self._red_before(behind)
+            self._settle(behind, Verdict.BLOCKED, self._because(red, gate), blocked_by=red)
+        if self._stopping or self._blocker or gate:
+            self._settle_the_rest(self._blocker or gate, gate)
+        while len(self._running) < self._policy.jobs and (box := self._line.start()) is not None:
+            self._start(box)
+        if self._line and not self._running:
+            # Nothing runs and nothing may start: the rest waits for itself. Discovery refuses such a suite.
+            circle = {box.id: box for box in self._line}
+            for box in circle.values():
+                waits_for = next(str(other) for other in box.after if other in circle)
+                self._settle(box, Verdict.BLOCKED, f"it waits for box {waits_for}, which waits for it", waits_for)
+
+    def _settle_the_rest(self, blocker: str, gate: str) -> None:
+        for box in self._line:
             if self._stopping:
                 self._settle(box, Verdict.CANCELLED, "the run was stopped before it started")
-            elif blocker:
-                self._settle(box, Verdict.BLOCKED, self._because(blocker, gate), blocked_by=blocker)
-            elif not full and not self._must_wait(box, pending):
-                self._start(box)
             else:
-                continue
-            del pending[box.id]
-        if pending and not self._running:
-            # Nothing runs and nothing may start: the rest waits for itself. Discovery refuses such a suite.
-            for box in pending.values():
-                waits_for = next(str(other) for other in box.after if other in pending)
-                self._settle(box, Verdict.BLOCKED, f"it waits for box {waits_for}, which waits for it", waits_for)
-            pending.clear()
-
-    def _must_wait(self, box: Box, pending: Mapping[BoxId, Box]) -> bool:
-        return any(other in pending or other in self._running for other in box.after) or not self._locks.isdisjoint(
-            box.locks
-        )
+                self._settle(box, Verdict.BLOCKED, self._because(blocker, gate), blocked_by=blocker)
 
     def _red_before(self, box: Box) -> str:
         """The box that this one comes after and that is not green, quarantined or not; "" when there is none."""
@@ -232,18 +233,17 @@ class _Run:
         attempts = self._attempts.setdefault(box.id, [])
         job = self._job_of(box, len(attempts) + 1)
         self._running[box.id] = job
-        self._locks.update(box.locks)
         now = self._clock()
         self._first_started.setdefault(box.id, now)
         self._emit(BoxStarted(box=box.id, tier=box.tier, attempt=job.attempt, at=now, log=job.log))
         self._executor.start(job)
 
-    def _listen(self, pending: dict[BoxId, Box]) -> None:
+    def _listen(self) -> None:
         happened: Iterable[Finished | Slow] = self._executor.wait(None)
         self._ask_stop()
         for thing in happened:
             if isinstance(thing, Finished):
-                self._take(thing, pending)
+                self._take(thing)
             else:
                 self._emit(BoxSlow(box=thing.job.box.id, seconds=thing.seconds, at=self._clock()))
 
@@ -254,22 +254,17 @@ class _Run:
         if asked:
             self._stopping = asked
 
-    def _take(self, finished: Finished, pending: dict[BoxId, Box]) -> None:
+    def _take(self, finished: Finished) -> None:
         box = finished.job.box
         attempts = self._attempts[box.id]
         attempts.append(finished.attempt)
         del self._running[box.id]
-        self._locks.difference_update(box.locks)
         if finished.attempt.leaked:
             names = ", ".join(finished.attempt.leaked)
             self._emit(Warned(message=f"box {box.id} left processes running, ended: {names}", at=self._clock()))
         retries = box.retries if self._policy.retries is None else self._policy.retries
         if not self._stopping and should_retry(attempts, retries=retries):
-            # First in line again: its tier waits for it.
-            rest = dict(pending)
-            pending.clear()
-            pending[box.id] = box
-            pending.update(rest)
+            self._line.again(box)  # its tier waits for it
             return
         self._conclude_box(box, finished)
 
@@ -348,6 +343,7 @@ class _Run:
 
     def _finish(self, event: BoxFinished) -> None:
         self._finished[event.box] = event
+        self._line.leave(event.box, green=event.green)
         self._emit(event)
         if self._policy.fail_fast == "box" and self._is_red(event) and not self._blocker:
             self._blocker = str(event.box)

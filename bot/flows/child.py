@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import runner
-from bot.flows.processes import POLL, end, end_orphan, start, sweep
+from bot.flows.processes import POLL, end, start, sweep
 from bot.flows.run_files import RunFiles, finished, read_from, tail
 from runner.events import Event, RunFinished
 from runner.execute.files import remove_tree
@@ -96,7 +96,7 @@ async def execute(
 ) -> RunFinished | None:
     """Run what has no verdict yet, and tell `on_events` as the record grows.
 
-    Safe to repeat after a crash at any point: an orphan is ended first, and recorded verdicts are not made again.
+    Safe to repeat after a crash at any point, once the orphan is ended: recorded verdicts are not made again.
 
     Returns:
         The record's last event, or None when `stop` was set before it was written.
@@ -104,7 +104,6 @@ async def execute(
     Raises:
         ChildCrashed: the runner itself failed; its record stands.
     """
-    await end_orphan(files.child, plan.run_id)
     earlier = files.records()
     if earlier and (over := finished(earlier[-1])) is not None and over.exit_code != EXIT_INTERRUPTED:
         return over

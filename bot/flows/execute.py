@@ -18,6 +18,7 @@ from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
 from bot.flows.comparing import comparison
 from bot.flows.context import Context
+from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
 from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
@@ -64,6 +65,8 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome:
     run = await ctx.run(run_id)
     if run.stop_because:
         stop.set()
+    # Whatever becomes of the run now: it may have been stopped before this life of the bot took it up again.
+    await end_orphan(ctx.files(run).child, record.process_id(ctx, run))
     try:
         await _wait_for_turn(ctx, run, stop)
         async with _seat(ctx, stop) as seated:

@@ -35,6 +35,7 @@ async def prove(ctx: Context, run_id: str) -> Executed | Stopped:
     """Find out which boxes of a green run can turn red. Safe to repeat; what is kept is not made again."""
     run = await ctx.run(run_id)
     files = ctx.files(run)
+    await end_orphan(files.prover, _process_id(ctx, run))
     known = record.scrutiny(files)
     if known.falsify == "off" or known.proofs is not None or not files.tree.is_dir():
         return Executed()
@@ -82,8 +83,7 @@ async def _prove(ctx: Context, run: Run, files: RunFiles, stop: asyncio.Event) -
 async def _falsify(ctx: Context, run: Run, selection: str, answers: Path, stop: asyncio.Event) -> int | None:
     """Have a child write down the answers; its exit code, or None when it was ended for taking too long."""
     files = ctx.files(run)
-    run_id = f"{record.process_id(ctx, run)}-proofs"
-    await end_orphan(files.prover, run_id)
+    run_id = _process_id(ctx, run)
     await empty_scratch(files)
     terms = terms_of(ctx, run)
     argv = [*runner_argv(files, "falsify", has_base=files.base.is_dir()), selection]
@@ -110,6 +110,10 @@ async def _falsify(ctx: Context, run: Run, selection: str, answers: Path, stop: 
         await sweep(run_id)
         files.prover.unlink(missing_ok=True)
     return ended.result() if in_time else None
+
+
+def _process_id(ctx: Context, run: Run) -> str:
+    return f"{record.process_id(ctx, run)}-proofs"
 
 
 def _read(path: Path) -> Mapping[str, Any]:

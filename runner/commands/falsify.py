@@ -91,7 +91,9 @@ def main(root: str, given: Given) -> int:
                 run_id=given.text("run_id") or "falsify",
                 scratch=scratch,
                 environ=environ,
-                attendant=isolating.attendant_for(boxes, ground.suite.setups.values(), environ, faults=True),
+                attendant=isolating.attendant_for(
+                    boxes, ground.suite.setups.values(), environ, scratch=scratch, faults=True
+                ),
                 redactor=secrets.redactor(),
                 guard=guard,
                 views=True,

@@ -87,7 +87,9 @@ def main(root: str, given: Given) -> int:
                 run_id=run_id,
                 scratch=scratch,
                 environ=environ,
-                attendant=isolating.attendant_for(the_plan.boxes, ground.suite.setups.values(), environ),
+                attendant=isolating.attendant_for(
+                    the_plan.boxes, ground.suite.setups.values(), environ, scratch=scratch
+                ),
                 redactor=secrets.redactor(),
                 guard=guard,
             )

@@ -85,9 +85,9 @@ def attempt_of(
         )
     )
     artifacts = collect(places.artifacts, job.artifacts, redactor=redactor) if job.artifacts else None
-    refused = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
+    unkept = "".join(f"[artifact not kept: {why}]\n" for why in artifacts.refused[:_MOST_REFUSED]) if artifacts else ""
     lost = f"[log not kept: {output.lost}]\n" if output.lost else ""
-    text = _with(output.text(), lost + refused)
+    text = _with(output.text(), lost + unkept)
     return Attempt(
         outcome=judgement.outcome,
         reason=redactor.text(

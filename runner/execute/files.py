@@ -7,6 +7,8 @@ import stat
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_MOVES = 1_000_000
+_ELSEWHERE = "elsewhere"
+_OURS = "interlock-"
 
 
 class NotPlain(Exception):
@@ -154,3 +156,20 @@ def _unlink(path: str) -> None:
             return
     except OSError:
         return
+
+
+def remember(scratch: str, directory: str) -> None:
+    """Note a directory that belongs to the run and cannot be below its scratch directory: to be removed with it."""
+    with open(os.path.join(scratch, _ELSEWHERE), "a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"{directory}\n")
+
+
+def remembered(scratch: str) -> list[str]:
+    """The directories that `remember` noted. Boxes without a sandbox can write it: each is looked at again."""
+    try:
+        with open(os.path.join(scratch, _ELSEWHERE), encoding="utf-8", errors="surrogateescape") as file:
+            noted = file.read().splitlines()
+    except OSError:
+        return []
+    ours = [path for path in noted if os.path.isabs(path) and os.path.basename(path).startswith(_OURS)]
+    return [path for path in ours if os.path.isdir(path) and not os.path.islink(path)]

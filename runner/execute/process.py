@@ -166,7 +166,7 @@ class ProcessExecutor:
     def _must_wait(self, live: Live) -> bool:
         """Ask for what the job needs; False when it needs nothing. What nobody can give is its end."""
         job = live.job
-        cell = live.cell if live.cell and live.cell.contained else None
+        cell = live.cell if self._confined else None
         self._asked += 1
         wish = wish_of(
             job,

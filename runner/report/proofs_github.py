@@ -68,7 +68,8 @@ def proofs_summary(ended: Ended) -> str:
     bad = not_proven(ended.proofs)
     if bad:
         pieces.append(_table(bad))
-    rest = [proof for proof in ended.proofs if proof not in bad]
+    known = {proof.box for proof in bad}
+    rest = [proof for proof in ended.proofs if proof.box not in known]
     if rest:
         pieces.append(f"<details><summary>{len(rest)} more</summary>\n\n{_table(rest)}\n</details>\n")
     return fit(pieces)

@@ -40,7 +40,8 @@ def step_summary(boxes: Sequence[BoxFinished], sentence: str, *, finished: bool 
     if shown:
         pieces.append(_table(shown))
         pieces += [_output(event) for event in shown]
-    rest = sorted((event for event in boxes if event not in shown), key=lambda event: (event.tier, event.box))
+    known = {event.box for event in shown}
+    rest = sorted((event for event in boxes if event.box not in known), key=lambda event: (event.tier, event.box))
     if rest:
         pieces.append(f"<details><summary>{len(rest)} more</summary>\n\n{_table(rest)}\n</details>\n")
     return fit(pieces)

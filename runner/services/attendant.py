@@ -152,6 +152,8 @@ async def _serve(
             attendant.order(json.loads(line))
     finally:
         await attendant.close()
+    # The runner does that as well, if it is still there.
+    remove_tree(directory)
 
 
 def _line(message: dict[str, object]) -> bytes:

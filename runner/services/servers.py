@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import tempfile
 from typing import TYPE_CHECKING
 
-from runner.execute.files import remove_tree
 from runner.fault import UP, Kind, read_fault
 from runner.isolation import GIB, Limits
 from runner.sandbox import cgroup
@@ -36,7 +33,6 @@ LOOPBACK = "127.0.0.1"
 # All servers of a run together, or a query could take what its box may not.
 LIMITS = Limits(memory=2 * GIB, processes=1024, workspace=0, tmp=0)
 _numbers = itertools.count(1)
-_OPEN_PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - mkdtemp's names cannot be guessed.
 _OWN_PROCESS = frozenset({Kind.KILLED, Kind.PAUSED})
 
 
@@ -47,7 +43,6 @@ class Servers:
         self._services = services()
         self._chosen: dict[str, asyncio.Task[Installation]] = {}
         self._place: asyncio.Task[Place] | None = None
-        self._directory = ""  # ours to remove.
         self._group: Group | None = None
         self._held: dict[str, _Held] = {}
 
@@ -87,23 +82,14 @@ class Servers:
         await asyncio.gather(*(service.close() for service in self._services.values()))
         if self._group:
             self._group.remove()
-        if self._directory:
-            remove_tree(self._directory)
 
     async def _find_place(self, ground: Ground) -> Place:
-        """The ground's directory, or one elsewhere that the servers' user reaches."""
         cell = await find_cell(ground.environ)
+        if cell.uid is not None and not is_open(ground.directory):
+            message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
+            raise CannotProvide(message)
         self._group = cgroup.enter(f"services{next(_numbers)}", LIMITS)
-        cell = cell.within(self._group.procs if self._group else ())
-        if cell.uid is None or is_open(ground.directory):
-            return Place(ground.directory, cell)
-        for parent in _OPEN_PLACES:
-            if os.access(parent, os.W_OK) and is_open(parent):
-                self._directory = tempfile.mkdtemp(prefix="interlock-services-", dir=parent)
-                os.chmod(self._directory, 0o711)  # noqa: S103 - the servers' user passes through it.
-                return Place(self._directory, cell)
-        message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
-        raise CannotProvide(message)
+        return Place(ground.directory, cell.within(self._group.procs if self._group else ()))
 
     async def _lease(self, need: str, ground: Ground, place: Place, fault: Fault) -> Lease:
         service = self._services.get(name_of(need))

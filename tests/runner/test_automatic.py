@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -121,3 +124,50 @@ def test_a_box_that_looks_at_its_service_is_proven_and_one_that_does_not_is_blin
     assert answers[1]["reason"] == "redis down: pong went red"
     assert answers[2]["control"] == "redis down"
     assert "✗ 2 box  blind (automatic)" in ended.err
+
+
+@pytest.fixture
+def target() -> Iterator[str]:
+    """A server that answers every GET with 200."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello\n")
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("sandbox", ["off", "full"])
+def test_an_http_box_must_notice_that_its_target_is_down(repository: Repository, target: str, sandbox: str) -> None:
+    if sandbox == "full" and not shutil.which("bwrap"):
+        pytest.skip(f"{MISSING} bwrap")
+    get = 'http: {get: "${TARGET_URL}/", status: 200}'
+    own = 'control: {target: {is: "wrong-body"}, expect: "%s"}'
+    repository.write(
+        ".github/interlock.yml",
+        f"""\
+        boxes:
+          1: {{tier: 1, title: Answers, {get}}}
+          2: {{tier: 1, title: Greets, http: {{get: "${{TARGET_URL}}/", contains: hello}}, {own % "contains hello"}}}
+          3: {{tier: 1, title: Any, {get}, {own % "status"}}}
+          4: {{tier: 1, title: Looks away, run: "true", control: {{target: {{is: down}}, expect: answers}}}}
+        """,
+    )
+    ended = repository.runner("falsify", "--json", "-", "--sandbox", sandbox, TARGET_URL=target)
+    answers = {entry["box"]: entry for entry in json.loads(ended.out)["boxes"]}
+    assert {number: (entry["answer"], entry["automatic"]) for number, entry in answers.items()} == {
+        1: ("proven", True),
+        2: ("proven", False),
+        3: ("blind", False),
+        4: ("blind", False),
+    }

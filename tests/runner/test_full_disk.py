@@ -38,7 +38,8 @@ def _can_mount() -> bool:
         return False
 
 
-pytestmark = pytest.mark.skipif(not _can_mount(), reason=f"{MISSING} a mount namespace (unshare --mount)")
+needs_a_mount_namespace = pytest.mark.skipif(not _can_mount(), reason=f"{MISSING} a mount namespace (unshare --mount)")
+pytestmark = needs_a_mount_namespace
 
 
 class Full:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,33 @@ fault redis down
 ok is-down test $? -eq 0
 fault redis up
 is is-back "$(cli ping)" PONG
+"""
+
+
+WITHOUT_CURL = CACHELESS.replace("fault redis down", "command() { return 1; }; fault redis down", 1)
+TWIN = """\
+import importlib.util, os, socket
+
+spec = importlib.util.spec_from_file_location("box", os.environ["BOX_LIB_PY"])
+box = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(box)
+
+
+def ping():
+    try:
+        with socket.create_connection((os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])), 20) as there:
+            there.sendall(b"PING\\r\\n")
+            return there.recv(100)
+    except OSError as error:
+        return type(error).__name__
+
+
+box.equal("answers", ping(), b"+PONG\\r\\n")
+state = box.fault("redis", "down")
+box.equal("says-so", (state["is"], state["connections"]), ("down", 1))
+box.ok("is-down", ping() != b"+PONG\\r\\n")
+box.fault("redis", "up")
+box.equal("is-back", ping(), b"+PONG\\r\\n")
 """
 
 
@@ -74,10 +102,24 @@ def test_boxes_get_clean_databases_whatever_the_others_leave(repository: Reposit
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_a_box_hurts_its_own_service_and_no_other(repository: Repository, sandbox: str) -> None:
     repository.box(1, CACHELESS, block='needs = ["redis"]')
-    repository.box(2, CACHELESS, block='needs = ["redis"]')
+    repository.box(2, WITHOUT_CURL, block='needs = ["redis"]')
+    repository.write("boxes/tier-1/3_twin.py", f'# /// box\n# needs = ["redis"]\n# ///\n{TWIN}')
     events = repository.events("-j", "2", "--sandbox", sandbox)
     told = {event.box.number: (str(event.verdict), event.output) for event in of("BoxFinished", events)}
-    assert {number: what[0] for number, what in told.items()} == {1: "passed", 2: "passed"}, told
+    assert {number: what[0] for number, what in told.items()} == dict.fromkeys((1, 2, 3), "passed"), told
+
+
+def test_a_fault_that_cannot_be_is_a_red_assertion(repository: Repository) -> None:
+    repository.box(1, '. "$BOX_LIB"; fault redis sideways; fault kafka down', block='needs = ["redis"]')
+    repository.box(2, '. "$BOX_LIB"; fault redis down')
+    first, second = sorted(of("BoxFinished", repository.events()), key=lambda event: event.box.number)
+    assert {failure.id: failure.message.partition(" (")[0] for failure in first.failures} == {
+        "fault redis": "sideways is not in force: 'sideways' is no fault",
+        "fault kafka": "down is not in force: this box has no service 'kafka'",
+    }
+    assert [failure.message for failure in second.failures] == [
+        "the box declares no needs, so there is nothing to hurt"
+    ]
 
 
 def test_what_is_not_installed_is_told_with_the_way_to_get_it(repository: Repository) -> None:
@@ -88,18 +130,22 @@ def test_what_is_not_installed_is_told_with_the_way_to_get_it(repository: Reposi
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-def test_a_killed_runner_leaves_no_server(repository: Repository, sandbox: str, tmp_path: Path) -> None:
-    where = tmp_path / "ready"
-    os.mkfifo(where)
+def test_a_killed_runner_leaves_no_server_and_no_file(repository: Repository, sandbox: str, tmp_path: Path) -> None:
+    # One that all users can pass through, so that the servers' files are here too.
+    temporary = Path(tempfile.mkdtemp(prefix="killed-"))
+    temporary.chmod(0o711)
     repository.box(1, "echo up; sleep 600", block='needs = ["postgres", "redis"]')
-    process = repository.start("run", "--sandbox", sandbox, "--logs", str(tmp_path / "logs"))
+    process = repository.start("run", "--sandbox", sandbox, "--logs", str(tmp_path / "logs"), TMPDIR=str(temporary))
     log = tmp_path / "logs" / "1.1.log"
     wait_until(lambda: log.exists() and "up" in log.read_text())
     servers = [pid for pid in offspring(process.pid) if "postgres" in command(pid) or "redis" in command(pid)]
     assert servers
+    assert [path.name for path in temporary.glob("interlock-services-*/*") if "postgres" in path.name]
     process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_until(lambda: not any(alive(pid) for pid in servers))
+    wait_until(lambda: not list(temporary.iterdir()))
+    temporary.rmdir()
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ Without a sandbox each must succeed; otherwise its being stopped elsewhere would
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,16 +21,31 @@ from tests.runner.sandbox.attacks.arena import Arena, Outcome, without_engines
 from tests.runner.sandbox.attacks.rows import ROWS, Row
 
 EVERY = [pytest.param(row, id=row.name) for row in ROWS]
-_seen: dict[str, tuple[str, dict[str, Outcome]]] = {}
 
 needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="missing component: bubblewrap")
 
 
-def outcomes(asked: str) -> tuple[str, dict[str, Outcome]]:
-    """All attacks once as asked, and then from memory: the isolation that was in force, what became of each."""
-    if asked not in _seen:
-        _seen[asked] = attack(asked)
-    return _seen[asked]
+Attacks = Callable[[str], tuple[str, dict[str, Outcome]]]
+
+
+@pytest.fixture
+def attacks(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Attacks:
+    """All attacks as asked, run once, whichever of several test processes asks first."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if hasattr(request.config, "workerinput") else own
+
+    def outcomes(asked: str) -> tuple[str, dict[str, Outcome]]:
+        with (shared / f"attacks-{asked}.json").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if not (text := file.read()):
+                level, seen = attack(asked)
+                text = json.dumps([level, {name: asdict(one) for name, one in seen.items()}])
+                file.write(text)
+        level, seen = json.loads(text)
+        return level, {name: Outcome(**fields) for name, fields in seen.items()}
+
+    return outcomes
 
 
 @pytest.fixture(scope="module")
@@ -36,34 +54,33 @@ def arena() -> Iterator[Arena]:
         yield arena
 
 
-@pytest.mark.xdist_group("attacks-full")
 @needs_bubblewrap
 @pytest.mark.parametrize("row", EVERY)
-def test_the_full_sandbox_stops_it(row: Row) -> None:
-    level, seen = outcomes("full")
+def test_the_full_sandbox_stops_it(row: Row, attacks: Attacks) -> None:
+    level, seen = attacks("full")
     assert level in {"bubblewrap", "container"}, level
     outcome = seen[row.name]
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
 
-@pytest.mark.xdist_group("attacks-unprivileged")
 @needs_bubblewrap
 @pytest.mark.parametrize("row", EVERY)
-def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row) -> None:
+def test_the_full_sandbox_of_an_ordinary_user_stops_it(row: Row, attacks: Attacks) -> None:
     if why := why_not_unprivileged():
         pytest.skip(why)
-    level, seen = outcomes("unprivileged")
+    level, seen = attacks("unprivileged")
     assert level == "bubblewrap", level
     outcome = seen[row.name]
     assert not outcome.broken, outcome.broken
     assert not outcome.succeeded, outcome.detail
 
 
-@pytest.mark.xdist_group("attacks-off")
 @pytest.mark.parametrize("row", EVERY)
-def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it(row: Row, arena: Arena) -> None:
-    level, seen = outcomes("off")
+def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it(
+    row: Row, arena: Arena, attacks: Attacks
+) -> None:
+    level, seen = attacks("off")
     assert level == "off", level
     outcome = seen[row.name]
     assert not outcome.broken, outcome.broken
@@ -74,10 +91,9 @@ def test_without_a_sandbox_it_succeeds_unless_the_machine_or_the_runner_stops_it
         assert not plain.succeeded, f"a plain process does it ({plain.detail}), a box does not: {outcome.detail}"
 
 
-@pytest.mark.xdist_group("attacks-landlock")
 @pytest.mark.parametrize("row", EVERY)
-def test_the_rung_without_namespaces_stops_all_but_what_it_is_known_to_let_through(row: Row) -> None:
-    level, seen = outcomes("landlock")
+def test_the_rung_without_namespaces_stops_all_but_what_it_is_known_to_let_through(row: Row, attacks: Attacks) -> None:
+    level, seen = attacks("landlock")
     if level != "landlock":
         pytest.skip(f"this machine's next best rung is not Landlock: {level}")
     outcome = seen[row.name]

@@ -17,6 +17,7 @@ from runner.isolation import MIB, Level, Limits
 from runner.model import Attempt, Box, Verdict
 from runner.sandbox import confine, seccomp
 from runner.sandbox.launcher import open_launcher
+from runner.services.client import Client
 from tests.conftest import MISSING
 from tests.runner.boxes import box
 
@@ -38,24 +39,34 @@ class Rung:
         self.tree.mkdir()
         self.scratch.mkdir()
 
-    def run(self, *scripts: str, binds: Sequence[Mapping[str, bool]] = (), **keys: Any) -> list[Attempt]:
+    def run(
+        self, *scripts: str, binds: Sequence[Mapping[str, bool]] = (), hosts: Sequence[str] = (), **keys: Any
+    ) -> list[Attempt]:
         """Run boxes one after the other by the same launcher."""
         launcher: Launcher = open_launcher(
             Level.LANDLOCK, scratch=str(self.scratch), limits=LIMITS, path=PATH, own_choice=False
         )
         environ = harmless({**os.environ, "PATH": PATH})
-        executor = ProcessExecutor(run_id="r", scratch=str(self.scratch), base_env=environ, launcher=launcher)
+        executor = ProcessExecutor(
+            run_id="r",
+            scratch=str(self.scratch),
+            base_env=environ,
+            launcher=launcher,
+            attendant=Client(environ=os.environ),
+        )
         try:
             shown = [*binds, *({} for _ in scripts)]
             return [
-                self._finish(executor, box(1, kind="command", run=script, **keys), binds)
+                self._finish(executor, box(1, kind="command", run=script, **keys), binds, hosts)
                 for script, binds in zip(scripts, shown, strict=False)
             ]
         finally:
             executor.close()
 
-    def _finish(self, executor: ProcessExecutor, a_box: Box, binds: Mapping[str, bool]) -> Attempt:
-        executor.start(Job(box=a_box, root=str(self.tree), binds=binds))
+    def _finish(
+        self, executor: ProcessExecutor, a_box: Box, binds: Mapping[str, bool], hosts: Sequence[str]
+    ) -> Attempt:
+        executor.start(Job(box=a_box, root=str(self.tree), binds=binds, hosts=hosts))
         while True:
             for thing in executor.wait(None):
                 if isinstance(thing, Finished):
@@ -101,6 +112,20 @@ def test_a_directory_that_was_filled_for_boxes_is_read_by_them_and_not_written(r
     )
     assert [attempt.outcome for attempt in (made, read, without)] == [Verdict.PASSED] * 3
     assert (place / "it").read_text() == "made\n"
+
+
+def test_a_box_asks_for_hosts_and_services_through_the_one_port_that_it_is_given(rung: Rung) -> None:
+    asks = """python3 -c "
+import os, socket
+host, port = os.environ['HTTP_PROXY'].removeprefix('http://').split(':')
+with socket.create_connection((host, int(port))) as proxy:
+    proxy.sendall(b'CONNECT evil.example:443 HTTP/1.1\\r\\n\\r\\n')
+    print(proxy.recv(12).decode())
+"
+"""
+    (attempt,) = rung.run(asks, hosts=["files.example:443"])
+    assert (attempt.outcome, attempt.output) == (Verdict.PASSED, "HTTP/1.1 403\n")
+    assert attempt.refused == ("evil.example:443 (not in the rules: files.example:443)",)
 
 
 def test_the_endings_of_boxes_are_their_own(rung: Rung) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -30,7 +31,6 @@ STAND_IN = Path(__file__).with_name("stand_in.py").read_text()
 SHARED_PLACES = ("/tmp", "/dev/shm", "/var/tmp")
 CANARY = "interlock-attack-canary-5f0e"
 LIMITS = "memory: 256MiB, processes: 64, workspace: 32MiB, tmp: 32MiB"
-SHM_KEY = 0x1E7E410C
 _SAID = ("stopped: ", "SUCCEEDED: ")
 ENGINES = ("bwrap", "podman", "docker")
 
@@ -50,6 +50,8 @@ class Arena:
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="interlock-arena-", dir="/tmp"))
         self.tree = self.base / "suite"
+        self._key = zlib.crc32(self.base.name.encode()) >> 1 | 1  # of what has no name but a number
+        self._daemon = f"daemon-of-{self.base.name}"
         self._leftovers = [f"{place}/left-by-a-box-of-{self.base.name}" for place in SHARED_PLACES]
         self._secret = self.base / "bot" / "secret"
         self._bot: subprocess.Popen[str] | None = None
@@ -123,7 +125,9 @@ class Arena:
             "BOX_LIB": str(SOURCE / "runner" / "lib" / "box.sh"),
             "BOX_LIB_PY": str(SOURCE / "runner" / "lib" / "box.py"),
         }
-        neighbour = subprocess.Popen(["python3", "hostile.py", "be_a_neighbour"], cwd=self.tree, env=env)
+        neighbour = subprocess.Popen(
+            ["python3", "hostile.py", "be_a_neighbour", self.base.name], cwd=self.tree, env=env
+        )
         done = subprocess.CompletedProcess[str]([], 0, "", "")
         with self._secret.open("rb") as inherited:
             for name in filter(None, (row.leaves, row.name)):
@@ -138,7 +142,7 @@ class Arena:
                 )
         neighbour.kill()
         neighbour.communicate()
-        for pid in processes_with("daemon-of-a-box"):
+        for pid in processes_with(self._daemon):
             os.kill(pid, signal.SIGKILL)
         self._clear_what_stays()
         return Outcome(succeeded=done.returncode == 1, detail=done.stdout.strip())
@@ -159,7 +163,7 @@ class Arena:
         """What an attack left behind it, as this machine sees it after the run; "" for nothing."""
         if row.name == "find_the_tree_changed" and (self.tree / "left-by-a-box").exists():
             return "it stays in the tree after the run"
-        if row.name == "find_the_daemon" and (alive := processes_with("daemon-of-a-box")):
+        if row.name == "find_the_daemon" and (alive := processes_with(self._daemon)):
             return f"alive after the run: {alive}"
         if row.name.startswith("leave_links"):
             files = [path for path in (self.base / "run").rglob("*") if path.is_file()]
@@ -184,12 +188,14 @@ class Arena:
         (self.base / "other-run" / "report.txt").write_text(CANARY)
         (self.tree / "hostile.py").write_text(HOSTILE)
         (self.tree / "a-link-to-the-secret").symlink_to(self.base / "other-run" / "report.txt")
-        (self.tree / ".github" / "interlock.yml").write_text(_configuration())
+        (self.tree / ".github" / "interlock.yml").write_text(_configuration(self.base.name))
 
     def _write_targets(self, bot: Mapping[str, object]) -> None:
         targets = {
             **bot,
             "canary": CANARY,
+            "mark": self.base.name,
+            "key": self._key,
             "secret_file": str(self._secret),
             "other_run": str(self.base / "other-run"),
             "clone": str(self.base / "clone"),
@@ -206,7 +212,7 @@ class Arena:
             Path(path).unlink(missing_ok=True)
         (self.tree / "left-by-a-box").unlink(missing_ok=True)
         libc = ctypes.CDLL(None)
-        segment, semaphores = libc.shmget(SHM_KEY, 1, 0), libc.semget(SHM_KEY, 0, 0)
+        segment, semaphores = libc.shmget(self._key, 1, 0), libc.semget(self._key, 0, 0)
         if segment >= 0:
             libc.shmctl(segment, 0, None)
         if semaphores >= 0:
@@ -238,13 +244,13 @@ def without_engines(directory: Path) -> str:
     return str(directory)
 
 
-def _configuration() -> str:
-    """Those that leave something come first, then those that look for it, then the others, beside a neighbour."""
+def _configuration(mark: str) -> str:
+    """Those that leave something come first, then who looks for it, then those beside a neighbour, then the others."""
     tiers = {row.leaves: 1 for row in ROWS if row.leaves} | {row.name: 2 for row in ROWS if row.leaves}
-    tiers |= {"be_a_neighbour": 3} | {row.name: 3 for row in ROWS if not row.leaves}
+    tiers |= {"be_a_neighbour": 3} | {row.name: 3 if row.beside else 4 for row in ROWS if not row.leaves}
     lines = [f"limits: {{{LIMITS}, T1: {{{LIMITS}}}, T2: {{{LIMITS}}}}}", "boxes:"]
     lines += [
-        f"  {number}: {{tier: {tier}, title: {name}, run: python3 hostile.py {name}, timeout: 30s}}"
+        f"  {number}: {{tier: {tier}, title: {name}, run: python3 hostile.py {name} {mark}, timeout: 30s}}"
         for number, (name, tier) in enumerate(tiers.items(), start=1)
     ]
     return "\n".join([*lines, ""])

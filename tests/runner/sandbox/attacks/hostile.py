@@ -22,6 +22,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ HERE = Path(__file__).resolve().parent
 TARGETS: dict[str, Any] = json.loads((HERE / "targets.json").read_text())
 CANARY: str = TARGETS["canary"]
 MIB = 1 << 20
-SHM_KEY = 0x1E7E410C
+PATIENCE = 3.0  # seconds that an attack looks for its neighbour, who stays twice as long.
+MARK: str = TARGETS["mark"]  # of this arena: others may be at the same at this moment.
+SHM_KEY: int = TARGETS["key"]
 LIBC = ctypes.CDLL(None, use_errno=True)
 # By the machine's name: io_uring_setup, keyctl, add_key, bpf, perf_event_open, userfaultfd, syslog.
 _CALLS = {
@@ -71,6 +74,16 @@ def need(holds: object, why: str) -> str:
     if not holds:
         raise Stopped(why)
     return "it got through"
+
+
+def wait_for(look: Callable[[], list[Any]]) -> list[Any]:
+    """What there is to be seen of the neighbour, who starts when we do."""
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise Stopped("it is not to be seen")
+        time.sleep(0.05)
+    return found
 
 
 def pids_with(part: str) -> list[int]:
@@ -172,16 +185,18 @@ def write_into_the_event_record() -> str:
 
 
 def write_the_report_of_another_box() -> str:
+    with wait_for(other_reports)[0].open("ab"):
+        return "opened for writing"
+
+
+def other_reports() -> list[Path]:
     own = Path(os.environ["BOX_REPORT"])
-    others = [
+    return [
         path
         for above in (own.parents[1], own.parents[2])
         for path in (*above.glob("*/report.jsonl"), *above.glob("*/*/report.jsonl"))
         if path.parent != own.parent
     ]
-    need(others, "there is no other")
-    with others[0].open("ab"):
-        return "opened for writing"
 
 
 def change_the_runners_library() -> str:
@@ -256,22 +271,16 @@ def signal_the_bot() -> str:
 
 
 def freeze_another_box() -> str:
-    victims: list[int] = []
-    for _ in range(20):
-        victims = pids_with("hostile.py be_a_neighbour")
-        if victims:
-            break
-        time.sleep(0.1)
-    need(victims, "it is not to be seen")
-    os.kill(victims[0], signal.SIGSTOP)
-    os.kill(victims[0], signal.SIGCONT)
+    (victim, *_) = wait_for(lambda: pids_with(f"hostile.py be_a_neighbour {MARK}"))
+    os.kill(victim, signal.SIGSTOP)
+    os.kill(victim, signal.SIGCONT)
     return "frozen, and thawed"
 
 
 def be_a_neighbour() -> str:
     """Not an attack: somebody to be attacked. Has something to lose in its report, too."""
     Path(os.environ["BOX_REPORT"]).touch()
-    time.sleep(3)
+    time.sleep(2 * PATIENCE)
     raise Stopped("nobody tried")
 
 
@@ -581,7 +590,7 @@ def leave_a_daemon() -> str:
             for fd in range(3):
                 os.close(fd)
             code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
-            os.execve(sys.executable, [sys.executable, "-c", code, "daemon-of-a-box"], {})
+            os.execve(sys.executable, [sys.executable, "-c", code, f"daemon-of-{MARK}"], {})
         os._exit(0)
     os.wait()
     time.sleep(0.3)
@@ -589,7 +598,7 @@ def leave_a_daemon() -> str:
 
 
 def find_the_daemon() -> str:
-    return need(pids_with("daemon-of-a-box"), "it is gone")
+    return need(pids_with(f"daemon-of-{MARK}"), "it is gone")
 
 
 def leave_links_as_artifacts() -> str:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 class Row:
     """One attack.
 
-    `leaves` is the box that prepares it a tier earlier. `by_runner`: the runner itself stops it, sandbox or not.
-    `may_be_errored`: a box that is errored for it was stopped. `open_at` are the levels that are known to let it
-    through, with the reason, as the explanation of isolation says too.
+    `leaves` is the box that prepares it a tier earlier; `beside`: it needs a neighbour. `by_runner`: the runner itself
+    stops it, sandbox or not. `may_be_errored`: a box that is errored for it was stopped. `open_at` are the levels that
+    are known to let it through, with the reason, as the explanation of isolation says too.
     """
 
     name: str
     says: str
     leaves: str = ""
+    beside: bool = False
     by_runner: bool = False
     may_be_errored: bool = False
     open_at: tuple[tuple[str, str], ...] = ()
@@ -46,7 +47,7 @@ ROWS: tuple[Row, ...] = (
     _row("read_the_password_hashes", "read /etc/shadow"),
     _row("read_the_event_record", "read the run's event record"),
     _row("write_into_the_event_record", "write into the run's event record"),
-    _row("write_the_report_of_another_box", "write the report of another box"),
+    _row("write_the_report_of_another_box", "write the report of another box", beside=True),
     _row("change_the_runners_library", "change $BOX_LIB or the interpreter's modules"),
     _row("reach_a_port_of_the_machine", "connect to a TCP port of the machine's loopback"),
     _row("send_a_datagram", "exchange UDP datagrams with the machine"),
@@ -60,7 +61,7 @@ ROWS: tuple[Row, ...] = (
     _row("open_a_packet_socket", "open a packet socket"),
     _row("use_an_inherited_descriptor", "use a descriptor that the caller left open", by_runner=True),
     _row("signal_the_bot", "signal the bot"),
-    _row("freeze_another_box", "freeze another box"),
+    _row("freeze_another_box", "freeze another box", beside=True),
     _row("trace_the_bot", "trace the bot"),
     _row("read_the_bots_memory", "read the bot's memory"),
     _row("type_into_the_callers_terminal", "type into the caller's terminal (TIOCSTI)"),
