@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from runner.attendant import Wish
+from runner.sandbox import cgroup
 from runner.sandbox.seccomp import program
 from runner.services.confine import Cell, find_cell
 from runner.services.ground import CannotProvide, Provided
@@ -261,6 +262,21 @@ async def test_servers_live_in_a_sandbox_without_a_network(lend: Lend) -> None:
         if command(pid).startswith("/usr/bin/bwrap"):
             names = {line.partition("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
             assert names <= {"PATH", "LC_ALL", "PWD"}
+
+
+@pytest.mark.usefixtures("redis", "postgres")
+async def test_what_they_take_together_is_limited(servers: Servers, lend: Lend) -> None:
+    """A box may have its server take any amount of memory, in as many connections as there are."""
+    if not cgroup.find().memory:
+        pytest.skip("missing component: a control group that limits memory")
+    await lend("one", "redis", "postgres")
+    pids = [pid for pid in family(os.getpid()) if command(pid)]
+    assert len(pids) > 2
+    for pid in pids:
+        assert ".services" in Path(f"/proc/{pid}/cgroup").read_text(), command(pid)
+    await servers.close()
+    places = [Path(base) for base in {cgroup.find().memory, cgroup.find().pids} if base]
+    assert not [left for base in places for left in base.glob(f"interlock.{os.getpid()}.*.services*")]
 
 
 @pytest.mark.usefixtures("redis", "postgres")
