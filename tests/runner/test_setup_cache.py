@@ -443,6 +443,22 @@ def test_the_key_differs_for_another(tree: Tree, other: dict[str, object]) -> No
     assert tree.key(**other) != tree.key()
 
 
+def test_another_release_of_the_system_is_another_key(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was built against the libraries of the one may not load with those of the other."""
+    before = tree.key()
+    monkeypatch.setattr("runner.setup_key._text", lambda path: f"{path}: the release after this one")
+    assert tree.key() != before
+
+
+def test_another_machine_is_another_key(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home may be on a file system that machines of several kinds share."""
+    before = tree.key()
+    here = os.uname()
+    other = os.uname_result((here.sysname, here.nodename, here.release, here.version, "riscv64"))
+    monkeypatch.setattr(os, "uname", lambda: other)
+    assert tree.key() != before
+
+
 def test_a_variable_that_the_command_names_counts(tree: Tree) -> None:
     setup = Setup(run="make deps FLAVOUR=${FLAVOUR}", inputs=["requirements.txt"])
     sweet = tree.key(setup=setup, environ={**tree.environ, "FLAVOUR": "sweet"})

@@ -94,6 +94,8 @@ def test_only_what_a_rule_names_is_allowed(end: str, *, allowed: bool) -> None:
         pytest.param("files.example:443", "::1", True, id="loopback-ipv6"),
         pytest.param("files.example:443", "fe80::1%eth0", True, id="link-local-with-its-zone"),
         pytest.param("files.example:443", "::ffff:10.0.0.1", True, id="private-as-mapped-ipv6"),
+        pytest.param("files.example:443", "::ffff:224.0.0.1", True, id="multicast-as-mapped-ipv6"),
+        pytest.param("localhost:8080", "::ffff:127.0.0.1", False, id="localhost-may-be-mapped-loopback"),
         pytest.param("files.example:443", "64:ff9b::a00:1", True, id="private-behind-nat64"),
         pytest.param("files.example:443", "2002:7f00:1::", True, id="loopback-as-6to4"),
         pytest.param("localhost:8080", "127.0.0.1", False, id="localhost-may-be-loopback"),
