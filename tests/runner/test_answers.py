@@ -86,6 +86,14 @@ def test_what_a_proof_depends_on_is_in_its_key(tree: Path, change: Callable[[Wor
     assert world.key(checks()) != before
 
 
+@pytest.mark.parametrize("name", ["FORMAT", "__version__"])
+def test_what_another_version_found_out_is_not_believed(tree: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    world = World(tree)
+    before = world.key(checks())
+    monkeypatch.setattr(f"runner.answers.{name}", "the next one")
+    assert world.key(checks()) != before
+
+
 @pytest.mark.parametrize(
     "other",
     [

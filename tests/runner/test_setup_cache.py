@@ -125,6 +125,19 @@ def test_programs_stay_programs_and_lose_the_right_to_become_somebody_else(cache
     assert program.stat().st_mode & 0o7777 == 0o555
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs a setup as another user")
+def test_what_another_user_made_is_ours_afterwards(caches: Caches) -> None:
+    """Whoever owns a file may take its protection away again, and boxes may get the user that the setup had."""
+    result = caches.take(caches.new())
+    made = Path(result.directory, "made")
+    made.write_text("made")
+    (made.parent / "link").symlink_to("made")
+    for path in (made.parent, made, made.parent / "link"):
+        os.chown(path, 54_321, 54_321, follow_symlinks=False)
+    result.keep()
+    assert {path.lstat().st_uid for path in (made.parent, *made.parent.iterdir())} == {0}
+
+
 def overwrite(path: Path) -> None:
     path.write_text("evil")
 
