@@ -151,6 +151,17 @@ def test_what_differs_from_shell_to_shell_does_not_matter() -> None:
     assert machine_digest(mine) != machine_digest({**mine, "PATH": "/usr/bin"})
 
 
+def test_what_is_installed_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "packages"
+    packages.write_text("one\n")
+    monkeypatch.setattr("runner.answers._PACKAGES", [str(packages)])
+    before = machine_digest({})
+    os.utime(packages, (1, 1))
+    assert (after := machine_digest({})) != before
+    monkeypatch.setattr("runner.answers.installed", lambda prefix: f"something else in {prefix}")
+    assert machine_digest({}) != after
+
+
 def answers(directory: Path, trust: str = "") -> Answers:
     def keys(one: Box, _: Sequence[Control]) -> str:
         return f"key of {one.id}"

@@ -157,6 +157,15 @@ def test_a_first_message_in_many_records_is_put_together(size: int) -> None:
     assert name_in_hello(b"".join(b"\x16\x03\x01" + len(part).to_bytes(2) + part for part in parts)) == "files.example"
 
 
+def test_a_first_message_in_endless_crumbs_is_given_up() -> None:
+    """All of it is held, and read from its beginning with each piece that comes."""
+    begun = b"\x01" + (60_000).to_bytes(3) + bytes(20_000)
+    crumbs = b"".join(b"\x16\x03\x01\x00\x01" + begun[at : at + 1] for at in range(len(begun)))
+    assert name_in_hello(crumbs[:60_000]) is None
+    with pytest.raises(NotAHello, match="too long"):
+        name_in_hello(crumbs)
+
+
 @pytest.mark.parametrize(
     "data",
     [
