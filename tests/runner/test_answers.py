@@ -159,7 +159,9 @@ def test_what_is_installed_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     os.utime(packages, (1, 1))
     assert (after := machine_digest({})) != before
     monkeypatch.setattr("runner.answers.installed", lambda prefix: f"something else in {prefix}")
-    assert machine_digest({}) != after
+    assert (other := machine_digest({})) != after
+    monkeypatch.setattr("runner.answers._system", lambda: ["Linux", "the next release"])
+    assert machine_digest({}) != other
 
 
 def answers(directory: Path, trust: str = "") -> Answers:
