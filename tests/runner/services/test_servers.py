@@ -192,6 +192,16 @@ class TestPostgres:
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 await sql(given, "SELECT 1", url=given.env["DATABASE_URL"].rpartition("/")[0] + f"/{database}")
 
+    async def test_a_box_logs_in_as_nobody_else(self, lend: Lend) -> None:
+        """All of them come by the same socket, from the same user: only the password tells them apart."""
+        one, other = await lend("one", "postgres"), await lend("other", "postgres")
+        for user in (other.env["PGUSER"], "interlock", "postgres"):
+            for password in (one.env["PGPASSWORD"], "x"):
+                url = one.env["DATABASE_URL"].replace(f"//{one.env['PGUSER']}:", f"//{user}:")
+                url = url.replace(one.env["PGPASSWORD"], password)
+                with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                    await sql(one, "SELECT 1", url=url)
+
     async def test_what_a_box_leaves_is_dropped_also_while_it_is_used(self, servers: Servers, lend: Lend) -> None:
         witness, given = await lend("witness", "postgres"), await lend("one", "postgres")
         await sql(given, "CREATE DATABASE test_extra")
