@@ -244,6 +244,14 @@ class TestHowItEnds:
 
 
 class TestLimits:
+    def test_each_process_is_held_to_them_also_where_groups_can_be_made(self, place: Place) -> None:
+        """Where none can be made, these are all that there is."""
+        place.box(1, "sed -n 's/^Max //p' /proc/self/limits; exit 1")
+        words = {line[:20].strip(): line[20:].split()[:2] for line in place.only("--trust", "T2").output.splitlines()}
+        held = {name: words[name] for name in ("processes", "file size", "core file size")}
+        assert held == {"processes": ["256"] * 2, "file size": [str(256 << 20)] * 2, "core file size": ["0"] * 2}
+        assert int(words["open files"][1]) <= 65536
+
     def test_a_box_that_used_more_memory_than_it_may_is_told_so(self, place: Place) -> None:  # clause P-68
         place.box(1, "x = bytearray(1200 << 20)\nprint(len(x))", shell="/usr/bin/env python3")
         event = place.only("--trust", "T2")

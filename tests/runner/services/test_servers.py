@@ -106,6 +106,17 @@ class TestRedis:
         assert module.startswith("-ERR")
         assert directory.startswith("-ERR")
 
+    async def test_it_has_no_port_of_its_own_and_an_end(self, lend: Lend) -> None:
+        """What is in memory is the machine's, and a port would be everybody's."""
+        given = await lend("one", "redis")
+        url = urlsplit(given.env["REDIS_URL"])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(b"CONFIG GET port\r\nCONFIG GET maxmemory\r\nQUIT\r\n")
+        said = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        values = [word for word in said.decode().split("\r\n") if not word.startswith(("*", "$"))]
+        assert values == ["port", "0", "maxmemory", str(256 << 20), "+OK", ""]
+
 
 @pytest.mark.usefixtures("redis")
 class TestFaults:
