@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from runner.events import BoxFinished, RunStarted, Warned, read
+from runner.sandbox.launcher import Cell
 from tests.conftest import MISSING
 from tests.runner.command_line import SOURCE, of
 
@@ -230,6 +231,15 @@ class TestHowItEnds:
         event = place.only()
         assert str(event.verdict) == "errored"
         assert event.reason.startswith("the sandbox failed")
+
+    def test_without_a_word_of_the_warden_not_even_zero_is_a_pass(self) -> None:
+        cell = object.__new__(Cell)
+        cell._group = None
+        cell._status, writing = os.pipe()
+        os.close(writing)
+        ending = cell.ended(0, "")
+        os.close(cell._status)
+        assert (ending.unstarted, ending.problem) == (True, "the sandbox failed: it ended with 0")
 
     def test_a_box_cannot_say_how_it_ended(self, place: Place) -> None:
         place.box(1, 'for fd in /proc/2/fd/*; do printf "ended\\t0\\t0.0\\t0\\tx\\n" > $fd; done 2>/dev/null; exit 1')
