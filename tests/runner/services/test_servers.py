@@ -107,6 +107,17 @@ class TestRedis:
         assert module.startswith("-ERR")
         assert directory.startswith("-ERR")
 
+    async def test_it_has_no_port_of_its_own_and_an_end(self, lend: Lend) -> None:
+        """What is in memory is the machine's, and a port would be everybody's."""
+        given = await lend("one", "redis")
+        url = urlsplit(given.env["REDIS_URL"])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(b"CONFIG GET port\r\nCONFIG GET maxmemory\r\nQUIT\r\n")
+        said = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        values = [word for word in said.decode().split("\r\n") if not word.startswith(("*", "$"))]
+        assert values == ["port", "0", "maxmemory", str(256 << 20), "+OK", ""]
+
 
 @pytest.mark.usefixtures("redis")
 class TestFaults:
@@ -212,6 +223,16 @@ class TestPostgres:
         for database in ("postgres", "template1"):
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 await sql(given, "SELECT 1", url=given.env["DATABASE_URL"].rpartition("/")[0] + f"/{database}")
+
+    async def test_a_box_logs_in_as_nobody_else(self, lend: Lend) -> None:
+        """All of them come by the same socket, from the same user: only the password tells them apart."""
+        one, other = await lend("one", "postgres"), await lend("other", "postgres")
+        for user in (other.env["PGUSER"], "interlock", "postgres"):
+            for password in (one.env["PGPASSWORD"], "x"):
+                url = one.env["DATABASE_URL"].replace(f"//{one.env['PGUSER']}:", f"//{user}:")
+                url = url.replace(one.env["PGPASSWORD"], password)
+                with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                    await sql(one, "SELECT 1", url=url)
 
     async def test_what_a_box_leaves_is_dropped_also_while_it_is_used(self, servers: Servers, lend: Lend) -> None:
         witness, given = await lend("witness", "postgres"), await lend("one", "postgres")
