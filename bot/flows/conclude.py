@@ -23,7 +23,6 @@ from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
 from bot.store.runs import OPEN, Run, RunState
-from runner.events import RunFinished
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
@@ -48,19 +47,18 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     run = await ctx.run(run_id)
     if isinstance(outcome, Stopped) and ctx.files(run).directory.is_dir():
         await record.keep(ctx, run)  # it may have been stopped before it did so itself
-    state = _state_of(ctx, run)
     match outcome:
         case Stopped():
-            return await _conclude_stopped(ctx, run, state)
+            return await _conclude_stopped(ctx, run, _state_of(ctx, run))
         case RunnerBroken():
             return await _conclude_broken(ctx, run)
         case NothingToRun():
-            now = ctx.clock.now().timestamp()
-            state = state.fold([RunFinished(exit_code=0, green=True, seconds=0.0, counts={}, at=now)])
+            record.save_nothing_run(ctx.files(run), ctx.clock.now().timestamp())
         case Executed():
             pass
         case _:
             assert_never(outcome)
+    state = _state_of(ctx, run)
     record.save_verdicts(ctx.files(run), state)
     shown = _checks(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))

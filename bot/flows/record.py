@@ -17,7 +17,7 @@ from bot.flows.comparing import weakened
 from bot.flows.context import Context
 from bot.flows.run_files import RunFiles
 from bot.store.runs import OPEN, Run
-from runner.events import SCHEMA, BoxFinished, PlannedBox, read, to_line
+from runner.events import SCHEMA, BoxFinished, PlannedBox, RunFinished, read, to_line
 from runner.model import BoxId
 from runner.whole_file import write_whole
 
@@ -146,6 +146,13 @@ async def keep(ctx: Context, run: Run) -> None:
 def progress(files: RunFiles, *, kept: Iterable[BoxFinished]) -> Progress:
     """The state of the run after everything recorded so far."""
     return Progress.of(files.events(), kept=kept, expected=expected(files))
+
+
+def save_nothing_run(files: RunFiles, now: float) -> None:
+    """Record that a run ended with nothing to run: without an end it would look as if it had been cut off."""
+    if not any(isinstance(event, RunFinished) for event in files.events()):
+        end = RunFinished(exit_code=0, green=True, seconds=0.0, counts={}, at=now)
+        write_whole(str(files.next_record()), [json.dumps({"schema": SCHEMA}) + "\n", to_line(end) + "\n"])
 
 
 def save_verdicts(files: RunFiles, state: Progress) -> None:

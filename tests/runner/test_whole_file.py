@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_asking_whether_it_can_be_written_leaves_nothing(tmp_path: Path) -> None
 
 def test_a_text_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     def breaks_off() -> list[str]:
-        raise OSError("the disk went away")
+        raise OSError(errno.EIO, "the disk went away")
 
     file = tmp_path / "a"
     file.write_text("before")
