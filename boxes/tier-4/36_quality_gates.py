@@ -18,6 +18,10 @@ PROMISES = f"{SH}# /// box\n# min_asserts = 2\n# ///\n"
 UNPROVED = {
     "nothing-was-measured": (f"{PROMISES}echo PASS\n", "vacuous"),
     "less-than-promised": (f'{PROMISES}. "$BOX_LIB"\nok one true\n', "vacuous"),
+    "an-assertion-that-does-not-hold": (
+        f'{SH}echo \'{{"type": "assertion", "id": "p95", "ok": false}}\' >$BOX_REPORT\n',
+        "failed",
+    ),
     "an-empty-plan": (f"{SH}echo 1..0\n", "vacuous"),
     "a-plan-that-is-missing": (f"{SH}echo TAP version 14; echo ok 1\n", "failed"),
     "a-plan-that-was-not-kept": (f"{SH}echo 1..3; echo ok 1\n", "failed"),

@@ -6,10 +6,14 @@ A giver of the attendant's (see `runner.services.ground`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 from runner.fault import UP, Kind, read_fault
-from runner.services.confine import find_cell, is_open
+from runner.isolation import GIB, Limits
+from runner.sandbox import cgroup
+from runner.sandbox.reach import is_open
+from runner.services.confine import find_cell
 from runner.services.fault_api import PORT, FaultApi, Hurt
 from runner.services.faults import FaultProxy
 from runner.services.ground import CannotProvide, Provided
@@ -21,11 +25,15 @@ from runner.services.service import Place, choose
 if TYPE_CHECKING:
     from runner.attendant import Wish
     from runner.fault import Fault
+    from runner.sandbox.cgroup import Group
     from runner.services.ground import Ground
     from runner.services.installed import Installation
     from runner.services.service import Lease, Service
 
 LOOPBACK = "127.0.0.1"
+# All servers of a run together, or a query could take what its box may not.
+LIMITS = Limits(memory=2 * GIB, processes=1024, workspace=0, tmp=0)
+_numbers = itertools.count(1)
 _OWN_PROCESS = frozenset({Kind.KILLED, Kind.PAUSED})
 
 
@@ -36,6 +44,7 @@ class Servers:
         self._services = services()
         self._chosen: dict[str, asyncio.Task[Installation]] = {}
         self._place: asyncio.Task[Place] | None = None
+        self._group: Group | None = None
         self._held: dict[str, _Held] = {}
 
     async def provide(self, wish: Wish, ground: Ground) -> Provided:
@@ -74,13 +83,16 @@ class Servers:
             one.hurry()
         await asyncio.gather(*(one.end() for one in held))
         await asyncio.gather(*(service.close() for service in self._services.values()))
+        if self._group:
+            self._group.remove()
 
     async def _find_place(self, ground: Ground) -> Place:
         cell = await find_cell(ground.environ)
         if cell.uid is not None and not is_open(ground.directory):
             message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
             raise CannotProvide(message)
-        return Place(ground.directory, cell)
+        self._group = cgroup.enter(f"services{next(_numbers)}", LIMITS)
+        return Place(ground.directory, cell.within(self._group.procs if self._group else ()))
 
     async def _lease(self, need: str, ground: Ground, place: Place, fault: Fault) -> Lease:
         service = self._services.get(name_of(need))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from runner.answers import MOST, READS, Answers, Keys, machine_digest
 from runner.contents import Contents
 from runner.model import Box, Control, Expect, Quarantine, Setup, Suite
 from runner.proof import Answer, Proof
+from runner.sandbox.probe import rungs
+from tests.conftest import MISSING
 from tests.runner.boxes import box
 from tests.runner.command_line import Repository
 
@@ -86,6 +89,14 @@ def test_what_a_proof_depends_on_is_in_its_key(tree: Path, change: Callable[[Wor
     assert world.key(checks()) != before
 
 
+@pytest.mark.parametrize("name", ["FORMAT", "__version__"])
+def test_what_another_version_found_out_is_not_believed(tree: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    world = World(tree)
+    before = world.key(checks())
+    monkeypatch.setattr(f"runner.answers.{name}", "the next one")
+    assert world.key(checks()) != before
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -138,6 +149,19 @@ def test_what_differs_from_shell_to_shell_does_not_matter() -> None:
     mine = {"PATH": "/bin", "HOME": "/h", "PWD": "/a", "SHLVL": "1", "SSH_TTY": "/dev/pts/1"}
     assert machine_digest(mine) == machine_digest({**mine, "PWD": "/b", "SHLVL": "2", "SSH_TTY": "/dev/pts/2"})
     assert machine_digest(mine) != machine_digest({**mine, "PATH": "/usr/bin"})
+
+
+def test_what_is_installed_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "packages"
+    packages.write_text("one\n")
+    monkeypatch.setattr("runner.answers._PACKAGES", [str(packages)])
+    before = machine_digest({})
+    os.utime(packages, (1, 1))
+    assert (after := machine_digest({})) != before
+    monkeypatch.setattr("runner.answers.installed", lambda prefix: f"something else in {prefix}")
+    assert (other := machine_digest({})) != after
+    monkeypatch.setattr("runner.answers._system", lambda: ["Linux", "the next release"])
+    assert machine_digest({}) != other
 
 
 def answers(directory: Path, trust: str = "") -> Answers:
@@ -259,6 +283,47 @@ def test_a_cache_of_ones_own_is_used_and_people_are_told(repository: Repository,
     ended = repository.runner("falsify", "--cache", cache)
     assert "✓ 1 box  proven (reused)\n" in ended.out
     assert "2 boxes, 2 proved capable of failing (2 reused) · " in ended.out
+
+
+CONFIGURATION = """\
+trust: {egress: {files: [files.example]}}
+limits: {memory: 512MiB}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "configuration"),
+    [
+        pytest.param(["--overreach"], CONFIGURATION, id="the-whole-tier-is-run"),
+        pytest.param(["--clean-env"], CONFIGURATION, id="nothing-is-inherited"),
+        pytest.param(["--secrets", "{secrets}"], CONFIGURATION, id="a-secret-is-granted"),
+        pytest.param([], CONFIGURATION.replace("[files", "[other"), id="a-rule-allows-other-hosts"),
+        pytest.param([], CONFIGURATION.replace("512", "256"), id="other-limits"),
+        pytest.param(["--sandbox", "auto"], CONFIGURATION, id="isolation"),
+    ],
+)
+def test_what_was_proven_on_other_terms_is_proven_again(
+    repository: Repository, tmp_path: Path, words: list[str], configuration: str
+) -> None:
+    if "auto" in words and not any(rung.works for rung in rungs(os.environ)):
+        pytest.skip(f"{MISSING} a sandbox")
+    (tmp_path / "secrets").write_text("TOKEN=of-some-length\n")
+    (tmp_path / "secrets").chmod(0o600)
+    asks = f'network = ["files"]\nsecrets = ["TOKEN"]\n{BLOCK}'
+    repository.box(1, '. "$BOX_LIB"; is adds "$(sh calc.sh)" 4', block=asks)
+    (repository.root / "boxes/tier-1/2_box.sh").unlink()
+    repository.write(".github/interlock.yml", CONFIGURATION)
+    assert [is_reused(repository), is_reused(repository)] == [False, True]
+    repository.write(".github/interlock.yml", configuration)
+    assert not is_reused(repository, *(word.format(secrets=tmp_path / "secrets") for word in words))
+
+
+def is_reused(repository: Repository, *words: str) -> bool:
+    """Whether the answer for box 1, which is a proof, was known from before."""
+    ended = repository.runner("falsify", "1", "--json", "-", *words)
+    assert ended.code == 0, ended.err
+    [entry] = json.loads(ended.out)["boxes"]
+    return bool(entry["cached"])
 
 
 def test_a_box_that_was_not_proven_runs_again(repository: Repository) -> None:

@@ -125,6 +125,19 @@ def test_programs_stay_programs_and_lose_the_right_to_become_somebody_else(cache
     assert program.stat().st_mode & 0o7777 == 0o555
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs a setup as another user")
+def test_what_another_user_made_is_ours_afterwards(caches: Caches) -> None:
+    """Whoever owns a file may take its protection away again, and boxes may get the user that the setup had."""
+    result = caches.take(caches.new())
+    made = Path(result.directory, "made")
+    made.write_text("made")
+    (made.parent / "link").symlink_to("made")
+    for path in (made.parent, made, made.parent / "link"):
+        os.chown(path, 54_321, 54_321, follow_symlinks=False)
+    result.keep()
+    assert {path.lstat().st_uid for path in (made.parent, *made.parent.iterdir())} == {0}
+
+
 def overwrite(path: Path) -> None:
     path.write_text("evil")
 
@@ -401,6 +414,23 @@ def test_inputs_are_files_in_order_and_globs_that_name_none_are_told(tree: Tree)
     assert inputs.unmatched == ("*.lock", "missing.txt", "web")
 
 
+@pytest.mark.parametrize("glob", ["away/**", "away/deep/*.lock", "away/all.lock"])
+def test_no_link_leads_inputs_out_of_the_tree(tree: Tree, tmp_path: Path, glob: str) -> None:
+    """A hostile one would have us read all of this machine, before any sandbox."""
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    for name in ("all.lock", "deep/all.lock"):
+        (tmp_path / "elsewhere" / name).touch()
+    (tree.root / "away").symlink_to(tmp_path / "elsewhere")
+    assert find_inputs(Setup(run="x", inputs=[glob]), str(tree.root)).files == ()
+
+
+def test_a_link_to_another_place_of_the_tree_leads_to_inputs(tree: Tree) -> None:
+    tree.write("common/all.lock", "x")
+    (tree.root / "web/common").symlink_to("../common")
+    found = find_inputs(Setup(run="x", inputs=["common/*"]), str(tree.root / "web"), root=str(tree.root))
+    assert found.files == ("common/all.lock",)
+
+
 def test_the_key_is_the_same_for_the_same(tree: Tree) -> None:
     before = tree.key()
     tree.write("README.md", "not an input")
@@ -441,6 +471,22 @@ def test_the_key_changes_with(tree: Tree, change: Callable[[Tree], None]) -> Non
 )
 def test_the_key_differs_for_another(tree: Tree, other: dict[str, object]) -> None:
     assert tree.key(**other) != tree.key()
+
+
+def test_another_release_of_the_system_is_another_key(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was built against the libraries of the one may not load with those of the other."""
+    before = tree.key()
+    monkeypatch.setattr("runner.setup_key._text", lambda path: f"{path}: the release after this one")
+    assert tree.key() != before
+
+
+def test_another_machine_is_another_key(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home may be on a file system that machines of several kinds share."""
+    before = tree.key()
+    here = os.uname()
+    other = os.uname_result((here.sysname, here.nodename, here.release, here.version, "riscv64"))
+    monkeypatch.setattr(os, "uname", lambda: other)
+    assert tree.key() != before
 
 
 def test_a_variable_that_the_command_names_counts(tree: Tree) -> None:

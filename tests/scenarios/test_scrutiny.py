@@ -152,12 +152,15 @@ async def test_a_secret_goes_to_the_default_branch_alone_and_is_seen_nowhere(tok
     assert holding == []
 
 
-async def test_secrets_that_others_can_read_stop_the_default_branch(token: tuple[World, Path]) -> None:
+async def test_secrets_that_others_can_read_stop_the_default_branch_alone(token: tuple[World, Path]) -> None:
+    """For a pull request they are not even looked at."""
     world, path = token
     path.chmod(0o644)
     await world.start_bot()
     pushed = world.hub.commit(REPO, "main", {"x": "y"}, "Change it", "mona")
+    pr = await world.open_pull_request({"y": "z"})
     await world.settle()
+    assert "TOKEN has 0 characters" in (pr.check("Interlock").text or "")
     [check] = world.hub.check_runs(REPO, pushed)
     assert check.conclusion == "action_required"
     assert "the secrets of this repository cannot be read" in (check.summary or "")

@@ -65,6 +65,20 @@ async def test_an_app_runs_where_the_base_lists_its_account_and_not_because_its_
     assert conclusions["Interlock"] == "success"
 
 
+async def test_a_pull_request_runs_on_lower_terms_than_the_default_branch(world: World) -> None:
+    asks = '#!/bin/sh\n# /// box\n# network = ["files.example"]\n# ///\nexit 0\n'
+    world.repository({"boxes/tier-1/1_asks.sh": asks})
+    pushed = world.hub.commit("octo/app", "main", {"x": "y"}, "Change it", "mona")
+    pr = await world.open_pull_request({"y": "z"})
+    await world.settle()
+    [on_main] = [check for check in world.hub.check_runs("octo/app", pushed) if check.name == "Interlock"]
+    said, told = on_main.summary or "", pr.check("Interlock").summary or ""
+    assert "trust `T0`" in said
+    assert "is not to reach" not in said
+    assert "trust `T1`" in told
+    assert "box 1 is not to reach files.example at trust level T1" in told
+
+
 async def test_a_box_sees_no_secret_of_the_bot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERLOCK_WEBHOOK_SECRET", "canary-in-the-environment")
     world.repository(BOXES)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from runner.events import BoxFinished, RunStarted, Warned, read
+from runner.sandbox.launcher import Cell
 from tests.conftest import MISSING
 from tests.runner.command_line import SOURCE, of
 
@@ -231,6 +232,15 @@ class TestHowItEnds:
         assert str(event.verdict) == "errored"
         assert event.reason.startswith("the sandbox failed")
 
+    def test_without_a_word_of_the_warden_not_even_zero_is_a_pass(self) -> None:
+        cell = object.__new__(Cell)
+        cell._group = None
+        cell._status, writing = os.pipe()
+        os.close(writing)
+        ending = cell.ended(0, "")
+        os.close(cell._status)
+        assert (ending.unstarted, ending.problem) == (True, "the sandbox failed: it ended with 0")
+
     def test_a_box_cannot_say_how_it_ended(self, place: Place) -> None:
         place.box(1, 'for fd in /proc/2/fd/*; do printf "ended\\t0\\t0.0\\t0\\tx\\n" > $fd; done 2>/dev/null; exit 1')
         assert str(place.only().verdict) in {"failed", "errored"}
@@ -244,6 +254,14 @@ class TestHowItEnds:
 
 
 class TestLimits:
+    def test_each_process_is_held_to_them_also_where_groups_can_be_made(self, place: Place) -> None:
+        """Where none can be made, these are all that there is."""
+        place.box(1, "sed -n 's/^Max //p' /proc/self/limits; exit 1")
+        words = {line[:20].strip(): line[20:].split()[:2] for line in place.only("--trust", "T2").output.splitlines()}
+        held = {name: words[name] for name in ("processes", "file size", "core file size")}
+        assert held == {"processes": ["256"] * 2, "file size": [str(256 << 20)] * 2, "core file size": ["0"] * 2}
+        assert int(words["open files"][1]) <= 65536
+
     def test_a_box_that_used_more_memory_than_it_may_is_told_so(self, place: Place) -> None:  # clause P-68
         place.box(1, "x = bytearray(1200 << 20)\nprint(len(x))", shell="/usr/bin/env python3")
         event = place.only("--trust", "T2")

@@ -94,6 +94,8 @@ def test_only_what_a_rule_names_is_allowed(end: str, *, allowed: bool) -> None:
         pytest.param("files.example:443", "::1", True, id="loopback-ipv6"),
         pytest.param("files.example:443", "fe80::1%eth0", True, id="link-local-with-its-zone"),
         pytest.param("files.example:443", "::ffff:10.0.0.1", True, id="private-as-mapped-ipv6"),
+        pytest.param("files.example:443", "::ffff:224.0.0.1", True, id="multicast-as-mapped-ipv6"),
+        pytest.param("localhost:8080", "::ffff:127.0.0.1", False, id="localhost-may-be-mapped-loopback"),
         pytest.param("files.example:443", "64:ff9b::a00:1", True, id="private-behind-nat64"),
         pytest.param("files.example:443", "2002:7f00:1::", True, id="loopback-as-6to4"),
         pytest.param("localhost:8080", "127.0.0.1", False, id="localhost-may-be-loopback"),
@@ -153,6 +155,15 @@ def test_a_first_message_in_many_records_is_put_together(size: int) -> None:
     message = hello("files.example")[5:]
     parts = [message[at : at + size] for at in range(0, len(message), size)]
     assert name_in_hello(b"".join(b"\x16\x03\x01" + len(part).to_bytes(2) + part for part in parts)) == "files.example"
+
+
+def test_a_first_message_in_endless_crumbs_is_given_up() -> None:
+    """All of it is held, and read from its beginning with each piece that comes."""
+    begun = b"\x01" + (60_000).to_bytes(3) + bytes(20_000)
+    crumbs = b"".join(b"\x16\x03\x01\x00\x01" + begun[at : at + 1] for at in range(len(begun)))
+    assert name_in_hello(crumbs[:60_000]) is None
+    with pytest.raises(NotAHello, match="too long"):
+        name_in_hello(crumbs)
 
 
 @pytest.mark.parametrize(

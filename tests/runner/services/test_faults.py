@@ -168,6 +168,22 @@ async def test_a_late_answer_comes_after_a_timer_that_was_started_with_the_reque
     assert happened == ["timer", "answer"]
 
 
+async def test_jitter_is_around_the_latency_and_the_same_for_the_same_seed() -> None:
+    async def delays(seed: str) -> list[float]:
+        proxy = FaultProxy(_nobody, seed=seed)
+        await proxy.set(Fault(Kind.LATENCY, 2, 0.5))
+        return [proxy.delay() for _ in range(50)]
+
+    one = await delays("box 1")
+    assert max(one) - min(one) > 0.5
+    assert all(1.5 <= delay <= 2.5 for delay in one)
+    assert (one == await delays("box 1"), one == await delays("box 2")) == (True, False)
+
+
+async def _nobody() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    raise ConnectionRefusedError
+
+
 async def test_late_answers_do_not_queue_up_behind_each_other(lab: Lab) -> None:
     """Ten requests sent at once are all answered after one latency, not after ten."""
     await lab.fault("latency 500ms")

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from runner.attendant import Wish
+from runner.sandbox import cgroup
 from runner.sandbox.seccomp import program
 from runner.services.confine import Cell, find_cell
 from runner.services.ground import CannotProvide, Provided
@@ -105,6 +106,17 @@ class TestRedis:
         module, directory = await redis_says(given, "MODULE LOAD /x.so", "CONFIG SET dir /tmp")
         assert module.startswith("-ERR")
         assert directory.startswith("-ERR")
+
+    async def test_it_has_no_port_of_its_own_and_an_end(self, lend: Lend) -> None:
+        """What is in memory is the machine's, and a port would be everybody's."""
+        given = await lend("one", "redis")
+        url = urlsplit(given.env["REDIS_URL"])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(b"CONFIG GET port\r\nCONFIG GET maxmemory\r\nQUIT\r\n")
+        said = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        values = [word for word in said.decode().split("\r\n") if not word.startswith(("*", "$"))]
+        assert values == ["port", "0", "maxmemory", str(256 << 20), "+OK", ""]
 
 
 @pytest.mark.usefixtures("redis")
@@ -212,6 +224,16 @@ class TestPostgres:
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 await sql(given, "SELECT 1", url=given.env["DATABASE_URL"].rpartition("/")[0] + f"/{database}")
 
+    async def test_a_box_logs_in_as_nobody_else(self, lend: Lend) -> None:
+        """All of them come by the same socket, from the same user: only the password tells them apart."""
+        one, other = await lend("one", "postgres"), await lend("other", "postgres")
+        for user in (other.env["PGUSER"], "interlock", "postgres"):
+            for password in (one.env["PGPASSWORD"], "x"):
+                url = one.env["DATABASE_URL"].replace(f"//{one.env['PGUSER']}:", f"//{user}:")
+                url = url.replace(one.env["PGPASSWORD"], password)
+                with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                    await sql(one, "SELECT 1", url=url)
+
     async def test_what_a_box_leaves_is_dropped_also_while_it_is_used(self, servers: Servers, lend: Lend) -> None:
         witness, given = await lend("witness", "postgres"), await lend("one", "postgres")
         await sql(given, "CREATE DATABASE test_extra")
@@ -261,6 +283,21 @@ async def test_servers_live_in_a_sandbox_without_a_network(lend: Lend) -> None:
         if command(pid).startswith("/usr/bin/bwrap"):
             names = {line.partition("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
             assert names <= {"PATH", "LC_ALL", "PWD"}
+
+
+@pytest.mark.usefixtures("redis", "postgres")
+async def test_what_they_take_together_is_limited(servers: Servers, lend: Lend) -> None:
+    """A box may have its server take any amount of memory, in as many connections as there are."""
+    if not cgroup.find().memory:
+        pytest.skip("missing component: a control group that limits memory")
+    await lend("one", "redis", "postgres")
+    pids = [pid for pid in family(os.getpid()) if command(pid)]
+    assert len(pids) > 2
+    for pid in pids:
+        assert ".services" in Path(f"/proc/{pid}/cgroup").read_text(), command(pid)
+    await servers.close()
+    places = [Path(base) for base in {cgroup.find().memory, cgroup.find().pids} if base]
+    assert not [left for base in places for left in base.glob(f"interlock.{os.getpid()}.*.services*")]
 
 
 @pytest.mark.usefixtures("redis", "postgres")
