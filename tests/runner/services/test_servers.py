@@ -153,7 +153,8 @@ class TestFaults:
         assert await redis_says(given, "GET key") == ["$-1"]
 
     async def test_a_paused_server_takes_the_connection_and_answers_after_the_pause(self, lend: Lend) -> None:
-        given = await lend("one", "redis", service="redis", **{"is": "paused"})
+        given = await lend("one", "redis")
+        await drive(given, "PUT", "/redis", "paused")
         stopped = [state(pid) for pid in family(os.getpid()) if "redis-server" in command(pid)]
         assert stopped
         assert set(stopped) == {"T"}
