@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from runner.errors import SetupFailed
+from runner.errors import SetupFailed, UserError
 from runner.events import SetupFinished, SetupStarted, Warned
 from runner.executor import Finished, Job
 from runner.isolation import egress_of
@@ -196,7 +196,10 @@ class _Phase:
         """
         if not setup.network:
             return ()
-        egress = egress_of(setup.network, self._trust, self._suite.settings, setup=True)
+        try:
+            egress = egress_of(setup.network, self._trust, self._suite.settings, setup=True)
+        except UserError as why:
+            raise UserError(why.message, file=setup.source, line=setup.line, hint=why.hint) from why
         if egress.refused:
             self._warn(name, f"at trust level {self._trust} it may not reach {', '.join(egress.refused)}")
         return egress.hosts

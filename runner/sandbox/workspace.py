@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from runner.execute.environment import Places
+from runner.execute.files import remove_tree
 from runner.sandbox import namespace
 from runner.sandbox.copying import copy_layer, copy_tree, lend
 from runner.sandbox.namespace import CannotMount
@@ -186,7 +187,11 @@ class Workspace:
 
     def _copied(self, root: str, *, whole: bool = False) -> tuple[str, tuple[str, ...]]:
         copy = f"{self._scratch}/tree-{len(self._lowers)}"
-        return copy, copy_tree(root, copy, group=self._group, leave_out=self._scratch, whole=whole)
+        try:
+            return copy, copy_tree(root, copy, group=self._group, leave_out=self._scratch, whole=whole)
+        except BaseException:
+            remove_tree(copy)  # half a copy would be in the way of the next attempt, and hide why this one failed.
+            raise
 
     def _clear(self, desk: Desk) -> None:
         namespace.detach(desk.directory)  # with all that is mounted in it

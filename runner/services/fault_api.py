@@ -60,6 +60,8 @@ class Hurt:
                 hint = "a control gets one of its own; `down` cuts the connections"
                 message = f"{self.name} is one process for all boxes, so it cannot be {fault.kind} ({hint})"
                 raise CannotProvide(message)
+            if fault == self._proxy.fault and fault.kind in {Kind.KILLED, Kind.PAUSED}:
+                return  # Not for a moment either.
             if self._server is not None and self._proxy.fault.kind in {Kind.KILLED, Kind.PAUSED}:
                 await self._server.revive()
             await self._proxy.set(fault)

@@ -153,7 +153,8 @@ class TestFaults:
         assert await redis_says(given, "GET key") == ["$-1"]
 
     async def test_a_paused_server_takes_the_connection_and_answers_after_the_pause(self, lend: Lend) -> None:
-        given = await lend("one", "redis", service="redis", **{"is": "paused"})
+        given = await lend("one", "redis")
+        await drive(given, "PUT", "/redis", "paused")
         stopped = [state(pid) for pid in family(os.getpid()) if "redis-server" in command(pid)]
         assert stopped
         assert set(stopped) == {"T"}
@@ -257,8 +258,11 @@ class TestPostgres:
         with pytest.raises(psycopg.OperationalError):
             await sql(own, "SELECT 1")
         assert await sql(shared, "SELECT 1") == [(1,)]
-        assert (await drive(own, "PUT", "/postgres", "up"))[0] == 200
+        assert (await drive(own, "PUT", "/postgres", "latency 1ms"))[0] == 200
         assert await sql(own, "SELECT 1") == [(1,)]
+        assert (await drive(own, "PUT", "/postgres", "up"))[0] == 200  # as its control has it
+        with pytest.raises(psycopg.OperationalError):
+            await sql(own, "SELECT 1")
 
     async def test_its_directory_is_closed_to_others(self, lend: Lend, ground: Ground) -> None:
         await lend("one", "postgres")
