@@ -39,7 +39,7 @@ def read(
     real = os.path.realpath(tree)
     for root in roots.values():
         _stays_inside(real, join(root, "boxes"))
-    sidecars = {item.path for item in found if item.tier_dir and item.name.endswith(SIDECAR)}
+    sidecars = {item.path for item in found if _is_sidecar(real, item)}
     for item in found:
         if not _is_box(real, item):
             continue
@@ -73,6 +73,17 @@ def _is_box(real_tree: str, item: Found) -> bool:
         link = item.link and not os.path.exists(f"{real_tree}/{item.path}")
         hint = f"its link to {item.link} leads nowhere" if link else "begin its name with _ if it is no box"
         raise BadMetadata("a box must be a regular file", file=item.path, hint=hint)
+    return True
+
+
+def _is_sidecar(real_tree: str, item: Found) -> bool:
+    """Whether it is metadata of a box. What cannot be that box's own is refused before anything of it is read."""
+    if not item.tier_dir or not item.name.endswith(SIDECAR):
+        return False
+    if item.link:
+        _stays_inside(real_tree, item.path)
+    if not item.is_file:
+        raise BadMetadata("a box's metadata must be a regular file", file=item.path)
     return True
 
 

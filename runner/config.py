@@ -139,8 +139,9 @@ def _limits(fields: Fields) -> dict[str, object]:
 
 
 def _limit(fields: Fields) -> dict[str, object]:
-    limits: dict[str, object] = {key: fields.size(key) for key in ("memory", "workspace", "tmp") if key in fields}
-    if "processes" in fields:
+    sizes = ("memory", "workspace", "tmp")
+    limits: dict[str, object] = {key: fields.size(key) for key in sizes if fields.knows(key)}
+    if fields.knows("processes"):
         limits["processes"] = fields.count("processes", 0, low=1)
     return limits
 

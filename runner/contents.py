@@ -64,7 +64,16 @@ class Contents:
         every = self._all()
         own = os.path.normpath(path)
         real = os.path.relpath(os.path.realpath(os.path.join(self._root, path)), os.path.realpath(self._root))
-        return "\n".join(every.get(name, "") for name in dict.fromkeys((own, real)))
+        return "\n".join(every.get(name) or self._unlisted(name) for name in dict.fromkeys((own, real)))
+
+    def _unlisted(self, name: str) -> str:
+        """A file in a directory of which only what is installed counts, because it says that it is an environment."""
+        if name.startswith(os.pardir):
+            return ""
+        try:
+            return file_digest(os.path.join(self._root, name))
+        except OSError:
+            return ""
 
     def save(self) -> None:
         """Remember what was read. A place that cannot be written forgets it."""

@@ -172,12 +172,6 @@ def repository(root: str) -> Iterator[Finding]:
     if mute:
         found = f"no `expect` in {_listed(mute)}"
         yield Finding("controls", "warning", found, f"runner falsify {mute[0]} prints the line to add")
-    for key in sorted({box.unsupported for box in boxes if box.unsupported}):
-        affected = [str(box.id) for box in boxes if box.unsupported == key]
-        found = f"`{key}` is not in this version: {_listed(affected)}"
-        yield Finding(
-            "boxes", "warning", found, "they are errored, never green; take the key away or wait for a release"
-        )
 
 
 def _python() -> Finding:
@@ -249,11 +243,11 @@ def _scratch() -> Finding:
     path = tempfile.gettempdir()
     status = os.statvfs(path)
     if status.f_flag & getattr(os, "ST_NOEXEC", 0):
-        fix = "set TMPDIR to a directory where programs may run: falsify copies the tree there"
+        fix = "set TMPDIR to a directory where programs may run: boxes write and start them there"
         return Finding("scratch", "warning", f"{path} is mounted noexec", fix)
     free = status.f_bavail * status.f_frsize
     if free < 1 << 30:
-        fix = "free some space or set TMPDIR: falsify copies the tree there"
+        fix = "free some space or set TMPDIR: what boxes write is there, and copies of the tree"
         return Finding("scratch", "warning", f"{path} has {free >> 20} MiB left", fix)
     return Finding("scratch", "ok", f"{path}, {free >> 30} GiB free")
 

@@ -129,12 +129,8 @@ def neighbours(box: Box, suite: Iterable[Box]) -> list[Box]:
     return [
         other
         for other in every
-        if other.tier == box.tier and other.id != box.id and other.id not in after and _can_run(other)
+        if other.tier == box.tier and other.id != box.id and other.id not in after and other.kind != "missing"
     ]
-
-
-def _can_run(box: Box) -> bool:
-    return not box.unsupported and box.kind != "missing"
 
 
 def _distinct(boxes: Iterable[Box]) -> list[Box]:
@@ -150,8 +146,6 @@ def _cost(
 
 def _without_a_run(box: Box, controls: Sequence[Control], answers: Answers | None) -> Proof | None:
     """The answers that need no run."""
-    if box.unsupported:
-        return Proof(box, Answer.UNPROVEN, f"not in this version: {box.unsupported}")
     if not controls:
         return Proof(box, Answer.NO_CONTROL, "it has no control")
     return answers.known(box, controls) if answers else None

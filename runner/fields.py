@@ -41,6 +41,11 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def knows(self, key: str) -> bool:
+        """Whether `key` is there; known from here on, and named to whoever misspells it."""
+        self._known.append(key)
+        return key in self._values
+
     def bad(self, key: str | int, message: str, hint: str = "") -> BadMetadata:
         """An error at `key`; "" is the mapping itself."""
         return BadMetadata(message, file=self._file, line=self.line(key), hint=hint)

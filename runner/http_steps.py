@@ -60,7 +60,7 @@ def origins(steps: Sequence[Mapping[str, object]], env: Mapping[str, str]) -> tu
         url = _VARIABLE.sub(lambda match: env.get(match[1], ""), str(step["url"]))
         try:
             parts = urlsplit(url)
-            if parts.scheme in _PORTS and parts.hostname:
+            if parts.scheme in _PORTS and parts.hostname and parts.port != 0:
                 found[f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"] = None
         except ValueError:
             continue
@@ -110,7 +110,21 @@ def _url(fields: Fields, method: str) -> str:
     if not _URL.fullmatch(url):
         hint = "write https://… or ${TARGET_URL}/…"
         raise fields.bad(method, f"'{method}' must be a URL", hint)
+    if "${" not in url:
+        _check_place(fields, method, url)
     return url
+
+
+def _check_place(fields: Fields, method: str, url: str) -> None:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise fields.bad(method, f"'{method}' is no URL: {error}") from error
+    if not named:
+        raise fields.bad(method, f"'{method}' names no host and port to ask", "write https://example.org/…")
 
 
 def _headers(fields: Fields) -> dict[str, str]:

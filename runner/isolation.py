@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 MIB = 1 << 20
-TRUST_LEVELS = ("T0", "T1", "T2")
 
 
 class Level(StrEnum):

@@ -173,19 +173,23 @@ def _forget_bytecode(layer: str, tree: str) -> None:
     """Hide what was compiled of the modules that the layer changes: Python may trust it whatever the source says.
 
     An empty file is no bytecode: Python compiles the source again. A command that made the layer may be hostile, so no
-    link of it is followed.
+    link of it is followed; nor one of the tree that leads out of it, whose names would be told to the next box.
     """
+    real = os.path.realpath(tree)
     for file in [name for name in _files(layer) if name.endswith(".py")]:
         compiled = os.path.join(os.path.dirname(file), _BYTECODE)
         stem = os.path.basename(file).removesuffix(".py") + "."
+        cache = os.path.realpath(os.path.join(tree, compiled))
+        if not cache.startswith(real + os.sep):
+            continue
         try:
-            stale = [name for name in os.listdir(os.path.join(tree, compiled)) if name.startswith(stem)]
+            stale = [name for name in os.listdir(cache) if name.startswith(stem)]
         except OSError:
             continue
         above = os.path.join(layer, compiled)
         if not os.path.lexists(above):
             os.mkdir(above)
-            os.chmod(above, stat.S_IMODE(os.stat(os.path.join(tree, compiled)).st_mode))
+            os.chmod(above, stat.S_IMODE(os.stat(cache).st_mode))
         elif os.path.islink(above):
             continue
         for name in stale:

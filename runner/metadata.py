@@ -167,6 +167,10 @@ def read_box(
     http = read_steps(fields) if not kind and not run else ()
     needs = _needs(fields)
     secrets = fields.names("secrets", r"[A-Za-z_][A-Za-z0-9_]{0,99}", "secret's name")
+    if any(name.startswith("BOX_") or name == "INTERLOCK" for name in secrets):
+        raise fields.bad(
+            "secrets", "'secrets' names what the runner sets itself", "BOX_* and INTERLOCK are the runner's"
+        )
     box = Box(
         id=id,
         tier=_tier(fields, tier),

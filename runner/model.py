@@ -130,7 +130,6 @@ class Box(Value):
     `kind` says how it is started: `file` (an executable), `pytest` (a .py with test functions), `command` (`run` of an
     entry), `http` (an entry with `http:`), `missing` (only the base has its file). `file` is relative to the
     suite's root; entries have none. `http` are the steps of that kind (see `runner.http_steps`). Times are seconds.
-    `unsupported` names the key that this version cannot honour ("" when there is none): such a box is errored.
     `flaky` is "pass", "fail" or "" (decided by where it runs). `python` is the interpreter asked for, or "".
     """
 
@@ -162,7 +161,6 @@ class Box(Value):
         "tier",
         "timeout",
         "title",
-        "unsupported",
     )
 
     def __init__(
@@ -195,7 +193,6 @@ class Box(Value):
         min_asserts: int = 0,
         python: str = "",
         control: Control | None = None,
-        unsupported: str = "",
     ) -> None:
         self.id = id
         self.tier = tier
@@ -224,7 +221,6 @@ class Box(Value):
         self.min_asserts = min_asserts
         self.python = python
         self.control = control
-        self.unsupported = unsupported
 
 
 class Setup(Value):

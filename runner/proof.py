@@ -10,6 +10,7 @@ import json
 import re
 from enum import StrEnum
 
+from runner.matching import TooLong, is_found
 from runner.model import Value, Verdict
 
 TYPE_CHECKING = False
@@ -157,10 +158,13 @@ def _by_assertion(wanted_id: str, sabotaged: Attempt) -> tuple[Answer, str]:
 
 
 def _by_output(pattern: str, baseline: Attempt, sabotaged: Attempt) -> tuple[Answer, str]:
-    if not re.search(pattern, sabotaged.output, re.MULTILINE):
-        return Answer.WRONG_REASON, f"its output should match /{pattern}/ and does not"
-    if re.search(pattern, baseline.output, re.MULTILINE):
-        return Answer.UNPROVEN, f"its output matches /{pattern}/ without the control, too"
+    try:
+        if not is_found(pattern, sabotaged.output):
+            return Answer.WRONG_REASON, f"its output should match /{pattern}/ and does not"
+        if is_found(pattern, baseline.output):
+            return Answer.UNPROVEN, f"its output matches /{pattern}/ without the control, too"
+    except TooLong:
+        return Answer.UNPROVEN, f"to look for /{pattern}/ in its output takes too long (write a simpler pattern)"
     return Answer.PROVEN, f"its output matches /{pattern}/"
 
 

@@ -112,15 +112,19 @@ def _text_of(path: str) -> str:
     except OSError as error:
         message = f"the secrets file {path} cannot be read: {error.strerror}"
         raise UserError(message) from error
+    status = os.fstat(fd)
+    if stat.S_ISDIR(status.st_mode):
+        os.close(fd)
+        message = f"the secrets file {path} is a directory"
+        raise UserError(message)
     with open(fd, "rb") as stream:
-        status = os.fstat(fd)
         # What was read from a pipe is gone, which no file can say of itself: who starts the runner may prefer one.
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
             message = f"the secrets file {path} is neither a regular file nor a pipe"
             raise UserError(message)
         if status.st_uid not in {os.geteuid(), 0}:
             message = f"the secrets file {path} belongs to somebody else"
-            raise UserError(message)
+            raise UserError(message, hint=f"chown {os.geteuid()} {path}, after a look at what is in it")
         if status.st_mode & 0o077:
             message = f"the secrets file {path} can be read by others than its owner"
             raise UserError(message, hint=f"chmod 600 {path}")

@@ -37,25 +37,34 @@ class Inputs:
         self.unmatched = tuple(unmatched)
 
 
-def find_inputs(setup: Setup, directory: str) -> Inputs:
-    """The files below `directory` that the setup's globs name, sorted."""
+def find_inputs(setup: Setup, directory: str, *, root: str = "") -> Inputs:
+    """The files below `directory` that the setup's globs name, sorted.
+
+    Args:
+        setup: what is run.
+        directory: absolute path of the suite's directory.
+        root: the tree's, which no link leads out of; the suite's own directory if not given.
+    """
     files: dict[str, None] = {}
     unmatched = []
     for glob in setup.inputs:
-        found = list(_matching(glob.removeprefix("./"), directory))
+        found = list(_matching(glob.removeprefix("./"), directory, os.path.realpath(root or directory)))
         files.update(dict.fromkeys(found))
         if not found:
             unmatched.append(glob)
     return Inputs(sorted(files), unmatched)
 
 
-def _matching(glob: str, directory: str) -> Iterator[str]:
+def _matching(glob: str, directory: str, root: str) -> Iterator[str]:
+    fixed = os.path.dirname(re.split(r"[*?\[]", glob, maxsplit=1)[0])
+    real = os.path.realpath(os.path.join(directory, fixed))
+    if real != root and not real.startswith(f"{root}/"):
+        return  # a link in the tree would make us read all of this machine.
     if not re.search(r"[*?\[]|/$", glob):
         if os.path.lexists(os.path.join(directory, glob)) and not os.path.isdir(os.path.join(directory, glob)):
             yield glob
         return
     pattern = re.compile(glob_pattern(glob))
-    fixed = os.path.dirname(re.split(r"[*?\[]", glob, maxsplit=1)[0])
     for above, below, names in os.walk(os.path.join(directory, fixed)):
         below[:] = [name for name in below if name != ".git"]
         links = [name for name in below if os.path.islink(os.path.join(above, name))]

@@ -134,7 +134,7 @@ class _Phase:
         from runner.setup_key import find_inputs, key_of
 
         directory = os.path.normpath(os.path.join(self._suite.root, self._suite.roots[name]))
-        inputs = find_inputs(setup, directory)
+        inputs = find_inputs(setup, directory, root=self._suite.root)
         if inputs.unmatched:
             self._warn(name, f"its inputs name no file: {', '.join(inputs.unmatched)}")
         key = key_of(

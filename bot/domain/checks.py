@@ -101,7 +101,7 @@ def refused(untrusted: Untrusted, *, subject_note: str = "") -> tuple[Check, ...
 
 
 def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Check, ...]:
-    """Nothing ran, because this installation cannot do it safely (no sandbox, an unsupported key, a full disk)."""
+    """Nothing ran, because this installation cannot do it safely (no sandbox, a full disk)."""
     said = f"Nothing ran: {plain(because, 1000)}." + (f"\n\nWhat helps: {plain(hint, 1000)}." if hint else "")
     return (_concluded("action_required", "cannot run here", said, subject_note),)
 

@@ -6,9 +6,9 @@
 # expect = "nothing-starts-before-what-it-comes-after"
 #
 # [control.edit]
-# file = "runner/schedule.py"
-# find = "any(other in pending or other in self._running for other in box.after)"
-# replace = "False"
+# file = "runner/line.py"
+# find = "before = [other for other in set(box.after) if other in self._left]"
+# replace = "before = []"
 # ///
 from math import inf
 

@@ -7,15 +7,14 @@ import sys
 from time import time
 
 from runner.answers import Answers, Keys
-from runner.commands import isolating, setting_up
+from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
+from runner.commands.means import OPTIONS as MEANS_OPTIONS
+from runner.commands.means import Means
 from runner.contents import Contents
 from runner.errors import SetupFailed
 from runner.events import SetupFinished, Warned
 from runner.execute.environment import inherited, isolated
-from runner.execute.files import remove_tree
-from runner.execute.guard import Guard
-from runner.execute.stopping import Stopping
 from runner.falsify import Work
 from runner.falsify import main as falsify
 from runner.isolation import limits_for
@@ -26,8 +25,6 @@ from runner.report.proofs_json import ProofsJson
 from runner.report.text import not_let_to
 from runner.scene import Grant, Jobs
 from runner.secret_values import secret_values
-from runner.setup_phase import run_setups
-from runner.state import scratch_directory
 from runner.suite_cache import plain_value
 from runner.verdict import EXIT_RED
 from runner.whole_file import check_writable
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 
     from runner.copies import Copies
     from runner.events import Event
-    from runner.execute.process import ProcessExecutor
     from runner.isolation import Level
     from runner.model import Box
     from runner.options import Given
@@ -61,10 +57,7 @@ OPTIONS = (
     Option("--since", value="REF", help="only boxes that a change since REF concerns"),
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--run-id", value="ID", help="names the runs for the boxes"),
-    *isolating.OPTIONS,
-    *setting_up.OPTIONS,
-    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
+    *MEANS_OPTIONS,
 )
 
 
@@ -79,51 +72,14 @@ def main(root: str, given: Given) -> int:
     report = _reports(given, boxes, level)
     for sentence in secrets.withheld(boxes):
         report.say(sentence)
-    scratch = scratch_directory(os.environ)
-    guard = Guard(scratch)
-    try:
-        with Stopping() as stop:
-            environ = secrets.without(os.environ)
-            executor = isolating.executor_of(
-                given,
-                level,
-                ground.suite.settings,
-                run_id=given.text("run_id") or "falsify",
-                scratch=scratch,
-                environ=environ,
-                attendant=isolating.attendant_for(boxes, ground.suite.setups.values(), environ, faults=True),
-                redactor=secrets.redactor(),
-                guard=guard,
-                views=True,
-            )
-            cache = setting_up.setup_cache_of(given, level, ground.suite.setups.values(), state=ground.state)
-            try:
-                setup_dirs = run_setups(
-                    ground.suite,
-                    {box.id.suite for box in boxes},
-                    executor=executor,
-                    directory=scratch,
-                    emit=_tell,
-                    clock=time,
-                    stop=stop.asked,
-                    trust=given.text("trust"),
-                    level=level,
-                    environ=isolating.base_env(given, level, environ),
-                    cache=cache,
-                )
-                work = _Falsification(
-                    given, level, ground, executor, secrets=secrets, scratch=scratch, setup_dirs=setup_dirs
-                )
-                return work.run(boxes, report, stop)
-            except SetupFailed:
-                return EXIT_RED
-            finally:
-                executor.close()
-                if cache:
-                    cache.close()
-    finally:
-        remove_tree(scratch)
-        guard.dismiss()
+    run_id = given.text("run_id") or "falsify"
+    with Means(given, level, ground, secrets, boxes=boxes, run_id=run_id, faults=True, views=True) as means:
+        try:
+            setup_dirs = means.set_up({box.id.suite for box in boxes}, _tell, time)
+        except SetupFailed:
+            return EXIT_RED
+        work = _Falsification(given, level, ground, means, secrets=secrets, setup_dirs=setup_dirs)
+        return work.run(boxes, report)
 
 
 class _Falsification:
@@ -134,24 +90,24 @@ class _Falsification:
         given: Given,
         level: Level,
         ground: Ground,
-        executor: ProcessExecutor,
+        means: Means,
         *,
         secrets: SecretValues,
-        scratch: str,
         setup_dirs: Mapping[str, str],
     ) -> None:
         self._given = given
         self._level = level
         self._ground = ground
-        self._executor = executor
+        self._executor = means.executor
+        self._stop = means.stop
         self._secrets = secrets
-        self._scratch = scratch
+        self._scratch = means.scratch
         self._setup_dirs = setup_dirs
         self._mounted: list[str] = []
         self._trust = given.text("trust")
         self._clean = "clean_env" in given or bool(self._trust)
 
-    def run(self, boxes: Sequence[Box], report: ProofReport, stop: Stopping) -> int:
+    def run(self, boxes: Sequence[Box], report: ProofReport) -> int:
         """Falsify them; returns the exit code."""
         cache = self._cache()
         contents = Contents(self._ground.root, index=os.path.join(cache, "contents.json") if cache else "")
@@ -164,7 +120,7 @@ class _Falsification:
                 report,
                 jobs=self._given.number("jobs", cpus()),
                 answers=answers,
-                stop=stop.asked,
+                stop=self._stop,
             )
             every = self._ground.suite.boxes if "overreach" in self._given else None
             return falsify(boxes, work, strict="strict" in self._given, overreach_of=every)
@@ -260,7 +216,7 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
                 check_writable(path)
         except OSError as error:
             refuse(f"{path} cannot be written: {error.strerror}")
-    reports: list[ProofReport] = [_human(given, boxes, to_stderr=json == "-")]
+    reports: list[ProofReport] = [_human(given, boxes, level, to_stderr=json == "-")]
     if json:
         reports.append(ProofsJson(json, sys.stdout, sandbox=level))
     if junit:
@@ -270,7 +226,7 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
     return Everyone(reports)
 
 
-def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofReport:
+def _human(given: Given, boxes: Sequence[Box], level: Level, *, to_stderr: bool) -> ProofReport:
     out = sys.stderr if to_stderr else sys.stdout
     form = given.text("format", "auto")
     if form == "github" or (form == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"):
@@ -280,7 +236,7 @@ def _human(given: Given, boxes: Sequence[Box], *, to_stderr: bool) -> ProofRepor
         return ProofsGithub(out, summary_path=summary, strict="strict" in given)
     from runner.report.proofs_text import ProofsText
 
-    return ProofsText(out, total=len(boxes))
+    return ProofsText(out, total=len(boxes), sandbox=level.value)
 
 
 def _tell(event: Event) -> None:

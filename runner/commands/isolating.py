@@ -111,7 +111,12 @@ def _is_clean(given: Given) -> bool:
 
 
 def attendant_for(
-    boxes: Iterable[Box], setups: Iterable[Setup], environ: Mapping[str, str], *, faults: bool = False
+    boxes: Iterable[Box],
+    setups: Iterable[Setup],
+    environ: Mapping[str, str],
+    *,
+    scratch: str,
+    faults: bool = False,
 ) -> Attendant | None:
     """What gives boxes services and hosts; None when nobody will ask. Its process is started with the first wish.
 
@@ -119,6 +124,7 @@ def attendant_for(
         boxes: that may run.
         setups: that may run.
         environ: the attendant's environment.
+        scratch: the run's directory.
         faults: whether controls may ask for faults.
     """
     asked = any(box.needs or box.network or box.kind == "http" for box in boxes)
@@ -126,7 +132,7 @@ def attendant_for(
         return None
     from runner.services.client import Client
 
-    return Client(environ=environ)
+    return Client(environ=environ, scratch=scratch)
 
 
 def egress_for(given: Given, boxes: Iterable[Box], settings: Mapping[str, object]) -> dict[BoxId, Egress]:

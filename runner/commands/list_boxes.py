@@ -70,7 +70,6 @@ def lines(boxes: Sequence[Box]) -> list[str]:
             marks.append(f"control: {box.control.kind}" if box.control else "no control")
             marks += [f"quarantined until {box.quarantine.until}"] if box.quarantine else []
             marks += ["its file is missing"] if box.kind == "missing" else []
-            marks += [f"not in this version: {box.unsupported}"] if box.unsupported else []
             shown.append(f"  {box.id!s:>{width}}  {box.title}  ({', '.join(marks)})")
     return shown
 
@@ -114,5 +113,4 @@ def described(box: Box) -> dict[str, object]:
             if control.expect is None
             else {"assertion": control.expect.assertion, "output": control.expect.output},
         },
-        "unsupported": box.unsupported,
     }

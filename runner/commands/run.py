@@ -7,34 +7,30 @@ import sys
 from time import gmtime, strftime, time
 
 from runner.clock import steady
-from runner.commands import isolating, setting_up
+from runner.commands import isolating
 from runner.commands.ground import Ground, cpus, selected
+from runner.commands.means import OPTIONS as MEANS_OPTIONS
+from runner.commands.means import Means
 from runner.errors import FULL, SetupFailed
 from runner.events import BoxFinished, Warned, read
-from runner.execute.files import remove_tree
-from runner.execute.guard import Guard
-from runner.execute.stopping import Stopping
 from runner.executor import Job
 from runner.options import Option, refuse
 from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
 from runner.secret_values import secret_values
-from runner.setup_phase import run_setups
-from runner.state import run_directory, scratch_directory
+from runner.state import run_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runner.events import Event
-    from runner.execute.process import ProcessExecutor
     from runner.isolation import Egress
     from runner.model import Box, BoxId, Plan, Suite
     from runner.options import Given
     from runner.report.reporter import Reporter
     from runner.secret_values import SecretValues
-    from runner.setup_cache import SetupCache
 
 USAGE = """usage: runner run [SELECTION] [options]
 
@@ -53,10 +49,7 @@ OPTIONS = (
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
-    *isolating.OPTIONS,
-    *setting_up.OPTIONS,
-    Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
+    *MEANS_OPTIONS,
 )
 
 
@@ -75,45 +68,20 @@ def main(root: str, given: Given) -> int:
     reports = _Reports(given, done=given.all("done"), clock=clock)
     policy = _policy(given, run_id=run_id, sandbox=level)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
-    scratch = scratch_directory(os.environ)
-    guard = Guard(scratch)
     try:
-        with Stopping() as stop:
-            environ = secrets.without(os.environ)
-            executor = isolating.executor_of(
-                given,
-                level,
-                ground.suite.settings,
-                run_id=run_id,
-                scratch=scratch,
-                environ=environ,
-                attendant=isolating.attendant_for(the_plan.boxes, ground.suite.setups.values(), environ),
-                redactor=secrets.redactor(),
-                guard=guard,
+        with Means(given, level, ground, secrets, boxes=the_plan.boxes, run_id=run_id) as means:
+            run = _Run(
+                ground.suite,
+                the_plan,
+                means,
+                secrets=secrets,
+                egress=egress,
+                logs=os.path.abspath(logs) if logs else "",
+                clock=clock,
             )
-            cache = setting_up.setup_cache_of(given, level, ground.suite.setups.values(), state=ground.state)
-            try:
-                run = _Run(
-                    ground.suite,
-                    the_plan,
-                    executor,
-                    secrets=secrets,
-                    egress=egress,
-                    logs=os.path.abspath(logs) if logs else "",
-                    scratch=scratch,
-                    environ=isolating.base_env(given, level, environ),
-                    setup_cache=cache,
-                    clock=clock,
-                )
-                code = run.run(reports, policy, done=_done(given.all("done")), stop=stop.asked)
-            finally:
-                executor.close()
-                if cache:
-                    cache.close()
+            code = run.run(reports, policy, done=_done(given.all("done")))
         ground.remember(run.finished)
     finally:
-        remove_tree(scratch)
-        guard.dismiss()
         reports.close()
     return code
 
@@ -123,37 +91,24 @@ class _Run:
         self,
         suite: Suite,
         the_plan: Plan,
-        executor: ProcessExecutor,
+        means: Means,
         *,
         secrets: SecretValues,
         egress: Mapping[BoxId, Egress],
         logs: str,
-        scratch: str,
-        environ: Mapping[str, str],
-        setup_cache: SetupCache | None,
         clock: Callable[[], float],
     ) -> None:
         self.finished: list[BoxFinished] = []
         self._suite = suite
         self._plan = the_plan
-        self._executor = executor
+        self._means = means
         self._secrets = secrets
         self._egress = egress
         self._logs = logs
-        self._scratch = scratch
-        self._environ = environ
-        self._setup_cache = setup_cache
         self._clock = clock
         self._setup_dirs: dict[str, str] = {}
 
-    def run(
-        self,
-        reports: Callable[[Event], None],
-        policy: Policy,
-        *,
-        done: dict[BoxId, BoxFinished],
-        stop: Callable[[], str],
-    ) -> int:
+    def run(self, reports: Callable[[Event], None], policy: Policy, *, done: dict[BoxId, BoxFinished]) -> int:
         def emit(event: Event) -> None:
             if isinstance(event, BoxFinished):
                 self.finished.append(event)
@@ -166,33 +121,21 @@ class _Run:
                 emit(Warned(message=sentence, at=time()))
             names = {box.id.suite for box in due}
             try:
-                self._setup_dirs = run_setups(
-                    self._suite,
-                    names,
-                    executor=self._executor,
-                    directory=self._scratch,
-                    emit=emit,
-                    clock=self._clock,
-                    stop=stop,
-                    trust=policy.trust,
-                    level=policy.sandbox,
-                    environ=self._environ,
-                    cache=self._setup_cache,
-                )
+                self._setup_dirs = self._means.set_up(names, emit, self._clock)
             except SetupFailed:
                 return False
             return True
 
         return run_plan(
             self._plan,
-            executor=self._executor,
+            executor=self._means.executor,
             job_of=self._job,
             emit=emit,
             policy=policy,
             clock=self._clock,
             done=done,
             prepare=prepare,
-            stop=stop,
+            stop=self._means.stop,
         ).exit_code
 
     def _job(self, box: Box, attempt: int) -> Job:

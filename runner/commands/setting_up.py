@@ -43,7 +43,7 @@ def setup_cache_of(given: Given, level: Level, setups: Iterable[Setup], *, state
 
 def _is_reachable(directory: str) -> bool:
     """Whether every user may pass to a directory, which need not be there yet."""
-    from runner.sandbox.workspace import is_open
+    from runner.sandbox.reach import is_open
 
     there = os.path.abspath(directory)
     while not os.path.isdir(there):

@@ -161,7 +161,10 @@ def _failures(judgement: Judgement, text: str, job: Job) -> tuple[Failure, ...]:
 
     def exists(path: str) -> bool:
         place = os.path.normpath(os.path.join(start, path))
-        return place.startswith(root + os.sep) and os.path.isfile(place)
+        if not place.startswith(root + os.sep):
+            return False
+        # A link in a hostile tree must not make us tell which files this machine has.
+        return os.path.realpath(place).startswith(root + os.sep) and os.path.isfile(place)
 
     if not failures:
         said = find_failure(text, exists)

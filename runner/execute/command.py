@@ -59,14 +59,10 @@ def command_of(
     if box.kind == "missing":
         hint = "to remove a box, quarantine it on the base first"
         raise Unstartable(reason=f"{box.source} is missing here, and the base has it ({hint})")
-    if box.unsupported:
-        raise Unstartable(reason=f"not in this version: {box.unsupported}")
     if box.kind == "command":
         return ("/bin/sh", "-c", box.run)
     if box.kind == "http":
         return http_command(box, env)
-    if box.kind not in {"file", "pytest"}:
-        raise Unstartable(reason=f"not in this version: {box.kind}")
     head, mode = _look(os.path.join(seen or directory, box.file), box.file)
     if box.kind == "pytest":
         return (find_python(box, directory, env, head), bootstrap, state_file, box.file)

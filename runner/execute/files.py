@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from time import monotonic, sleep  # noqa: TID251 - what others are about to make tells nobody of it.
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_MOVES = 1_000_000
+_ELSEWHERE = "elsewhere"
+_LAST_FILES_SECONDS = 3.0
+_LOOK_AGAIN_SECONDS = 0.05
+_OURS = "interlock-"
 
 
 class NotPlain(Exception):
@@ -44,6 +53,18 @@ def remove_tree(path: str) -> None:
     since a box may nest directories deeper than Python nests calls.
     """
     _remove_directories([path])
+
+
+def remove_surely(places: Sequence[str]) -> None:
+    """Remove directories in which somebody who is about to end may still make files: a server being set up, say."""
+    until = monotonic() + _LAST_FILES_SECONDS
+    while True:
+        for place in places:
+            remove_tree(place)
+        places = [place for place in places if os.path.isdir(place)]
+        if not places or monotonic() >= until:
+            return
+        sleep(_LOOK_AGAIN_SECONDS)
 
 
 def remove_content(path: str, *, keep: tuple[str, ...] = ()) -> None:
@@ -154,3 +175,20 @@ def _unlink(path: str) -> None:
             return
     except OSError:
         return
+
+
+def remember(scratch: str, directory: str) -> None:
+    """Note a directory that belongs to the run and cannot be below its scratch directory: to be removed with it."""
+    with open(os.path.join(scratch, _ELSEWHERE), "a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"{directory}\n")
+
+
+def remembered(scratch: str) -> list[str]:
+    """The directories that `remember` noted. Boxes without a sandbox can write it: each is looked at again."""
+    try:
+        with open(os.path.join(scratch, _ELSEWHERE), encoding="utf-8", errors="surrogateescape") as file:
+            noted = file.read().splitlines()
+    except OSError:
+        return []
+    ours = [path for path in noted if os.path.isabs(path) and os.path.basename(path).startswith(_OURS)]
+    return [path for path in ours if os.path.isdir(path) and not os.path.islink(path)]

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 
-from runner.execute.files import remove_tree
+from runner.execute.files import remembered, remove_surely
 from runner.execute.table import environ, processes, send, with_descendants
 from runner.execute.tag import Tag, has_tag
 from runner.execute.tree import Probes, end_all, probe
@@ -114,7 +114,7 @@ def main(words: Sequence[str]) -> None:
     if how != _BY_GROUP:
         mark = os.fsencode(f"BOX_TMP={scratch}/")
         end_all(lambda: _run_processes(mark, int(how)), looks=_EMPTY_LOOKS)
-    remove_tree(scratch)
+    remove_surely([*remembered(scratch), scratch])
 
 
 def _spawn(argv: tuple[str, ...], standard_input: int) -> int:

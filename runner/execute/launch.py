@@ -91,7 +91,11 @@ class Cell(Protocol):
     """A directory for those, which it cannot write to."""
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
-        """How to start a box in it; once. `sockets` are TCP ports inside -> unix sockets that answer there."""
+        """How to start a box in it; once. `sockets` are TCP ports inside -> unix sockets that answer there.
+
+        Raises:
+            Unlaunchable: it cannot be made ready. `spawned` is to be called all the same.
+        """
 
     def spawned(self) -> None:
         """The command was started, or could not be: give up what it took along."""

@@ -14,7 +14,7 @@ import re
 import ssl
 import sys
 import time
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ MOST_REDIRECTS = 10
 PATIENCE = 5.0  # seconds after `within` for the answer, which then is late but known
 EXCERPT = 300  # characters of an answer in a message
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 # Of one origin alone; they do not go along to another.
 _PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -203,10 +205,12 @@ def ask(request: Step, patience: float) -> Answer:
 
 def ask_once(request: Step, patience: float, began: float) -> Answer:
     """One request on one connection; its answer's seconds count from `began`."""
-    url = urlsplit(request["url"])
     body, headers = encoded(request)
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
+        url = urlsplit(request["url"])
+        target = _UNSENDABLE.sub(
+            lambda match: quote(match[0]), (url.path or "/") + (f"?{url.query}" if url.query else "")
+        )
         connection, target = connect(url, target, patience, insecure=request["insecure"])
     except (ValueError, UnicodeError) as error:
         message = f"this is no URL: {error}"
@@ -223,14 +227,15 @@ def ask_once(request: Step, patience: float, began: float) -> Answer:
         message = f"its certificate is not accepted: {error.verify_message}"
         raise NotAnswered(message) from error
     except (OSError, http.client.HTTPException, UnicodeError) as error:
-        raise NotAnswered(str(error) or type(error).__name__) from error
+        raise NotAnswered(silence(error)) from error
     finally:
         connection.close()
 
 
 def take_in(connection: http.client.HTTPConnection, response: http.client.HTTPResponse, ends: float) -> bytes:
     """The body, as far as it is judged. The time is that of the whole, not of each piece."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size, announced = 0, response.length
     while size < LARGEST_ANSWER:
         left = ends - time.monotonic()
         if left <= 0:
@@ -239,14 +244,38 @@ def take_in(connection: http.client.HTTPConnection, response: http.client.HTTPRe
             connection.sock.settimeout(left)
         part = response.read1(65536)
         if not part:
+            if announced is not None and size < announced:
+                raise http.client.IncompleteRead(b"".join(parts), announced - size)
             break
         parts.append(part)
         size += len(part)
     return b"".join(parts)
 
 
+def silence(error: Exception) -> str:
+    """Why there is no answer, for a message."""
+    if isinstance(error, http.client.IncompleteRead):
+        missing = f", {error.expected} bytes before its end" if error.expected else ""
+        return f"its answer broke off{missing}"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, http.client.HTTPException):
+        return f"what came back is not HTTP: {type(error).__name__} {str(error)[:EXCERPT]!r}"
+    if isinstance(error, ssl.SSLError) and error.reason in {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "RECORD_LAYER_FAILURE",
+    }:
+        return "what answers there does not speak TLS"
+    said = getattr(error, "strerror", None)
+    return said or str(error) or type(error).__name__
+
+
 def connect(url: Any, target: str, patience: float, *, insecure: bool) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to a URL's host, through the box's proxy where it has one, and what to ask for on it."""
+    """A connection to a URL's host, through the box's proxy where it has one, and what to ask for on it.
+
+    The way out of a sandbox is a tunnel whatever the port: what its proxy says itself must not pass for an answer.
+    """
     if url.scheme not in {"http", "https"} or not url.hostname:
         message = "it must begin with http:// or https:// and a host"
         raise ValueError(message)
@@ -255,7 +284,7 @@ def connect(url: Any, target: str, patience: float, *, insecure: bool) -> tuple[
     host, at = (proxy.hostname, proxy.port or 80) if proxy else (url.hostname, port)
     if url.scheme == "http":
         plain = http.client.HTTPConnection(host, at, timeout=patience)
-        if proxy and port == 80:
+        if proxy and port == 80 and not os.environ.get("BOX_EGRESS"):
             return plain, f"http://{url.netloc}{target}"
         if proxy:
             plain.set_tunnel(url.hostname, port)
@@ -306,9 +335,14 @@ def encoded(request: Step) -> tuple[bytes | None, dict[str, str]]:
 
 def following(request: Step, status: int, place: str) -> Step:
     """The request that a redirect asks for."""
-    url = urljoin(request["url"], place)
+    try:
+        url = urljoin(request["url"], place)
+        elsewhere = urlsplit(url)[:2] != urlsplit(request["url"])[:2]
+    except ValueError as error:
+        message = f"it was sent on to {place[:EXCERPT]!r}, which is no URL: {error}"
+        raise NotAnswered(message) from error
     headers = request["headers"]
-    if urlsplit(url)[:2] != urlsplit(request["url"])[:2]:
+    if elsewhere:
         headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
     changed = {**request, "url": url, "headers": headers}
     if status == 303 or (status in {301, 302} and request["method"] == "POST"):
@@ -342,7 +376,11 @@ def filled_all(body: Any) -> Any:
 def redirected_origin(url: str) -> str:
     """A URL as it is asked for when something stands in for its origin (see `runner.services.target`)."""
     origin = os.environ.get("BOX_TARGET_ORIGIN", "")
-    if origin and "://".join(urlsplit(url)[:2]) == origin:
+    try:
+        here = "://".join(urlsplit(url)[:2])
+    except ValueError:
+        return url  # What asks for it says what is wrong with it.
+    if origin and here == origin:
         return os.environ["TARGET_URL"].rstrip("/") + url[len(origin) :]
     return url
 

@@ -23,11 +23,12 @@ OUTPUT_LINES = 10
 class ProofsText:
     """Writes answers as they come. On a terminal a status line shows what is being falsified."""
 
-    def __init__(self, out: TextIO, *, total: int) -> None:
+    def __init__(self, out: TextIO, *, total: int, sandbox: str = "") -> None:
         self._out = out
         self._symbols = symbols_for(out.encoding)
         self._terminal = out.isatty()
         self._total = total
+        self._sandbox = sandbox
         self._answered = 0
         self._shown = ""
 
@@ -74,7 +75,8 @@ class ProofsText:
         self._write("")
         if len(proofs) < ended.total:
             self._write(f"interrupted: {count_boxes(ended.total - len(proofs))} without an answer")
-        self._write(f"{sentence(proofs)} {self._symbols.dot} {ended.seconds:.1f} s")
+        where = f" {self._symbols.dot} sandbox: {self._sandbox}" if self._sandbox else ""
+        self._write(f"{sentence(proofs)} {self._symbols.dot} {ended.seconds:.1f} s{where}")
 
     def _write(self, line: str) -> None:
         clear = "\r\x1b[2K" if self._shown else ""

@@ -51,11 +51,6 @@ def argv(
     )
 
 
-def over_the_tree(view: View, argv: Sequence[str], cwd: str, *, system: System) -> tuple[str, ...]:
-    """The command line that runs `argv` with the view in place of the tree, and no isolation at all."""
-    return (system.bwrap, "--dev-bind", "/", "/", "--bind", view.tree, view.inside, "--chdir", cwd, "--", *argv)
-
-
 def entering(cgroups: Sequence[str]) -> tuple[str, ...]:
     """The words that put a process into cgroups before it goes on."""
     return ("/bin/sh", "-c", _ENTER, "sh", str(len(cgroups)), *cgroups) if cgroups else ()

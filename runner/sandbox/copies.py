@@ -16,8 +16,8 @@ from runner.sandbox import cgroup, warden
 from runner.sandbox.copying import copy_tree
 from runner.sandbox.ending import ending_of
 from runner.sandbox.namespace import CannotMount
+from runner.sandbox.reach import reachable_room
 from runner.sandbox.slots import NoSlot, Slots
-from runner.sandbox.workspace import reachable_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 _CHUNK = 1 << 24
+_BLOCK = 512  # the unit of st_blocks
 _OPAQUE = "user.overlay.opaque"
 # Large, not a box's to change, and shown in place instead of being copied.
 _SHOWN = frozenset({".git", "node_modules"})
@@ -125,7 +127,10 @@ def _copy_file(source: str, target: str, *, group: int) -> None:
             return
         writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _copy_bytes(reading, writing)
+            if status.st_blocks * _BLOCK < status.st_size:
+                _copy_parts(reading, writing, status.st_size)
+            else:
+                _copy_bytes(reading, writing)
             if group >= 0:
                 os.fchown(writing, -1, group)
             os.fchmod(writing, _shared(status.st_mode) if group >= 0 else stat.S_IMODE(status.st_mode) & 0o777)
@@ -146,6 +151,26 @@ def _copy_bytes(reading: int, writing: int) -> None:
         os.lseek(writing, 0, os.SEEK_SET)
         os.ftruncate(writing, 0)
         while data := os.read(reading, _CHUNK):
+            while data:
+                data = data[os.write(writing, data) :]
+
+
+def _copy_parts(reading: int, writing: int, size: int) -> None:
+    """What is written of a file that has holes. They stay holes: they cost a box nothing, and would fill our disk."""
+    os.ftruncate(writing, size)
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(reading, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # the rest is a hole
+            raise
+        end = os.lseek(reading, start, os.SEEK_HOLE)
+        os.lseek(writing, start, os.SEEK_SET)
+        os.lseek(reading, start, os.SEEK_SET)
+        while start < end and (data := os.read(reading, min(_CHUNK, end - start))):
+            start += len(data)
             while data:
                 data = data[os.write(writing, data) :]
 

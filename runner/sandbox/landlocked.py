@@ -12,8 +12,8 @@ from runner.execute.launch import Command, Inside, Unlaunchable
 from runner.sandbox import landlock, warden
 from runner.sandbox.copies import Copies, rlimits
 from runner.sandbox.machine import own_interpreter, system, toolchains
+from runner.sandbox.reach import is_open
 from runner.sandbox.view import Mount, View
-from runner.sandbox.workspace import is_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 from _socket import socketpair  # without `socket` and all that it imports.
@@ -11,11 +10,13 @@ from _socket import socketpair  # without `socket` and all that it imports.
 from runner.execute.command import BOOTSTRAP
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
+from runner.execute.table import send
 from runner.isolation import GIB, MIB, Level
 from runner.sandbox import bubblewrap, cgroup, warden
 from runner.sandbox.ending import ending_of
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
+from runner.sandbox.outside import await_end, children_of, inner_pids
 from runner.sandbox.seccomp import program
 from runner.sandbox.slots import NoSlot, Slots
 from runner.sandbox.view import Mount, View
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 HOME = "/run/interlock"
 """Where a box sees the runner's own files: not where they are, which may be in the tree that it tests."""
 _STATUS_LIMIT = 65536
-_ENDING_SECONDS = 5.0
 _OPEN_FILES = 65536
 _TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
 _WARDEN = "warden.pyc"
@@ -99,17 +99,23 @@ class Launcher:
         self._filter = program(os.uname().machine)
         self._groups = cgroup.find()
         self._slots: Slots | None = None
+        self._mounts: dict[str, Mount] = {}
+        self._opened = 0
+        self._etcs: dict[int, Mount] = {}
         try:
             if enter().drop:
                 self._slots = Slots()
             self._workspace = Workspace(scratch, group=self._slots.group if self._slots else -1)
+            try:
+                self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
+                self._furnish()
+            except BaseException:
+                self._workspace.close_all()
+                raise
         except (CannotMount, NoSlot, OSError) as why:
+            if self._slots:
+                self._slots.close()
             raise Unlaunchable(str(why)) from why
-        self._mounts: dict[str, Mount] = {}
-        self._show(os.path.dirname(own_interpreter()), os.path.dirname(sys.executable), *path.split(":"))
-        self._furnish()
-        self._opened = 0
-        self._etcs: dict[int, Mount] = {}
 
     def open(self, job: Job) -> Cell:
         """A cell for one attempt.
@@ -260,7 +266,18 @@ class Cell:
         self._own = 2
 
     def command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
-        """The command line of the sandbox; its environment is empty, the box's is among the warden's orders."""
+        """The command line of the sandbox; its environment is empty, the box's is among the warden's orders.
+
+        Raises:
+            Unlaunchable: something that it is to see cannot be shown.
+        """
+        try:
+            return self._command(argv, env, cwd, sockets)
+        except (CannotMount, OSError) as why:
+            message = f"the sandbox could not be made ready: {why}"
+            raise Unlaunchable(message) from why
+
+    def _command(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, sockets: Mapping[int, str]) -> Command:
         # Not a pipe: a box that is our user could open that in /proc/2/fd, and speak in the warden's place.
         self._status, writing = (end.detach() for end in socketpair())
         os.set_blocking(self._status, False)
@@ -297,19 +314,19 @@ class Cell:
         """End all of it: with the first process of its namespace everything else in it ends."""
         if self._group:
             self._group.kill()
-        for child in _children_of(pid):
-            _send_kill(child)
-        _send_kill(pid)
+        for child in children_of(pid):
+            send(child, signal.SIGKILL)
+        send(pid, signal.SIGKILL)
 
     def is_machinery(self, pid: int) -> bool:
         """The sandbox's own processes: outside of its namespace, the first in it, the warden and its forwarder."""
-        inside = _inner_pids(pid)
+        inside = inner_pids(pid)
         return len(inside) < 2 or inside[-1] <= self._own
 
     def ended(self, exit_code: int, said: str) -> Ending:
         """The box's own ending, from the warden; without a word of it the sandbox has failed."""
         first, told = _part(self._read_status())
-        _await_end(first)
+        await_end(first)
         status = warden.read_status(told)
         out_of_memory = self._out_of_memory()
         if status is None and out_of_memory:
@@ -361,48 +378,3 @@ def _part(data: bytes) -> tuple[int, bytes]:
     first = next((line for line in lines if line.startswith(b"{")), b"")
     digits = first.partition(b'"child-pid":')[2].split(b",")[0].strip()
     return int(digits) if digits.isdigit() else 0, b"".join(line for line in lines if not line.startswith(b"{"))
-
-
-def _await_end(pid: int) -> None:
-    """Wait until the sandbox's first process is gone, and with it everything in the sandbox.
-
-    It outlives bubblewrap's outer process by a moment, and is ours to collect then.
-    """
-    try:
-        if not pid or os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None:
-            return
-        fd = os.pidfd_open(pid)
-    except (ChildProcessError, ProcessLookupError):
-        return
-    try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        _send_kill(pid)
-        if poll.poll(_ENDING_SECONDS * 1000):
-            os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG)
-    finally:
-        os.close(fd)
-
-
-def _children_of(pid: int) -> list[int]:
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as stream:
-            return [int(word) for word in stream.read().split()]
-    except OSError:
-        return []
-
-
-def _inner_pids(pid: int) -> list[int]:
-    """A process's number in each namespace, ours first."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as stream:
-            return next(([int(word) for word in line.split()[1:]] for line in stream if line.startswith(b"NSpid:")), [])
-    except OSError:
-        return []
-
-
-def _send_kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -8,19 +8,18 @@ user's own tree. Mounted in a namespace that is the runner's alone, so nothing i
 from __future__ import annotations
 
 import os
-import stat
 
 from runner.execute.environment import Places
 from runner.sandbox import namespace
 from runner.sandbox.copying import copy_layer, copy_tree, lend
 from runner.sandbox.namespace import CannotMount
+from runner.sandbox.reach import let_through, shared_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _ROOM_BYTES = 64 << 20
-_OPEN_TO_ALL = ("/run", "/var/tmp", "/tmp")  # noqa: S108 - what is there already must be ours.
 
 
 class Desk:
@@ -59,7 +58,7 @@ class Workspace:
         self._scratch = scratch
         self._group = group
         own = f"{scratch}/sandbox"
-        self.room = own if group < 0 or _opened(scratch) else _shared_room()
+        self.room = own if group < 0 or let_through(scratch) else shared_room()
         if self.room == own:
             _make(own, 0o711)
         namespace.tmpfs(self.room, size=_ROOM_BYTES, mode=0o711)
@@ -212,68 +211,3 @@ def _make_all(place: str, path: str) -> None:
 def _content(path: str) -> bytes:
     with open(path, "rb") as stream:
         return stream.read()
-
-
-def _opened(scratch: str) -> bool:
-    """Let every user pass through the scratch directory; False when what lies above it lets nobody."""
-    if not is_open(os.path.dirname(scratch)):
-        return False
-    os.chmod(scratch, 0o711)  # noqa: S103 - they may pass through, and see nothing.
-    return True
-
-
-def reachable_room(scratch: str) -> str:
-    """A name for a run's own directory that every user can get to; where nothing can be mounted.
-
-    Raises:
-        CannotMount: there is none.
-    """
-    if _opened(scratch):
-        return f"{scratch}/sandbox"
-    for base in _OPEN_TO_ALL:
-        if is_open(base) and os.access(base, os.W_OK):
-            return f"{base}/{os.path.basename(scratch)}.sandbox"
-    raise _nowhere()
-
-
-def _shared_room() -> str:
-    """A directory for the room that every user can get to.
-
-    Raises:
-        CannotMount: there is none.
-    """
-    # One for all runs: each mounts its own over it, and nobody sees the others'.
-    for base in _OPEN_TO_ALL:
-        if is_open(base) and _is_ours(f"{base}/interlock-sandbox"):
-            return f"{base}/interlock-sandbox"
-    raise _nowhere()
-
-
-def _nowhere() -> namespace.CannotMount:
-    message = f"no directory that other users reach (tried {', '.join(_OPEN_TO_ALL)})"
-    return namespace.CannotMount(message)
-
-
-def _is_ours(directory: str) -> bool:
-    """Whether a directory is ours, made now if it was not there."""
-    try:
-        _make(directory, 0o711)
-    except FileExistsError:
-        status = os.lstat(directory)
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-    except OSError:
-        return False
-    return True
-
-
-def is_open(directory: str) -> bool:
-    """Whether every user may pass through a directory and all above it."""
-    while True:
-        try:
-            if not os.stat(directory).st_mode & 0o001:
-                return False
-        except OSError:
-            return False
-        if directory == "/":
-            return True
-        directory = os.path.dirname(directory)

@@ -17,7 +17,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from runner.attendant import Wish
-from runner.execute.files import remove_tree
+from runner.execute.files import remove_surely, remove_tree
 from runner.services.egress import Egress
 from runner.services.ground import CannotProvide, Ground
 from runner.services.servers import Servers
@@ -127,7 +127,7 @@ def main(directory: str, search: Sequence[str]) -> None:
     for fd in (0, 1):
         os.dup2(nothing, fd)
     asyncio.run(_serve(*pipes, directory=directory, search=search))
-    remove_tree(directory)  # a runner that was killed cannot.
+    remove_surely([directory])  # a runner that was killed cannot.
 
 
 async def _serve(
@@ -152,6 +152,8 @@ async def _serve(
             attendant.order(json.loads(line))
     finally:
         await attendant.close()
+    # The runner does that as well, if it is still there.
+    remove_tree(directory)
 
 
 def _line(message: dict[str, object]) -> bytes:

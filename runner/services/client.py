@@ -13,7 +13,7 @@ import sys
 from time import monotonic
 
 from runner.attendant import Provision
-from runner.execute.files import remove_tree
+from runner.execute.files import remember, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ class Client:
 
     Args:
         environ: this process's environment; the attendant works in it.
+        scratch: the run's directory, whose guard is told of ours; "" for none.
     """
 
-    def __init__(self, *, environ: Mapping[str, str]) -> None:
+    def __init__(self, *, environ: Mapping[str, str], scratch: str = "") -> None:
         self.pid = -1
+        self._scratch = scratch
         self._environ = dict(environ)
         self._directory = ""
         self._orders = self._answers = self._refusals = -1
@@ -115,12 +117,13 @@ class Client:
         self._asked.clear()
         self._owed.clear()
         if self._directory:
-            remove_tree(self._directory)
+            if os.path.isdir(self._directory):  # an orderly attendant has cleared up.
+                remove_tree(self._directory)
             self._directory = ""
 
     def _start(self) -> None:
         if not os.path.isdir(self._directory):
-            self._directory = _new_directory(self._environ)
+            self._directory = _new_directory(self._environ, self._scratch)
         orders, answers, refusals = os.pipe(), os.pipe(), os.pipe()
         ours, theirs = (orders[1], answers[0], refusals[0]), (orders[0], answers[1], refusals[1])
         log = f"{self._directory}/attendant.log"
@@ -227,12 +230,24 @@ def _line(message: dict[str, object]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def _new_directory(environ: Mapping[str, str]) -> str:
-    base = environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the name below cannot be guessed, and mkdir takes no existing one.
-    path = os.path.join(os.path.abspath(base), f"interlock-services-{os.urandom(8).hex()}")
+def _new_directory(environ: Mapping[str, str], scratch: str) -> str:
+    """A directory for the attendant, which users of servers can reach; known to the run's guard."""
+    path = os.path.join(_base(environ), f"interlock-services-{os.urandom(8).hex()}")
+    if scratch:
+        remember(scratch, path)
     os.mkdir(path, 0o711)
     os.chmod(path, 0o711)  # noqa: S103 - a server that has a user of its own passes through it; umask or not.
     return path
+
+
+def _base(environ: Mapping[str, str]) -> str:
+    """Where it is made: the temporary directory, or another one if root's servers cannot pass through that."""
+    usual = os.path.abspath(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the name in it cannot be guessed.
+    if os.geteuid() == 0:
+        from runner.sandbox.reach import open_place
+
+        return open_place(usual) or usual
+    return usual
 
 
 def _take_over(new: int, old: int) -> int:

@@ -11,10 +11,11 @@ import asyncio
 import os
 import pwd
 import shutil
-import stat
 from typing import TYPE_CHECKING
 
 from runner.model import Value
+from runner.sandbox.bubblewrap import entering
+from runner.sandbox.reach import is_open
 from runner.sandbox.seccomp import program
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ _ETC = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 class Cell(Value):
     """The means of confinement on this machine. `uid` and `gid` are the servers', None for our own.
 
-    `filter` is the path of a program for the kernel that refuses system calls, which bubblewrap loads.
+    `filter` is the path of a program for the kernel that refuses system calls, which bubblewrap loads. `cgroups` are
+    files that a server writes itself into before it becomes one.
     """
 
-    __slots__ = ("bwrap", "filter", "gid", "setpriv", "uid")
+    __slots__ = ("bwrap", "cgroups", "filter", "gid", "setpriv", "uid")
 
     def __init__(
         self,
@@ -46,12 +48,19 @@ class Cell(Value):
         filter: str = "",  # noqa: A002 - the kernel's word.
         uid: int | None = None,
         gid: int | None = None,
+        cgroups: Sequence[str] = (),
     ) -> None:
         self.bwrap = bwrap
         self.setpriv = setpriv
         self.filter = filter
         self.uid = uid
         self.gid = gid
+        self.cgroups = tuple(cgroups)
+
+    def within(self, cgroups: Sequence[str]) -> Cell:
+        """The same means, and control groups besides."""
+        kept = {name: getattr(self, name) for name in self.__slots__ if name != "cgroups"}
+        return Cell(**kept, cgroups=cgroups)
 
     def open_filter(self) -> int:
         """A descriptor of the filter, to be passed to what `command` says; -1 when there is none."""
@@ -66,9 +75,9 @@ class Cell(Value):
             die_by: the signal it gets when we die and no bubblewrap ends it.
             filter_fd: see `open_filter`.
         """
-        words: list[str] = []
+        words = [*entering(self.cgroups)]
         if self.setpriv:
-            words = [self.setpriv, "--no-new-privs"]
+            words += [self.setpriv, "--no-new-privs"]
             if self.uid is not None:
                 words += [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
             words += [] if self.bwrap else [f"--pdeathsig={die_by}"]
@@ -213,14 +222,3 @@ def reachable(installation: Installation, cell: Cell, directory: str) -> str:
             shutil.copytree(root, f"{copy}.part/{os.path.basename(root)}", symlinks=True)
         os.rename(f"{copy}.part", copy)
     return os.path.join(copy, os.path.relpath(installation.directory, parent))
-
-
-def is_open(directory: str) -> bool:
-    """Whether anybody may pass through to a directory and read it."""
-    path = os.path.realpath(directory)
-    while True:
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        if path == "/":
-            return True
-        path = os.path.dirname(path)

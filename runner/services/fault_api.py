@@ -37,6 +37,16 @@ class Hurt:
         self._proxy = proxy
         self._server = server
         self._one_at_a_time = asyncio.Lock()
+        self._rest = UP
+
+    async def hold(self, fault: Fault) -> None:
+        """Put a control's fault in place: `up` means that one from now on, so no box lifts its own sabotage.
+
+        Raises:
+            CannotProvide: see `set`.
+        """
+        self._rest = fault
+        await self.set(fault)
 
     async def set(self, fault: Fault) -> None:
         """Put a fault in the place of the one before.
@@ -44,6 +54,7 @@ class Hurt:
         Raises:
             CannotProvide: the process is not this box's to hurt, or does not come back.
         """
+        fault = self._rest if fault == UP else fault
         async with self._one_at_a_time:
             if fault.kind in {Kind.KILLED, Kind.PAUSED} and self._server is None:
                 hint = "a control gets one of its own; `down` cuts the connections"

@@ -25,7 +25,6 @@ _CHUNK = 65536
 _QUEUED = 32  # chunks on their way in one direction
 _PARTS_A_SECOND = 20  # in which a limited bandwidth is handed out
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
-_HOLDS_ALL = frozenset({Kind.BLACKHOLE, Kind.TIMEOUT})
 
 
 class FaultProxy:

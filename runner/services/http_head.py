@@ -6,8 +6,6 @@ import asyncio
 import json
 from http import HTTPStatus
 
-LARGEST_HEAD = 65536  # bytes; the limit of an asyncio stream
-
 
 class Malformed(Exception):
     """What came in is no HTTP request; the text says why."""

@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runner.services.confine import CLEAN, reachable, write_passwd
@@ -149,7 +150,14 @@ class Cluster:
             cwd=None if cell.bwrap else self._directory,
             start_new_session=True,
         )
-        said, _ = await process.communicate()
+        try:
+            said, _ = await process.communicate()
+        except asyncio.CancelledError:
+            # It would go on making files where whoever cancels it is about to remove them.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            raise
         os.unlink(secret)
         if process.returncode:
             text = " ".join(said.decode("utf-8", "replace").split())

@@ -6,13 +6,14 @@ A giver of the attendant's (see `runner.services.ground`).
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
+import itertools
 from typing import TYPE_CHECKING
 
-from runner.execute.files import remove_tree
 from runner.fault import UP, Kind, read_fault
-from runner.services.confine import find_cell, is_open
+from runner.isolation import GIB, Limits
+from runner.sandbox import cgroup
+from runner.sandbox.reach import is_open
+from runner.services.confine import find_cell
 from runner.services.fault_api import PORT, FaultApi, Hurt
 from runner.services.faults import FaultProxy
 from runner.services.ground import CannotProvide, Provided
@@ -24,12 +25,15 @@ from runner.services.service import Place, choose
 if TYPE_CHECKING:
     from runner.attendant import Wish
     from runner.fault import Fault
+    from runner.sandbox.cgroup import Group
     from runner.services.ground import Ground
     from runner.services.installed import Installation
     from runner.services.service import Lease, Service
 
 LOOPBACK = "127.0.0.1"
-_OPEN_PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - mkdtemp's names cannot be guessed.
+# All servers of a run together, or a query could take what its box may not.
+LIMITS = Limits(memory=2 * GIB, processes=1024, workspace=0, tmp=0)
+_numbers = itertools.count(1)
 _OWN_PROCESS = frozenset({Kind.KILLED, Kind.PAUSED})
 
 
@@ -40,7 +44,7 @@ class Servers:
         self._services = services()
         self._chosen: dict[str, asyncio.Task[Installation]] = {}
         self._place: asyncio.Task[Place] | None = None
-        self._directory = ""  # ours to remove.
+        self._group: Group | None = None
         self._held: dict[str, _Held] = {}
 
     async def provide(self, wish: Wish, ground: Ground) -> Provided:
@@ -61,7 +65,7 @@ class Servers:
         for need, lease in zip(wish.needs, await asyncio.gather(*held.leasing), strict=True):
             await held.add(self._services[name_of(need)], lease)
         for name in hurt:
-            await held.hurts[name].set(fault)
+            await held.hurts[name].hold(fault)
         await held.open_api()
         return Provided(env=held.env, sockets=held.sockets)
 
@@ -75,23 +79,20 @@ class Servers:
         """End every server."""
         held = list(self._held.values())
         self._held.clear()
+        for one in held:
+            one.hurry()
         await asyncio.gather(*(one.end() for one in held))
         await asyncio.gather(*(service.close() for service in self._services.values()))
-        if self._directory:
-            remove_tree(self._directory)
+        if self._group:
+            self._group.remove()
 
     async def _find_place(self, ground: Ground) -> Place:
-        """The ground's directory, or one elsewhere that the servers' user reaches."""
         cell = await find_cell(ground.environ)
-        if cell.uid is None or is_open(ground.directory):
-            return Place(ground.directory, cell)
-        for parent in _OPEN_PLACES:
-            if os.access(parent, os.W_OK) and is_open(parent):
-                self._directory = tempfile.mkdtemp(prefix="interlock-services-", dir=parent)
-                os.chmod(self._directory, 0o711)  # noqa: S103 - the servers' user passes through it.
-                return Place(self._directory, cell)
-        message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
-        raise CannotProvide(message)
+        if cell.uid is not None and not is_open(ground.directory):
+            message = f"servers cannot reach {ground.directory} (let TMPDIR be one that all users can pass through)"
+            raise CannotProvide(message)
+        self._group = cgroup.enter(f"services{next(_numbers)}", LIMITS)
+        return Place(ground.directory, cell.within(self._group.procs if self._group else ()))
 
     async def _lease(self, need: str, ground: Ground, place: Place, fault: Fault) -> Lease:
         service = self._services.get(name_of(need))
@@ -136,6 +137,11 @@ class _Held:
         port, path = await self._listening.open(FaultApi(self.hurts).serve, name="faults", port=PORT)
         self.sockets[port] = path
         self.env["BOX_FAULTS"] = f"http://{LOOPBACK}:{port}"
+
+    def hurry(self) -> None:
+        """Do not wait for what is still being made."""
+        for task in self.leasing:
+            task.cancel()
 
     async def end(self) -> None:
         self._listening.close()

@@ -220,6 +220,11 @@ def test_a_text_without_a_block_has_none() -> None:
             id="inputs-absolute",
         ),
         pytest.param(
+            ["secrets = ['BOX_ID']"],
+            "x.sh:3: 'secrets' names what the runner sets itself (BOX_* and INTERLOCK are the runner's)",
+            id="secrets-box",
+        ),
+        pytest.param(
             ["env = {BOX_ID = '3'}"],
             "x.sh:3: 'BOX_ID' in 'env' cannot be set (BOX_* and INTERLOCK are the runner's)",
             id="env-box",
@@ -426,7 +431,7 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
             "f:1: '7' is not a suite's name (letters, digits, dot, dash, underscore)",
             "f:1: unknown key 'title' (known: timeout, retries, flaky, min_asserts, python, env, slow)",
             "f:1: 'memory' is not a size (write 4GiB, 512MiB or a number of bytes)",
-            "f:1: unknown key 'T3' (known: T0, T1, T2)",
+            "f:1: unknown key 'T3' (known: memory, workspace, tmp, processes, T0, T1, T2)",
             "f:1: 'bots' must be a list of account ids (ids cannot be taken over, names can)",
             "f:1: 'comment' must be true or false",
             "f:1: 'falsify' must be one of off, tell, require",

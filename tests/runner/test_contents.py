@@ -66,6 +66,15 @@ def test_of_an_environment_what_is_installed_counts(tree: Path) -> None:
     assert whole(tree) != before
 
 
+def test_a_file_counts_also_where_a_directory_says_that_it_is_an_environment(tree: Path) -> None:
+    """Or a change could hide a box from those who ask whether it is still the one that was proven."""
+    (tree / "src/pyvenv.cfg").write_text("")
+    before = Contents(str(tree)).of_file("src/app.py")
+    (tree / "src/app.py").write_text("another program")
+    assert Contents(str(tree)).of_file("src/app.py") != before
+    assert not Contents(str(tree)).of_file("../elsewhere")
+
+
 def test_inputs_are_those_that_match(tree: Path) -> None:
     def digest(*globs: str, directory: str = ".") -> str:
         return Contents(str(tree)).of_inputs(directory, globs)

@@ -240,6 +240,22 @@ def test_a_link_that_leaves_the_repository_is_refused(tree: Tree, tmp_path: Path
         tree.discover()
 
 
+def test_metadata_beside_a_box_is_not_read_from_elsewhere(tree: Tree, tmp_path: Path) -> None:
+    """It is read before there is any sandbox, and what is wrong with it is told: keys and values of somebody's file."""
+    (tmp_path / "secrets.toml").write_text('title = "a secret"\nwebhook_secret = "x"\n')
+    tree.write("boxes/tier-1/7_a.sh", "true\n")
+    (tree.path / "boxes/tier-1/7_a.sh.box.toml").symlink_to(tmp_path / "secrets.toml")
+    with pytest.raises(BadMetadata, match=r"^boxes/tier-1/7_a\.sh\.box\.toml: a link that leaves the repository"):
+        tree.discover()
+
+
+def test_metadata_that_nobody_writes_is_not_waited_for(tree: Tree) -> None:
+    tree.write("boxes/tier-1/7_a.sh", "true\n")
+    os.mkfifo(tree.path / "boxes/tier-1/7_a.sh.box.toml")
+    with pytest.raises(BadMetadata, match="must be a regular file"):
+        tree.discover()
+
+
 def test_a_link_to_nowhere_is_refused(tree: Tree) -> None:
     tree.write("boxes/tier-1/_", "")
     (tree.path / "boxes/tier-1/7_x.sh").symlink_to("gone.sh")

@@ -457,10 +457,6 @@ def test_every_answer_and_every_field_is_documented(repo: Path) -> None:
     )
 
 
-def test_boxes_of_later_versions_are_unproven(repo: Path) -> None:
-    assert only(repo, box(CHECK, edit(ADDS_UP), unsupported="network")) == ("unproven", "not in this version: network")
-
-
 def test_a_control_without_expect_gets_its_line(repo: Path) -> None:
     _, answers, said = run(repo, box(CHECK, edit(), source="boxes/tier-1/21_adds.sh"))
     assert (answers[0]["answer"], answers[0]["suggestion"]) == ("unproven", 'expect = "adds-up"')

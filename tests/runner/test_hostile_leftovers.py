@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.events import NAMES, TYPES, from_line, to_line
-from runner.execute.files import remove_content, remove_tree
+from runner.execute.files import remove_content, remove_surely, remove_tree
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -45,6 +45,26 @@ def test_a_tree_is_removed_however_deep(tmp_path: Path, depth: int) -> None:
     nest(tree, depth)
     remove_tree(str(tree))
     assert not tree.exists()
+
+
+def test_what_is_made_while_a_directory_is_removed_is_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was told to end a moment ago makes a last file."""
+    place = tmp_path / "place"
+    place.mkdir()
+    seen = []
+
+    def remove(path: str) -> None:
+        remove_tree(path)
+        seen.append(path)
+        if len(seen) == 1:
+            (place / "data").mkdir(parents=True)
+
+    monkeypatch.setattr("runner.execute.files.remove_tree", remove)
+    remove_surely([str(place), str(tmp_path / "never")])
+    assert not place.exists()
+    assert seen == [str(place), str(tmp_path / "never"), str(place)]
 
 
 def test_removing_follows_no_link(tmp_path: Path) -> None:

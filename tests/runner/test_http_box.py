@@ -15,6 +15,7 @@ from inline_snapshot import snapshot
 from runner.config import load_config
 from runner.errors import BadMetadata
 from runner.events import BoxFinished
+from runner.lib import http_box
 from runner.model import Box
 from tests.runner.command_line import Repository, of
 from tests.runner.services.web import Reply, Web
@@ -106,6 +107,67 @@ def test_nobody_there_is_a_failure_and_no_error(repository: Repository) -> None:
     assert event.verdict == "failed"
     assert list(told(event)) == ["answers"]
     assert "Connection refused" in told(event)["answers"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "broke off, 6 bytes before its end", id="cut-short"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+            "its answer broke off",
+            id="cut-in-a-chunk",
+        ),
+        pytest.param(b"\x00\x01garbage\r\n\r\n", "what came back is not HTTP", id="no-http"),
+        pytest.param(b"", "the connection was closed without an answer", id="nothing"),
+        pytest.param(
+            b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\nContent-Length: 0\r\n\r\n",
+            "which is no URL",
+            id="nowhere",
+        ),
+    ],
+)
+def test_what_is_no_whole_answer_is_none(repository: Repository, reply: bytes, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        event = judged(repository, f'{{get: "http://127.0.0.1:{server.getsockname()[1]}/", follow: true}}')
+        thread.join()
+    assert event.verdict == "failed"
+    assert list(told(event)) == ["answers"]
+    assert says in told(event)["answers"]
+
+
+def test_a_url_of_variables_that_is_none_is_no_answer(repository: Repository) -> None:
+    for url in ("http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x"):
+        event = judged(repository, '{get: "${TARGET_URL}/"}', TARGET_URL=url)
+        assert event.verdict == "failed"
+        assert "this is no URL" in told(event)["answers"]
+
+
+def test_letters_beyond_ascii_are_sent_as_urls_write_them(repository: Repository, web: Web) -> None:
+    judged(repository, f'{{get: "{web.url}/Öl?q=ä", status: 404}}')
+    assert web.asked[0].path == "/%C3%96l?q=%C3%A4"
+
+
+def test_what_the_way_out_of_a_sandbox_says_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its proxy answers 403 to what it refuses and 502 where nobody is, and a box may want just that of the product."""
+    with Web() as proxy:
+        proxy.replies["http://product.example/"] = Reply("interlock: product.example:80: not in the rules", 403)
+        monkeypatch.setenv("BOX_EGRESS", proxy.url)
+        (step,) = box("{get: 'http://product.example/', status: 403}").http
+        with pytest.raises(http_box.NotAnswered, match="Tunnel connection failed"):
+            http_box.ask(dict(step), 5.0)
 
 
 def test_an_answer_that_comes_too_late_is_red_and_what_is_in_it_still_judged(repository: Repository) -> None:
@@ -202,6 +264,9 @@ def test_a_proxy_of_the_environment_is_used(repository: Repository, web: Web) ->
     [
         pytest.param("{status: 200}", "exactly one of get, head, post, put, delete", id="no-method"),
         pytest.param("{get: 'ftp://x'}", "'get' must be a URL", id="no-url"),
+        pytest.param("{get: 'http://x:99999/'}", "'get' is no URL: Port out of range", id="no-port"),
+        pytest.param("{get: 'http://[::1/'}", "'get' is no URL: Invalid IPv6 URL", id="no-address"),
+        pytest.param("{get: 'http:///x'}", "'get' names no host and port to ask", id="no-host"),
         pytest.param("{get: 'http://x', post: 'http://x'}", "exactly one of", id="two-methods"),
         pytest.param("{get: 'http://x', status: 99}", "'99' is not a status", id="no-status"),
         pytest.param("{get: 'http://x', body: x}", "'get' sends no body", id="a-body-to-get"),

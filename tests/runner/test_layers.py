@@ -192,6 +192,19 @@ def test_a_control_cannot_make_us_write_outside(repo: Path) -> None:
     assert (repo / "__pycache__/calc.cpython-311.pyc").read_text() == "old"
 
 
+def test_a_link_in_the_tree_tells_no_box_what_lies_elsewhere(repo: Path) -> None:
+    """Bytecode is hidden by files of its names, so a link in its place would show names of this machine's files."""
+    outside = repo.parent / "outside"
+    outside.mkdir()
+    (outside / ".hidden-from-boxes").touch()
+    (repo / "__pycache__").symlink_to(outside)
+    (repo / ".py").touch()
+    look = "ls -a __pycache__/ 2>&1 | grep -q hidden && exit 0; echo 'not ok 1 - adds-up'; exit 1"
+    check = f"test ! -s .py || {{ {look}; }}"
+    hostile = "echo x > .py; mkdir -p /tmp; rm __pycache__; mkdir __pycache__"
+    assert only(repo, box(check, command(hostile)))[0] == "proven"
+
+
 def test_nothing_is_left_behind(repo: Path) -> None:
     scratch = repo.parent / "scratch"
     scratch.mkdir()

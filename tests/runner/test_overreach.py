@@ -74,7 +74,9 @@ def test_a_box_that_the_control_is_known_to_break_is_let_pass(repo: Path) -> Non
     [
         pytest.param(looks(2, tier=2), id="of-another-tier"),
         pytest.param(looks(2, after=[BoxId("", 1)]), id="that-waits-for-the-box"),
-        pytest.param(looks(2, unsupported="network"), id="that-cannot-run"),
+        pytest.param(
+            Box(**{**{n: getattr(looks(2), n) for n in Box.__slots__}, "kind": "missing"}), id="that-cannot-run"
+        ),
         pytest.param(
             Box(**{**{n: getattr(looks(2), n) for n in Box.__slots__}, "run": "exit 1"}), id="that-is-red-anyway"
         ),

@@ -508,7 +508,7 @@ def test_a_place_that_is_known_is_kept_and_a_missing_one_is_found() -> None:  # 
 def test_every_clause_is_cited_by_a_test_and_every_cited_clause_exists() -> None:
     page = (ROOT / "docs/reference/box-protocol.md").read_text(encoding="utf-8")
     clauses = set(re.findall(r"^- \*\*(P-\d+)\*\*", page, re.MULTILINE))
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/runner").glob("test_*.py"))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/runner").rglob("test_*.py"))
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "runner").rglob("*.py"))
     assert set(re.findall(r"# clause (P-\d+)", tests)) == clauses
     assert set(re.findall(r"\bP-\d+", code)) <= clauses

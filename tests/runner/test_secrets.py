@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.errors import UserError
+from runner.secret_values import read_file
 from tests.runner.command_line import Repository, of
 
 if TYPE_CHECKING:
@@ -189,6 +191,11 @@ def test_a_file_that_will_not_do_is_refused_and_not_quoted(tmp_path: Path, text:
     assert said in ended.err
     assert "the-secret-value" not in ended.err
     assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_a_directory_is_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a directory"):
+        read_file(str(tmp_path))
 
 
 def test_a_file_in_json_may_have_values_of_several_lines(tmp_path: Path) -> None:

@@ -414,6 +414,23 @@ def test_inputs_are_files_in_order_and_globs_that_name_none_are_told(tree: Tree)
     assert inputs.unmatched == ("*.lock", "missing.txt", "web")
 
 
+@pytest.mark.parametrize("glob", ["away/**", "away/deep/*.lock", "away/all.lock"])
+def test_no_link_leads_inputs_out_of_the_tree(tree: Tree, tmp_path: Path, glob: str) -> None:
+    """A hostile one would have us read all of this machine, before any sandbox."""
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    for name in ("all.lock", "deep/all.lock"):
+        (tmp_path / "elsewhere" / name).touch()
+    (tree.root / "away").symlink_to(tmp_path / "elsewhere")
+    assert find_inputs(Setup(run="x", inputs=[glob]), str(tree.root)).files == ()
+
+
+def test_a_link_to_another_place_of_the_tree_leads_to_inputs(tree: Tree) -> None:
+    tree.write("common/all.lock", "x")
+    (tree.root / "web/common").symlink_to("../common")
+    found = find_inputs(Setup(run="x", inputs=["common/*"]), str(tree.root / "web"), root=str(tree.root))
+    assert found.files == ("common/all.lock",)
+
+
 def test_the_key_is_the_same_for_the_same(tree: Tree) -> None:
     before = tree.key()
     tree.write("README.md", "not an input")

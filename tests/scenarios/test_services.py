@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,18 +130,22 @@ def test_what_is_not_installed_is_told_with_the_way_to_get_it(repository: Reposi
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-def test_a_killed_runner_leaves_no_server(repository: Repository, sandbox: str, tmp_path: Path) -> None:
-    where = tmp_path / "ready"
-    os.mkfifo(where)
+def test_a_killed_runner_leaves_no_server_and_no_file(repository: Repository, sandbox: str, tmp_path: Path) -> None:
+    # One that all users can pass through, so that the servers' files are here too.
+    temporary = Path(tempfile.mkdtemp(prefix="killed-"))
+    temporary.chmod(0o711)
     repository.box(1, "echo up; sleep 600", block='needs = ["postgres", "redis"]')
-    process = repository.start("run", "--sandbox", sandbox, "--logs", str(tmp_path / "logs"))
+    process = repository.start("run", "--sandbox", sandbox, "--logs", str(tmp_path / "logs"), TMPDIR=str(temporary))
     log = tmp_path / "logs" / "1.1.log"
     wait_until(lambda: log.exists() and "up" in log.read_text())
     servers = [pid for pid in offspring(process.pid) if "postgres" in command(pid) or "redis" in command(pid)]
     assert servers
+    assert [path.name for path in temporary.glob("interlock-services-*/*") if "postgres" in path.name]
     process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_until(lambda: not any(alive(pid) for pid in servers))
+    wait_until(lambda: not list(temporary.iterdir()))
+    temporary.rmdir()
 
 
 @pytest.fixture

@@ -91,6 +91,30 @@ def test_a_layer_is_lent_without_following_its_links(tmp_path: Path) -> None:
     assert mode(outside) == 0o600
 
 
+def test_holes_of_a_layers_files_take_no_room_on_our_disk(tmp_path: Path) -> None:
+    upper, kept = tmp_path / "upper", tmp_path / "kept"
+    upper.mkdir()
+    kept.mkdir()
+    with (upper / "sparse").open("wb") as file:
+        file.write(b"begin")
+        file.seek(100 << 20)
+        file.write(b"middle")
+        file.truncate(300 << 20)
+    (upper / "hole").touch()
+    os.truncate(upper / "hole", 200 << 20)
+    if (upper / "sparse").stat().st_blocks * 512 > 1 << 20:
+        pytest.skip("missing component: a file system with sparse files")
+    copy_layer(str(upper), str(kept))
+    for name, size in (("sparse", 300 << 20), ("hole", 200 << 20)):
+        status = (kept / name).stat()
+        assert status.st_size == size
+        assert status.st_blocks * 512 <= 1 << 20, name
+    with (kept / "sparse").open("rb") as file:
+        assert file.read(6) == b"begin\0"
+        file.seek((100 << 20) - 1)
+        assert file.read(8) == b"\0middle\0"
+
+
 def test_what_was_removed_and_replaced_is_kept_with_a_layer(tmp_path: Path) -> None:
     upper, kept = tmp_path / "upper", tmp_path / "kept"
     (upper / "replaced").mkdir(parents=True)

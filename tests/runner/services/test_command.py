@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,7 +64,9 @@ def test_its_lines_are_for_a_shell(repository: Repository) -> None:
 
 @pytest.mark.usefixtures("redis", "postgres")
 def test_nothing_is_left_when_it_is_killed(repository: Repository) -> None:
-    process = repository.start("services", "up", "--json")
+    temporary = Path(tempfile.mkdtemp(prefix="killed-"))
+    temporary.chmod(0o711)
+    process = repository.start("services", "up", "--json", TMPDIR=str(temporary))
     assert process.stdout is not None
     process.stdout.readline()
     servers = offspring(process.pid)
@@ -75,6 +78,10 @@ def test_nothing_is_left_when_it_is_killed(repository: Repository) -> None:
         assert time.monotonic() < until, alive
         os.sched_yield()
     process.communicate()
+    while list(temporary.iterdir()):
+        assert time.monotonic() < until
+        os.sched_yield()
+    temporary.rmdir()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from runner.attendant import Wish
+from runner.sandbox import cgroup
 from runner.sandbox.seccomp import program
 from runner.services.confine import Cell, find_cell
 from runner.services.ground import CannotProvide, Provided
@@ -134,6 +135,13 @@ class TestFaults:
         assert (await drive(given, "DELETE", "/redis"))[0] == 200
         assert await redis_says(given, "GET key") == ["kept"]
 
+    async def test_a_box_cannot_lift_the_fault_of_its_control(self, lend: Lend) -> None:
+        given = await lend("one", "redis", service="redis", **{"is": "down"})
+        assert json.loads((await drive(given, "PUT", "/redis", "latency 1ms"))[1])["is"] == "latency 0.001s"
+        assert await redis_says(given, "PING") == ["+PONG"]
+        for method, body in (("PUT", "up"), ("DELETE", "")):
+            assert json.loads((await drive(given, method, "/redis", body))[1])["is"] == "down"
+
     async def test_a_killed_server_is_really_dead_and_comes_back_empty(self, lend: Lend) -> None:
         given = await lend("one", "redis")
         await redis_says(given, "SET key lost")
@@ -185,6 +193,19 @@ class TestFaults:
 
 @pytest.mark.usefixtures("postgres")
 class TestPostgres:
+    async def test_one_that_is_being_made_ends_with_the_run(self, servers: Servers, lend: Lend, ground: Ground) -> None:
+        async def ask() -> Provided:
+            return await lend("one", "postgres")
+
+        asking = asyncio.create_task(ask())
+        async with asyncio.timeout(20):
+            while not list(Path(ground.directory).glob("postgres-*/data/*")):
+                await asyncio.sleep(0.01)
+        await servers.close()
+        assert not any("initdb" in Path(f"/proc/{pid}/cmdline").read_text() for pid in family(os.getpid()))
+        with pytest.raises((CannotProvide, asyncio.CancelledError)):
+            await asking
+
     async def test_boxes_share_a_server_and_no_database(self, lend: Lend, ground: Ground) -> None:
         one, other = await asyncio.gather(lend("one", "postgres"), lend("other", "postgres"))
         await sql(one, "CREATE TABLE t (n int)")
@@ -264,6 +285,21 @@ async def test_servers_live_in_a_sandbox_without_a_network(lend: Lend) -> None:
         if command(pid).startswith("/usr/bin/bwrap"):
             names = {line.partition("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
             assert names <= {"PATH", "LC_ALL", "PWD"}
+
+
+@pytest.mark.usefixtures("redis", "postgres")
+async def test_what_they_take_together_is_limited(servers: Servers, lend: Lend) -> None:
+    """A box may have its server take any amount of memory, in as many connections as there are."""
+    if not cgroup.find().memory:
+        pytest.skip("missing component: a control group that limits memory")
+    await lend("one", "redis", "postgres")
+    pids = [pid for pid in family(os.getpid()) if command(pid)]
+    assert len(pids) > 2
+    for pid in pids:
+        assert ".services" in Path(f"/proc/{pid}/cgroup").read_text(), command(pid)
+    await servers.close()
+    places = [Path(base) for base in {cgroup.find().memory, cgroup.find().pids} if base]
+    assert not [left for base in places for left in base.glob(f"interlock.{os.getpid()}.*.services*")]
 
 
 @pytest.mark.usefixtures("redis", "postgres")

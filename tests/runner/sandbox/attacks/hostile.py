@@ -432,6 +432,21 @@ def speak_in_the_sandbox_s_place() -> str:
     return need(taken, "none of the first processes' descriptors opens for writing")
 
 
+def change_the_memory_of_who_started_it() -> str:
+    """Who tells how a box ended is of the box's own user, and could be made to tell something else."""
+    opened = []
+    # Of a sandbox's first process, which has its words too, nothing is believed.
+    tellers = [pid for pid in pids_with("warden.py") if pid > 1] or pids_with("-m runner run")
+    need(tellers, "nobody is to be seen")
+    for pid in tellers:
+        try:
+            os.close(os.open(f"/proc/{pid}/mem", os.O_RDWR))
+            opened.append(pid)
+        except OSError:
+            continue
+    return need(opened, "no memory opens for writing")
+
+
 def read_the_kernel_log() -> str:
     buffer = ctypes.create_string_buffer(4096)
     return need(call("syslog", ctypes.c_int(3), buffer, ctypes.c_int(4096)), "it is empty")

@@ -78,6 +78,7 @@ ROWS: tuple[Row, ...] = (
     _row("rename_the_machine", "rename the machine"),
     _row("write_outside_of_its_places", "write into /, /etc, /usr, /run, /var or /dev"),
     _row("speak_in_the_sandbox_s_place", "tell the runner in the sandbox's place how it ended"),
+    _row("change_the_memory_of_who_started_it", "change the memory of the process that tells how it ended"),
     _row("leave_its_control_group", "leave its control group"),
     _row("read_the_kernel_log", "read the kernel's log"),
     _row("read_the_kernels_memory", "read the kernel's memory (/proc/kcore)"),
