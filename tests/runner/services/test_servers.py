@@ -259,8 +259,10 @@ class TestPostgres:
         with pytest.raises(psycopg.OperationalError):
             await sql(own, "SELECT 1")
         assert await sql(shared, "SELECT 1") == [(1,)]
-        assert (await drive(own, "PUT", "/postgres", "up"))[0] == 200
-        assert await sql(own, "SELECT 1") == [(1,)]
+        await drive(own, "PUT", "/postgres", "up")  # back to what its control says.
+        with pytest.raises(psycopg.OperationalError):
+            await sql(own, "SELECT 1")
+        assert await sql(shared, "SELECT 1") == [(1,)]
 
     async def test_its_directory_is_closed_to_others(self, lend: Lend, ground: Ground) -> None:
         await lend("one", "postgres")
