@@ -150,6 +150,10 @@ def _moved(box: Box, now: Box, base: Suite, head: Suite, digest: Digest) -> Iter
         yield _of(box, now, "renumbered", f"box {box.id} ({_cut(box.title)}) became box {now.id}")
     elif not _same_program(box, now, base, head, digest):
         yield _of(box, now, "replaced", f"box {box.id} is another program: {_program(now)} instead of {_program(box)}")
+    elif not box.file and not now.file and (box.run, box.http) != (now.run, now.http):
+        # The configuration is all that an entry is; nobody sees its change in a program of its own.
+        did = "makes other requests, or expects other answers" if now.http else "runs another command"
+        yield _of(box, now, "entry_changed", f"box {box.id} {did}")
     if now.tier > box.tier:
         yield _of(box, now, "later_tier", f"box {box.id} moved from tier {box.tier} to tier {now.tier}")
 

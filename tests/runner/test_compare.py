@@ -43,6 +43,16 @@ def told(base: Box, *head: Box) -> list[tuple[str, str]]:
     return [(change.kind, change.says) for change in compare(suite(base), suite(*head))]
 
 
+def test_an_entry_that_does_something_else_is_told() -> None:
+    assert told(entry(3, "pytest -q", title="Unit"), entry(3, "true", title="Unit")) == [
+        ("entry_changed", "box 3 runs another command")
+    ]
+    asks = box(4, kind="http", http=({"get": "https://a.example/", "status": 200},), source=".github/interlock.yml")
+    laxer = box(4, kind="http", http=({"get": "https://a.example/"},), source=".github/interlock.yml")
+    assert told(asks, laxer) == [("entry_changed", "box 4 makes other requests, or expects other answers")]
+    assert told(asks, asks) == []
+
+
 ADDS, BREAKS = Expect(assertion="adds"), Expect(output="E[0-9]+")
 
 

@@ -221,6 +221,8 @@ class TestPostgres:
         for command_ in ("COPY (SELECT 1) TO PROGRAM 'id'", "SELECT pg_read_file('/etc/passwd')", "CREATE ROLE other"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 await sql(given, command_)
+        rights = "SELECT rolsuper, rolcreaterole, rolreplication FROM pg_roles WHERE rolname = current_user"
+        assert await sql(given, rights) == [(False,) * 3]
         for database in ("postgres", "template1"):
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 await sql(given, "SELECT 1", url=given.env["DATABASE_URL"].rpartition("/")[0] + f"/{database}")
