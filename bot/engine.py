@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -150,6 +151,8 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         # dbos joins its threads, and some of them wait for this loop.
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # It has made its own threads this loop's, and they are gone: whoever goes on in the loop needs others.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
 
 def _sqlite(url: str) -> sa.Engine:

@@ -18,6 +18,8 @@ _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 )
 _NAT64 = ip_network("64:ff9b::/96")
+# Obsolete ways to carry any IPv4 address: 6to4, Teredo, IPv4-compatible. What Python holds of them varies by release.
+_OBSOLETE = tuple(map(ip_network, ("2002::/16", "2001::/32", "::/96")))
 
 
 class NotAnEnd(ValueError):
@@ -129,7 +131,7 @@ class Rules:
         bare = _bare(address)
         if bare.is_loopback and end.host == LOCALHOST:
             return ""
-        if bare.is_global and not bare.is_multicast:
+        if bare.is_global and not bare.is_multicast and not any(bare in network for network in _OBSOLETE):
             return ""
         if (bare, end.port) in self._addresses:
             return ""
@@ -143,4 +145,4 @@ def _bare(address: str) -> IPv4Address | IPv6Address:
         return bare
     if bare in _NAT64:
         return IPv4Address(int(bare) & 0xFFFFFFFF)
-    return bare.ipv4_mapped or bare.sixtofour or bare
+    return bare.ipv4_mapped or bare

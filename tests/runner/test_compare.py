@@ -241,7 +241,7 @@ def test_a_renumbered_box_is_compared_further() -> None:
 
 
 def test_entries_go_by_number_then_by_command() -> None:
-    assert told(entry(2, "pytest"), entry(2, "pytest -x")) == []
+    assert told(entry(2, "pytest"), entry(2, "pytest -x")) == [("entry_changed", "box 2 runs another command")]
     assert told(entry(2, "pytest"), entry(9, "pytest")) == [("renumbered", "box 2 (Box 2) became box 9")]
 
 

@@ -98,6 +98,8 @@ def test_only_what_a_rule_names_is_allowed(end: str, *, allowed: bool) -> None:
         pytest.param("localhost:8080", "::ffff:127.0.0.1", False, id="localhost-may-be-mapped-loopback"),
         pytest.param("files.example:443", "64:ff9b::a00:1", True, id="private-behind-nat64"),
         pytest.param("files.example:443", "2002:7f00:1::", True, id="loopback-as-6to4"),
+        pytest.param("files.example:443", "2002:808:808::", True, id="anything-as-6to4"),
+        pytest.param("files.example:443", "::127.0.0.1", True, id="loopback-as-compatible-ipv6"),
         pytest.param("localhost:8080", "127.0.0.1", False, id="localhost-may-be-loopback"),
         pytest.param("localhost:8080", "10.0.0.1", True, id="localhost-may-be-nothing-else"),
         pytest.param("192.0.2.7:9000", "192.0.2.7", False, id="an-address-that-a-rule-names"),
@@ -113,6 +115,7 @@ def test_an_address_that_is_not_public_must_be_named_itself(end: str, address: s
 def test_no_private_address_is_ever_reached_by_a_name(address: str, end: str) -> None:
     if not RULES.why_not(read_end(end), address):
         bare = ip_address(address)
+        bare = getattr(bare, "ipv4_mapped", None) or bare
         assert bare.is_global or (bare.is_loopback and end == "localhost:8080")
 
 
