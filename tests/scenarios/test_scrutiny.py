@@ -75,7 +75,9 @@ async def test_proofs_that_take_too_long_are_missing_not_passed(world: World) ->
     await world.stop_bot()
     world.settings_too = {"falsify_seconds": 0.05}
     await world.start_bot()
-    world.repository({"sum": "4\n", **PROVABLE, **REQUIRES})
+    # Slow enough that no run before this one could have kept an answer either.
+    slow = proved(1, 'sleep 1; test "$(cat sum)" = 4 || { echo "sum is 4: no"; exit 1; }')
+    world.repository({"sum": "4\n", **slow, **REQUIRES})
     pr = await world.open_pull_request({"x": "y"})
     await world.settle()
     check = pr.check("Interlock")
