@@ -137,16 +137,16 @@ class TestTheRunnerIsKilled:
         supervised.box(1)
         process = supervised.repository.start("run", TMPDIR=str(supervised.scratch))
         assert process.stdout is not None
-        process.stdout.readline()
+        first_line = process.stdout.readline()
         guards = guards_of(process.pid)
         process.kill()
-        process.wait()
+        _, said = process.communicate()
         for guard in guards:
             await_end(guard)
 
+        assert first_line, said
         assert len(guards) == 1
         assert list(supervised.scratch.iterdir()) == []
-        process.communicate()
 
     def test_boxes_that_run_at_the_same_time_are_all_ended(self, supervised: Supervised) -> None:
         for number in (1, 2, 3):
