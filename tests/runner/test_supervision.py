@@ -92,9 +92,23 @@ def await_end(pid: int) -> None:
 
 
 def guards_of(runner: int) -> list[int]:
-    """Not read from its list of children: while one of them ends, the kernel may leave another one out."""
-    children = [process.pid for process in processes().values() if process.parent == runner]
-    return [pid for pid in children if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"runner: guard")]
+    """Not read from its list of children: while one of them ends, the kernel may leave another one out.
+
+    Looked for more than once: on a machine where processes come and go, one look at all of them may miss one.
+    """
+    for _ in range(20):
+        children = [process.pid for process in processes().values() if process.parent == runner]
+        if found := [pid for pid in children if _command(pid).startswith(b"runner: guard")]:
+            return found
+        select.select([], [], [], 0.02)
+    return []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def guards_of_a_started_run(process: subprocess.Popen[bytes], log: Path) -> list[int]:
