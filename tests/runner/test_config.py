@@ -420,8 +420,10 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
             "f:2: 'get' must be a URL (write https://… or ${TARGET_URL}/…)",
             "f:2: 'get' must be a URL (write https://… or ${TARGET_URL}/…)",
             "f:2: '1' says nothing (it needs 'tier' and one of run, http)",
-            "f:1: unknown key 'on'"
-            " (known: setup, boxes, suites, defaults, limits, trust, checkout, environments, report)",
+            (
+                "f:1: unknown key 'on'"
+                " (known: setup, boxes, suites, defaults, limits, trust, checkout, environments, report)"
+            ),
             "f:1: 'run' must be text (quote it)",
             "f:2: tags are not read here",
             "f:1: an alias inside its own anchor",
