@@ -45,6 +45,7 @@ from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
+from bot.web.patience import PatientProtocol
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -106,6 +107,7 @@ class Bot:
         webhooks = Webhooks(
             inbox=self.ctx.inbox,
             secrets=self.settings.webhook_secrets,
+            app_id=self.settings.github_app_id,
             clock=self.ctx.clock,
             accepted=self.dispatch.accept,
             draining=draining,
@@ -273,6 +275,8 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
