@@ -34,8 +34,14 @@ from bot.ops.links import KeyUnusable, RunLinks, load_key
 from bot.ops.listener import CannotListen, claim
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
+from bot.store.accounts import Accounts
+from bot.store.audit import Audit
 from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Inbox
+from bot.store.excuses import Excuses
+from bot.store.freezes import Freezes
+from bot.store.marks import Marks
+from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
@@ -185,6 +191,12 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             github=github,
             inbox=inbox,
             runs=RunStore(database),
+            permits=Permits(database),
+            excuses=Excuses(database),
+            freezes=Freezes(database),
+            audit=Audit(database),
+            accounts=Accounts(database),
+            marks=Marks(database),
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
