@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from bot.github.addresses import repository_path
+from bot.github.allowance import Lane
 from bot.github.app import Installation
 from bot.github.errors import GitHubUnavailable, NotFound
+from bot.github.pacer import Write
 
 _LOOKS = 3
 
@@ -74,8 +76,9 @@ async def _write_once(
 
 async def _edited(gh: Installation, repo: str, comment_id: int, body: str) -> bool:
     """False when the comment is gone."""
+    path = f"{repository_path(repo)}/issues/comments/{comment_id}"
     try:
-        await gh.patch(f"{repository_path(repo)}/issues/comments/{comment_id}", {"body": body})
+        await gh.patch(path, {"body": body}, write=Write(lane=Lane.COMMENTS, target=path))
     except NotFound:
         return False
     return True
