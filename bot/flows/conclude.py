@@ -13,6 +13,7 @@ from bot.domain import comment
 from bot.domain.checks import Check, cancelled, held_by, internal_error, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
 from bot.flows import record
@@ -169,16 +170,21 @@ async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 
 async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:
     if run.pr is not None and await _is_newest(ctx, run):
-        url = ctx.links.url(run.number)
-        scrutiny = record.scrutiny(ctx.files(run))
-        body = comment.render(state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown, scrutiny=scrutiny)
-        await publish_comment(ctx, run, body)
+        said = comment.render(
+            state,
+            head_sha=run.head_sha,
+            run_url=ctx.links.url(run.number),
+            state=shown,
+            scrutiny=record.scrutiny(ctx.files(run)),
+            repro=Repro.of(record.subject(run), state),
+        )
+        await publish_comment(ctx, run, said)
 
 
 async def _say(ctx: Context, run: Run, sentence: str) -> None:
     """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
     if run.pr is not None and await _is_newest(ctx, run):
-        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
+        await publish_comment(ctx, run, comment.render_sentence(sentence, head_sha=run.head_sha))
 
 
 async def _others_of_head(ctx: Context, run: Run) -> list[Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -10,7 +11,8 @@ from typing import TypedDict
 import structlog
 
 from bot.domain.checks import NAME, Check
-from bot.domain.comment import marker
+from bot.domain.comment import Said, marker
+from bot.flows import record
 from bot.flows.context import Context
 from bot.github.allowance import Lane
 from bot.github.checks import create_check, ensure_check, update_check
@@ -120,19 +122,45 @@ def _identity(ctx: Context, run: Run, check: Check) -> Identity:
     }
 
 
-async def publish_comment(ctx: Context, run: Run, body: str) -> None:
-    """Put `body` into the pull request's one comment."""
-    if run.pr is None:
+async def publish_comment(ctx: Context, run: Run, said: Said) -> None:
+    """Put this into the pull request's one comment, unless the base does not want one.
+
+    A comment that somebody has deleted is written again only for news; what was said last is remembered for that.
+    """
+    if run.pr is None or not record.comment_wanted(ctx.files(run)):
         return
-    known = await ctx.runs.comment_of(run.repo_id, run.pr)
+    known, last = await ctx.runs.comment_of(run.repo_id, run.pr), await _last_said(ctx, run)
+    if known and last.get("body") == _digest(said.body):
+        return
+    mark = marker(run.repo_id, run.pr, ctx.links.sign)
+    is_news = bool(said.news) and last.get("news") != _digest(said.news)
     comment_id = await upsert_sticky(
         ctx.installation(run),
         run.repo,
         run.pr,
-        body,
-        marker=marker(run.pr),
+        said.under(mark),
+        marker=mark,
         app_slug=await ctx.github.slug(),
         known_id=known,
+        revive=is_news,
     )
+    if comment_id is None:
+        log.info("comment_left_deleted", pr=run.pr)
+        return
     if comment_id != known:
         await ctx.runs.save_comment(run.repo_id, run.pr, comment_id)
+    news = _digest(said.news) if said.news else last.get("news", "")
+    await ctx.marks.set(_said_key(run), json.dumps({"body": _digest(said.body), "news": news}))
+
+
+async def _last_said(ctx: Context, run: Run) -> dict[str, str]:
+    kept: dict[str, str] = json.loads(await ctx.marks.get(_said_key(run)) or "{}")
+    return kept
+
+
+def _said_key(run: Run) -> str:
+    return f"comment:{run.repo_id}:{run.pr}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -113,7 +113,7 @@ It failed: 1 of 3 assertions did not hold
 
 - `calc.py:3` **adds two numbers** expected 4, got 0
 
-<details><summary>Last lines of its output</summary>
+<details><summary>Its output</summary>
 
 ```text
 collected 3 items
