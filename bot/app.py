@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
-from bot.domain import checks, deliveries
+from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
 from bot.flows import execute, on_command, on_commit, on_delivery, prepare
 from bot.flows.context import Context
@@ -52,6 +52,7 @@ log = structlog.get_logger()
 
 CODEC = Codec(
     values=(
+        buttons.Button,
         checks.Annotation,
         checks.Check,
         deliveries.ReadCommands,
@@ -74,6 +75,8 @@ CODEC = Codec(
         errors.GitFailed,
         errors.GitHubUnavailable,
         errors.NotFound,
+        errors.Overtaken,
+        errors.Paced,
         errors.RateLimited,
         errors.UnexpectedAnswer,
         errors.Unprocessable,

@@ -12,10 +12,12 @@ from typing import Any, Protocol, Self
 import httpx
 
 from bot.github import addresses
+from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.calls import Calls, Response
-from bot.github.errors import RateLimited
+from bot.github.errors import Paced, RateLimited
 from bot.github.line import Line
+from bot.github.pacer import Pacer, Write
 from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
@@ -41,6 +43,7 @@ class GitHubApp:
         timeout: of each request.
         sleep: waits for so many seconds.
         random: spreads repeats.
+        allowance: what an installation may write; called once for each.
 
     Raises:
         BadCredentials: the private key cannot be read.
@@ -58,6 +61,7 @@ class GitHubApp:
         timeout: httpx.Timeout | float = TIMEOUT,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
+        allowance: Callable[[], Allowance] = Allowance,
     ) -> None:
         self.api_url = api_url.rstrip("/")
         self.web_url = addresses.web_url(self.api_url, web_url)
@@ -65,6 +69,7 @@ class GitHubApp:
         self.now = clock.now
         self._key = AppKey(private_key)
         self._sleep = sleep
+        self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
         self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
         self._tokens = TokenCache(self._mint, self.now)
@@ -83,7 +88,13 @@ class GitHubApp:
 
     def installation(self, id: int) -> Installation:  # noqa: A002 - GitHub's word for it.
         """The App on one account. Nothing is asked of GitHub yet."""
-        return self._installations.setdefault(id, Installation(self, self._line, id))
+        if id not in self._installations:
+            self._installations[id] = Installation(self, self._line, id, Pacer(self.now, self._allowance()))
+        return self._installations[id]
+
+    def pacers(self) -> Mapping[int, Pacer]:
+        """What gives each installation's writes their turn, by installation."""
+        return {number: one.pacer for number, one in self._installations.items()}
 
     def itself(self) -> AppItself:
         """The App as itself: `/app` and what is below it."""
@@ -141,17 +152,21 @@ class AppItself(Calls):
     async def _token(self) -> SecretToken:
         return self._app.assertion()
 
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        """What the App does as itself is no content."""
+
     def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - a new assertion says nothing new.
         return False
 
 
 class Installation(Calls):
-    """Speaks as the App on one account; keeps quiet while GitHub has asked it to."""
+    """Speaks as the App on one account: keeps quiet while GitHub has asked it to, and writes at the pacer's pace."""
 
-    def __init__(self, app: GitHubApp, line: Line, id: int) -> None:  # noqa: A002 - GitHub's word for it.
+    def __init__(self, app: GitHubApp, line: Line, id: int, pacer: Pacer) -> None:  # noqa: A002 - GitHub's word for it.
         super().__init__(line, app.rest)
         self.app = app
         self.id = id
+        self.pacer = pacer
         self._quiet_until: datetime | None = None
 
     async def _token(self) -> SecretToken:
@@ -164,9 +179,16 @@ class Installation(Calls):
         self.app.forget(refused)
         return True
 
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        if method != "GET":
+            # Each attempt counts: GitHub counts what it gets, not what it carries out.
+            await self.pacer.turn(write or Write(lane=Lane.COMMENTS))
+
     async def _call(self, method: str, path: str, **how: Any) -> Response:
         try:
             return await super()._call(method, path, **how)
+        except Paced:
+            raise  # that was us: reading goes on.
         except RateLimited as limited:
             self._quiet_until = limited.until
             raise

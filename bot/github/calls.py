@@ -13,6 +13,7 @@ import structlog
 from bot.github.answers import may_repeat
 from bot.github.errors import BadCredentials, GitHubUnavailable, UnexpectedAnswer
 from bot.github.line import Line
+from bot.github.pacer import Write
 from bot.github.tokens import SecretToken
 
 log = structlog.get_logger()
@@ -46,6 +47,10 @@ class Calls(ABC):
         """What the next request identifies itself with."""
 
     @abstractmethod
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        """Wait until a request may go out; `write` says what a content write is for."""
+
+    @abstractmethod
     def _another_token_may_help(self, refused: SecretToken) -> bool:
         """GitHub answered 401 to `refused`; true when the next `_token` is a different one."""
 
@@ -53,13 +58,15 @@ class Calls(ABC):
         """Read. Repeated on `GitHubUnavailable`."""
         return await self._call("GET", path, params=params, idempotent=True)
 
-    async def post(self, path: str, json: object = None, *, idempotent: bool = False) -> Response:
+    async def post(
+        self, path: str, json: object = None, *, idempotent: bool = False, write: Write | None = None
+    ) -> Response:
         """Create. Repeated only when the first attempt was surely not carried out, or doing it twice is harmless."""
-        return await self._call("POST", path, json=json, idempotent=idempotent)
+        return await self._call("POST", path, json=json, idempotent=idempotent, write=write)
 
-    async def patch(self, path: str, json: object, *, idempotent: bool = True) -> Response:
+    async def patch(self, path: str, json: object, *, idempotent: bool = True, write: Write | None = None) -> Response:
         """Change. Say `idempotent=False` where a repeat adds something, as annotations do."""
-        return await self._call("PATCH", path, json=json, idempotent=idempotent)
+        return await self._call("PATCH", path, json=json, idempotent=idempotent, write=write)
 
     async def put(self, path: str, json: object = None) -> Response:
         """Put. Repeated on `GitHubUnavailable`."""
@@ -101,10 +108,12 @@ class Calls(ABC):
         params: Mapping[str, str | int] | None = None,
         json: object = None,
         idempotent: bool,
+        write: Write | None = None,
     ) -> Response:
         """Send, and repeat as far as `may_repeat` allows; a refused token is replaced once, whatever the method."""
         attempt, renewed = 1, False
         while True:
+            await self._may_send(method, write)
             token = await self._token()
             try:
                 answer = await self._line.exchange(method, path, token=token, params=params, json=json)
