@@ -85,6 +85,10 @@ CODEC = Codec(
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
 
 
+QUIET = "quiet:"
+"""Before the name of whoever GitHub has asked for patience; the value is until when."""
+
+
 class AlreadyRunning(Exception):
     """Another bot uses the data directory; two would run everything twice."""
 
@@ -174,6 +178,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
+        marks = Marks(database)
+
+        async def keep_quiet(name: str, until: str) -> None:
+            await marks.set(f"{QUIET}{name}", until)
+
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -181,8 +190,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                keep_quiet=keep_quiet,
             )
         )
+        github.quiet.restore(await marks.below(QUIET))
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
         found = sandbox.facts
         tell = log.info if found["full"] else log.warning
@@ -201,7 +212,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             freezes=Freezes(database),
             audit=Audit(database),
             accounts=Accounts(database),
-            marks=Marks(database),
+            marks=marks,
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
