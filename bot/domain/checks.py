@@ -94,10 +94,19 @@ def checks(
     return (overall, *(_tier(tier, run_url=run_url, state=state) for tier in progress.tiers))
 
 
-def refused(untrusted: Untrusted, *, subject_note: str = "") -> tuple[Check, ...]:
-    """Nothing ran, because of who asks; says who can do what."""
+def refused(untrusted: Untrusted, *, subject_note: str = "", weakened: str = "") -> tuple[Check, ...]:
+    """Nothing ran, because of who asks; says who can do what, with the line that does it ready to copy.
+
+    Args:
+        untrusted: why, and what helps.
+        subject_note: a line of Markdown from `note`.
+        weakened: what the change weakens, as Markdown; whoever lets it run has read that.
+    """
     said = f"Nothing ran: {plain(untrusted.because, 500)}.\n\nWhat helps: {untrusted.who_can}."
-    return (_concluded("action_required", "needs someone with write permission", said, subject_note),)
+    if untrusted.line:
+        said = f"{said[:-1]}:\n\n{fenced(untrusted.line)}"
+    blocks = "\n\n".join(filter(None, (said, weakened)))
+    return (_concluded("action_required", "needs someone with write permission", blocks, subject_note),)
 
 
 def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Check, ...]:
@@ -176,8 +185,17 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
         title += unproved(scrutiny)
         if scrutiny.waits:
             status, conclusion = "in_progress", None
+        elif green and scrutiny.unaccepted:
+            title += "; what the change weakens waits for someone with write permission"
+            conclusion = "action_required"
     weakened = scrutiny.weakened or ()
-    blocks = [red_table(progress.red), weakened_list(weakened), _setups(progress.failed_setups), _tiers(progress)]
+    blocks = [
+        _to_accept(scrutiny) if conclusion == "action_required" else "",
+        red_table(progress.red),
+        weakened_list(weakened),
+        _setups(progress.failed_setups),
+        _tiers(progress),
+    ]
     blocks += _warnings(progress)
     summary = within(
         subject_note,
@@ -194,6 +212,12 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
         text=_overall_text(progress, scrutiny, run_url) if status == "completed" else "",
         annotations=tuple(_weakenings(weakened)),
     )
+
+
+def _to_accept(scrutiny: Scrutiny) -> str:
+    """What helps a green run of a stranger's change that weakens something."""
+    how = "someone with write permission accepts what is listed here by commenting this line"
+    return f"Every box is green. The change weakens what judges it: {how}:\n\n{fenced(scrutiny.line)}"
 
 
 def _overall_text(progress: Progress, scrutiny: Scrutiny, run_url: str) -> str:
