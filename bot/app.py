@@ -64,6 +64,7 @@ CODEC = Codec(
         on_delivery.Started,
         prepare.Decline,
         prepare.Pass,
+        prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,

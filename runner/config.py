@@ -326,6 +326,13 @@ def _selection(fields: Fields, key: str, text: str) -> str | None:
     return text
 
 
+def in_force(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings with what counts where nothing is said; limits are the sandbox's to fill in."""
+    nothing = Fields({}, file="", lines={})
+    usual = {name: read(nothing) for name, read in _SETTINGS.items()}
+    return {name: settings.get(name, usual[name]) for name in usual}
+
+
 _SETTINGS: dict[str, Callable[[Fields], dict[str, object]]] = {
     "limits": _limits,
     "trust": _trust,

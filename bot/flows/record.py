@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.checks import ANNOTATIONS, note
+from bot.domain.configuration import InForce
 from bot.domain.progress import Progress
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
@@ -23,6 +24,7 @@ from runner.whole_file import write_whole
 
 PLAN = "plan.json"
 REPORT = "report.json"
+IN_FORCE = "in_force.json"
 PROOFS = "proofs.json"
 VERDICTS = "verdicts.jsonl"
 KEPT = "kept.jsonl"
@@ -61,6 +63,17 @@ def note_of(run: Run) -> str:
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def save_in_force(files: RunFiles, known: InForce) -> None:
+    """Keep which configuration the run is judged by."""
+    write_whole(str(files.directory / IN_FORCE), [json.dumps(asdict(known))])
+
+
+def in_force(files: RunFiles) -> InForce | None:
+    """Which configuration the run is judged by; None before anybody looked."""
+    kept = _object(files.directory / IN_FORCE)
+    return InForce(**kept) if kept else None
 
 
 def save_report(files: RunFiles, report: Mapping[str, object]) -> None:

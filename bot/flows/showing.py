@@ -12,6 +12,7 @@ from bot.domain.progress import Progress
 from bot.domain.report import RunState
 from bot.domain.repro import Repro
 from bot.flows import record
+from bot.flows.comparing import previewed
 from bot.flows.context import Context
 from bot.flows.run_files import RunFiles
 from bot.github.errors import GitHubProblem
@@ -24,15 +25,18 @@ CHANGED = "changed.json"
 
 
 def checks_of(ctx: Context, run: Run, progress: Progress, state: RunState) -> tuple[Check, ...]:
-    """The checks of a run as they should stand on GitHub."""
-    return checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(ctx.files(run)))
+    """The checks of a run as they should stand on GitHub; last, the preview of what the change configures, if any."""
+    files = ctx.files(run)
+    own = checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(files))
+    return (*own, *previewed(files))
 
 
 def shown(ctx: Context, run: Run, progress: Progress) -> Shown:
     """What its checks say besides its verdicts."""
     files = ctx.files(run)
+    known = record.in_force(files)
     return Shown(
-        subject_note=record.note_of(run),
+        subject_note="  \n".join((record.note_of(run), *([known.sentence] if known else []))),
         run_url=ctx.links.url(run.number),
         repro=Repro.of(record.subject(run), progress),
         changed=changed(files),
