@@ -38,10 +38,7 @@ class Grace:
         self._until = monotonic() + _SECONDS
         if not self._started:
             self._started = True
-            try:
-                start_new_thread(self._run, (self._own,))
-            except RuntimeError:  # There is no room for a thread.
-                self._own = ""
+            self._start()
         self._ask()
 
     def close(self) -> None:
@@ -54,12 +51,20 @@ class Grace:
         if self._asked.locked():
             self._asked.release()
 
-    def _run(self, own: str) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # They are the main thread's.
+    def _start(self) -> None:
         try:
-            fd = os.open(own, os.O_WRONLY | os.O_CLOEXEC)
+            fd = os.open(self._own, os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
+            self._own = ""
             return
+        try:
+            start_new_thread(self._run, (fd,))
+        except RuntimeError:  # There is no room for a thread.
+            os.close(fd)
+            self._own = ""
+
+    def _run(self, fd: int) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # They are the main thread's.
         try:
             while self._own:
                 due = monotonic() < self._until

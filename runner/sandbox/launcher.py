@@ -155,7 +155,6 @@ class Launcher:
         """What one attempt sees; `program` is the file that it runs."""
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
-        etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
         given = [
             Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
         ]
@@ -167,7 +166,7 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), self._etc(user), *etc, *given, *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *given, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
@@ -225,7 +224,7 @@ class Launcher:
         if user not in self._etcs:
             files: dict[str, str | bytes] = {path.removeprefix("/etc/"): path for path in self.system.files}
             files |= {name: text.format(uid=uid, gid=gid).encode() for name, text in _ETC.items()}
-            inside = [path.removeprefix("/etc/") for path in self.system.paths if path.startswith("/etc/")]
+            inside = {path.removeprefix("/etc/"): path for path in self.system.paths if path.startswith("/etc/")}
             self._etcs[user] = Mount(self._workspace.library(f"etc-{uid}", files, inside), "/etc")
         return self._etcs[user]
 

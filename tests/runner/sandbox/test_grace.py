@@ -28,7 +28,7 @@ def pipe(tmp_path: Path) -> str:
 
 
 def test_the_group_is_entered_again_each_time_that_somebody_asks_and_until_it_is_closed(pipe: str) -> None:
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # Without it nobody could open it for writing.
     grace = Grace(pipe)
     try:
         for _ in range(3):
