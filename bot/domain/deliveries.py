@@ -5,6 +5,7 @@ So the facts here are few, and a wrong or stale one costs a look at the API, nev
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,9 +30,18 @@ class Facts:
         deleted: the push removed the branch.
         app_id: the app that owns the check run or suite.
         check_name: the check run's name.
-        comment_id: the comment's number.
+        check_run_id: its number.
+        external_id: what we called it when we made it.
+        button: identifier of the button of a check run that somebody pressed.
+        comment_id: the number of the comment, or of the review.
         comment: its body.
+        commenter: login of who wrote it, which need not be the sender.
         commenter_is_bot: whether an app wrote it.
+        group_ref: the merge queue's branch, without `refs/heads/`.
+        base_sha: where the base of a merge group stood.
+        account: login of the account that an installation is on.
+        repositories: the repositories that an installation got or lost, as pairs of number and `owner/name`.
+        old_name: what a repository was called before.
     """
 
     repo_id: int = 0
@@ -47,14 +57,26 @@ class Facts:
     deleted: bool = False
     app_id: int = 0
     check_name: str = ""
+    check_run_id: int = 0
+    external_id: str = ""
+    button: str = ""
     comment_id: int = 0
     comment: str = ""
+    commenter: str = ""
     commenter_is_bot: bool = False
+    group_ref: str = ""
+    base_sha: str = ""
+    account: str = ""
+    repositories: tuple[tuple[int, str], ...] = ()
+    old_name: str = ""
+
+
+Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun:
-    """Run `selection` for this head. `pr` None: for the push, or (`again`) for every pull request with that head."""
+    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it."""
 
     repo_id: int
     repo: str
@@ -63,7 +85,8 @@ class StartRun:
     head_sha: str
     base_ref: str
     selection: str = "all"
-    cause: Literal["pull_request", "push", "rerequested"] = "pull_request"
+    cause: Cause = "pull_request"
+    base_sha: str = ""
 
     @property
     def again(self) -> bool:
@@ -93,6 +116,68 @@ class ReadCommands:
     comment_id: int
     body: str
     author: str
+    source: Literal["comment", "review"] = "comment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentChanged:
+    """Somebody edited or deleted a comment. It is never executed again; what it permitted may be void by it."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    pr: int
+    comment_id: int
+    how: Literal["edited", "deleted"]
+    author: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """Somebody pressed a button of a check run of ours."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    check_run_id: int
+    external_id: str
+    name: str
+    head_sha: str
+    identifier: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelGroup:
+    """The merge queue gave this head up, or merged it; `because` completes "cancelled by"."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    head_sha: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationChanged:
+    """The App came to an account, left it, or was suspended; or repositories were added or removed (`how`)."""
+
+    installation_id: int
+    account: str
+    how: str
+    repositories: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryChanged:
+    """A repository was renamed, transferred, deleted or otherwise changed (`how`)."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    how: str
+    old_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +187,17 @@ class Ignore:
     reason: str
 
 
-Action = StartRun | CancelRuns | ReadCommands | Ignore
+Action = (
+    StartRun
+    | CancelRuns
+    | ReadCommands
+    | CommentChanged
+    | Press
+    | CancelGroup
+    | InstallationChanged
+    | RepositoryChanged
+    | Ignore
+)
 
 NEW_HEADS = frozenset({"opened", "reopened", "synchronize", "ready_for_review"})
 
@@ -118,21 +213,21 @@ def react(event: str, action: str, facts: Facts, *, own_app_id: int) -> tuple[Ac
     """
     if event == "ping":
         return (Ignore("GitHub only says that the webhook works"),)
-    if not facts.repo_id or not facts.installation_id:
+    if not facts.installation_id:
+        return (Ignore("it is about no installation"),)
+    if event in {"installation", "installation_repositories"}:
+        return (_installation(action, facts),)
+    if not facts.repo_id:
         return (Ignore("it is about no repository of an installation"),)
     return (_react(event, action, facts, own_app_id),)
 
 
 def _react(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
     match event:
-        case "pull_request":
-            return _pull_request(action, facts)
-        case "push":
-            return _push(facts)
-        case "issue_comment":
-            return _comment(action, facts)
         case "check_run" | "check_suite":
             return _check(event, action, facts, own_app_id)
+        case _ if event in _REACTIONS:
+            return _REACTIONS[event](action, facts)
         case _:
             return Ignore(f"nothing reacts to {event}")
 
@@ -153,7 +248,7 @@ def _pull_request(action: str, facts: Facts) -> Action:
     return Ignore(f"pull_request {action} changes neither head nor base")
 
 
-def _push(facts: Facts) -> Action:
+def _push(_action: str, facts: Facts) -> Action:
     if facts.deleted:
         return Ignore("the branch was deleted")
     if not facts.base_ref or facts.base_ref != facts.default_branch:
@@ -162,8 +257,29 @@ def _push(facts: Facts) -> Action:
 
 
 def _comment(action: str, facts: Facts) -> Action:
+    if facts.pr is not None and action in {"edited", "deleted"} and not facts.commenter_is_bot:
+        return CommentChanged(
+            repo_id=facts.repo_id,
+            repo=facts.repo,
+            installation_id=facts.installation_id,
+            pr=facts.pr,
+            comment_id=facts.comment_id,
+            how="edited" if action == "edited" else "deleted",
+            author=facts.commenter,
+            by=facts.sender,
+        )
     if action != "created":
         return Ignore("commands are read when a comment is created, never when it is edited")
+    return _commands(facts, "comment")
+
+
+def _review(action: str, facts: Facts) -> Action:
+    if action != "submitted":
+        return Ignore("commands are read when a review is submitted, never when it is edited")
+    return _commands(facts, "review")
+
+
+def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
     if facts.pr is None:
         return Ignore("the comment is on an issue, not on a pull request")
     if facts.commenter_is_bot or facts.sender_is_bot:
@@ -178,23 +294,64 @@ def _comment(action: str, facts: Facts) -> Action:
         comment_id=facts.comment_id,
         body=facts.comment,
         author=facts.sender,
+        source=source,
+    )
+
+
+def _group(action: str, facts: Facts) -> Action:
+    if action == "checks_requested":
+        return _start(facts, cause="merge_group")
+    if action == "destroyed":
+        return CancelGroup(
+            repo_id=facts.repo_id,
+            repo=facts.repo,
+            installation_id=facts.installation_id,
+            head_sha=facts.head_sha,
+            because="the merge queue",
+        )
+    return Ignore(f"merge_group {action} asks for nothing")
+
+
+def _installation(action: str, facts: Facts) -> Action:
+    return InstallationChanged(
+        installation_id=facts.installation_id, account=facts.account, how=action, repositories=facts.repositories
+    )
+
+
+def _repository(action: str, facts: Facts) -> Action:
+    return RepositoryChanged(
+        repo_id=facts.repo_id,
+        repo=facts.repo,
+        installation_id=facts.installation_id,
+        how=action,
+        old_name=facts.old_name,
     )
 
 
 def _check(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
-    if action != "rerequested":
+    if action not in {"rerequested", "requested_action"}:
         return Ignore(f"{event} {action} is an echo of what was reported")
     if facts.app_id != own_app_id:
         return Ignore("the check belongs to another app")
+    if action == "requested_action":
+        return Press(
+            repo_id=facts.repo_id,
+            repo=facts.repo,
+            installation_id=facts.installation_id,
+            check_run_id=facts.check_run_id,
+            external_id=facts.external_id,
+            name=facts.check_name,
+            head_sha=facts.head_sha,
+            identifier=facts.button,
+            by=facts.sender,
+        )
     # "Re-run all" comes as check_suite, the button of one check as check_run.
     tier = facts.check_name.removeprefix(f"{NAME} / tier ")
     is_tier = event == "check_run" and tier != facts.check_name and tier.isdecimal()
     return _start(facts, cause="rerequested", selection=f"tier:{tier}" if is_tier else "all")
 
 
-def _start(
-    facts: Facts, *, cause: Literal["pull_request", "push", "rerequested"] = "pull_request", selection: str = "all"
-) -> StartRun | Ignore:
+def _start(facts: Facts, *, cause: Cause = "pull_request", selection: str = "all") -> StartRun | Ignore:
     if not facts.head_sha:
         return Ignore("it names no commit")
     return StartRun(
@@ -204,6 +361,17 @@ def _start(
         pr=facts.pr,
         head_sha=facts.head_sha,
         base_ref=facts.base_ref,
+        base_sha=facts.base_sha,
         selection=selection,
         cause=cause,
     )
+
+
+_REACTIONS: Mapping[str, Callable[[str, Facts], Action]] = {
+    "issue_comment": _comment,
+    "merge_group": _group,
+    "pull_request": _pull_request,
+    "pull_request_review": _review,
+    "push": _push,
+    "repository": _repository,
+}

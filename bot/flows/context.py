@@ -14,7 +14,13 @@ from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
 from bot.ops.sandbox import Sandbox
+from bot.store.accounts import Accounts
+from bot.store.audit import Audit
 from bot.store.deliveries import Inbox
+from bot.store.excuses import Excuses
+from bot.store.freezes import Freezes
+from bot.store.marks import Marks
+from bot.store.permits import Permits
 from bot.store.runs import OPEN, Run, RunStore
 
 
@@ -35,6 +41,12 @@ class Context:
     github: GitHubApp
     inbox: Inbox
     runs: RunStore
+    permits: Permits
+    excuses: Excuses
+    freezes: Freezes
+    audit: Audit
+    accounts: Accounts
+    marks: Marks
     engine: Engine
     clock: Clock
     links: RunLinks

@@ -7,9 +7,21 @@ from typing import assert_never
 
 import structlog
 
-from bot.domain.deliveries import Action, CancelRuns, Ignore, ReadCommands, StartRun, react
+from bot.domain.deliveries import (
+    Action,
+    CancelGroup,
+    CancelRuns,
+    CommentChanged,
+    Ignore,
+    InstallationChanged,
+    Press,
+    ReadCommands,
+    RepositoryChanged,
+    StartRun,
+    react,
+)
 from bot.engine import Flow
-from bot.flows import on_command, on_commit
+from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -70,6 +82,17 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
                 await ctx.cancel(action.repo_id, action.pr, by=action.because)
             case ReadCommands():
                 started.append(on_command_started(action))
+            case Press():
+                runs = await buttons.press(ctx, action, delivery_id)
+                started += [Started(on_commit.NAME, run_id, run_id) for run_id in runs]
+            case CancelGroup():
+                await groups.cancel(ctx, action)
+            case CommentChanged():
+                await comment_changes.note(ctx, action)
+            case InstallationChanged():
+                await accounts.installation_changed(ctx, action)
+            case RepositoryChanged():
+                await accounts.repository_changed(ctx, action)
             case Ignore(reason):
                 log.info("delivery_ignored", reason=reason)
             case _:
@@ -79,7 +102,7 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
 
 def on_command_started(action: ReadCommands) -> Started:
     """The flow that reads a comment: one for each comment, whichever hook told of it."""
-    return Started(on_command.NAME, f"comment:{action.repo_id}:{action.comment_id}", action)
+    return Started(on_command.NAME, f"{action.source}:{action.repo_id}:{action.comment_id}", action)
 
 
 async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[Started]:
@@ -102,6 +125,7 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             selection=action.selection,
             again=delivery_id if action.again else "",
             delivery=delivery_id,
+            cause="merge_group" if action.cause == "merge_group" else "",
         )
         started.append(Started(on_commit.NAME, run.id, run.id))
     return started

@@ -30,6 +30,7 @@ async def open_run(
     selection: str = "all",
     again: str = "",
     delivery: str = "",
+    cause: str = "",
 ) -> Run:
     """The run of a head, made if it is not there. Safe to repeat.
 
@@ -54,6 +55,7 @@ async def open_run(
         selection=selection,
         kept_from=kept_from,
         delivery=delivery,
+        cause=cause or ("push" if pr is None else "pull_request"),
     )
 
 
@@ -79,5 +81,6 @@ async def request_run(ctx: Context, older_id: str, head_sha: str) -> str:
         head_sha=head_sha,
         base_ref=older.base_ref,
         delivery=older.delivery,
+        cause=older.cause,
     )
     return newer.id

@@ -94,8 +94,10 @@ class Suite(_Lenient):
 class CheckRun(_Lenient):
     """A check run."""
 
+    id: int = 0
     name: str = ""
     head_sha: str = ""
+    external_id: str = ""
     app: App = App()
     pull_requests: tuple[PullRequest, ...] = ()
 
@@ -106,6 +108,29 @@ class IssueComment(_Lenient):
     id: int
     body: str = ""
     user: Account = Account()
+
+
+class Review(_Lenient):
+    """A review of a pull request."""
+
+    id: int
+    body: str = ""
+    user: Account = Account()
+
+
+class MergeGroup(_Lenient):
+    """Pull requests on their way into a branch, merged in the order of the queue. The refs are whole."""
+
+    head_sha: str = ""
+    head_ref: str = ""
+    base_sha: str = ""
+    base_ref: str = ""
+
+
+class RequestedAction(_Lenient):
+    """The button that was pressed."""
+
+    identifier: str = ""
 
 
 class Issue(_Lenient):
@@ -206,8 +231,68 @@ class IssueCommentPayload(Payload):
             pr=self.issue.number if self.issue.pull_request is not None else None,
             comment_id=self.comment.id,
             comment=self.comment.body,
+            commenter=self.comment.user.login,
             commenter_is_bot=self.comment.user.is_bot,
         )
+
+
+class ReviewPayload(Payload):
+    """`pull_request_review`: its body may hold commands."""
+
+    event: ClassVar[str] = "pull_request_review"
+
+    pull_request: PullRequest
+    review: Review
+
+    @property
+    def facts(self) -> Facts:
+        """The review is a comment on the pull request."""
+        return Facts(
+            **self._common(),
+            pr=self.pull_request.number,
+            comment_id=self.review.id,
+            comment=self.review.body,
+            commenter=self.review.user.login,
+            commenter_is_bot=self.review.user.is_bot,
+        )
+
+
+class MergeGroupPayload(Payload):
+    """`merge_group`."""
+
+    event: ClassVar[str] = "merge_group"
+
+    merge_group: MergeGroup
+
+    @property
+    def facts(self) -> Facts:
+        """The head is the queue's own merge commit."""
+        group = self.merge_group
+        return Facts(
+            **self._common(),
+            head_sha=group.head_sha,
+            group_ref=group.head_ref.removeprefix(BRANCHES),
+            base_ref=group.base_ref.removeprefix(BRANCHES),
+            base_sha=group.base_sha,
+        )
+
+
+class RepositoryPayload(Payload):
+    """`repository`."""
+
+    event: ClassVar[str] = "repository"
+
+    changes: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def facts(self) -> Facts:
+        """`old_name` is the whole name that it had before it was renamed."""
+        known = self.repository
+        before = self.changes.get("repository")
+        name = before.get("name") if isinstance(before, Mapping) else None
+        old = name.get("from") if isinstance(name, Mapping) else None
+        owner = known.full_name.partition("/")[0] if known else ""
+        return Facts(**self._common(), old_name=f"{owner}/{old}" if isinstance(old, str) else "")
 
 
 class CheckRunPayload(Payload):
@@ -216,6 +301,7 @@ class CheckRunPayload(Payload):
     event: ClassVar[str] = "check_run"
 
     check_run: CheckRun
+    requested_action: RequestedAction = RequestedAction()
 
     @property
     def facts(self) -> Facts:
@@ -227,6 +313,9 @@ class CheckRunPayload(Payload):
             head_sha=run.head_sha,
             app_id=run.app.id,
             check_name=run.name,
+            check_run_id=run.id,
+            external_id=run.external_id,
+            button=self.requested_action.identifier,
         )
 
 
@@ -253,6 +342,16 @@ class InstallationPayload(Payload):
     repositories_added: tuple[Repository, ...] = ()
     repositories_removed: tuple[Repository, ...] = ()
 
+    @property
+    def facts(self) -> Facts:
+        """The repositories that the action is about."""
+        about = (*self.repositories, *self.repositories_added, *self.repositories_removed)
+        return Facts(
+            **self._common(),
+            account=self.installation.account.login if self.installation else "",
+            repositories=tuple((each.id, each.full_name) for each in about),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -269,6 +368,9 @@ MODELS: Mapping[str, type[Payload]] = {
             PushPayload,
             PullRequestPayload,
             IssueCommentPayload,
+            ReviewPayload,
+            MergeGroupPayload,
+            RepositoryPayload,
             CheckRunPayload,
             CheckSuitePayload,
             InstallationPayload,

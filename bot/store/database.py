@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.store.models import metadata
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_UPGRADES = {
+    2: (
+        "ALTER TABLE runs ADD COLUMN cause VARCHAR(20) DEFAULT '' NOT NULL",
+        "ALTER TABLE runs ADD COLUMN tree VARCHAR(64) DEFAULT '' NOT NULL",
+    ),
+}
+"""What turns the tables of the version before into those of this one; new tables are made by themselves."""
 
 
 class DatabaseUnusable(Exception):
@@ -19,7 +27,7 @@ class DatabaseUnusable(Exception):
 
 
 async def open_database(url: str) -> AsyncEngine:
-    """Open the database and make the tables where they are missing.
+    """Open the database, bring the tables of an older version up to this one's, and make those that are missing.
 
     Raises:
         DatabaseUnusable: its schema is newer than this version's, or it cannot be opened as a database.
@@ -52,11 +60,18 @@ async def _prepare(connection: AsyncConnection) -> None:
         if found > SCHEMA_VERSION:
             message = f"the database has schema {found}, this version knows {SCHEMA_VERSION}: upgrade interlock"
             raise DatabaseUnusable(message)
+        for version in range(found + 1, SCHEMA_VERSION + 1) if found else ():
+            for statement in _UPGRADES[version]:
+                await connection.execute(sa.text(statement))
         await connection.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
     await connection.run_sync(metadata.create_all)
 
 
-def open_writer(url: str) -> sa.Engine:
+INBOX_PATIENCE = 5.0
+"""Seconds that a delivery waits while somebody else holds the database. GitHub hangs up after ten."""
+
+
+def open_writer(url: str, *, patience: float = INBOX_PATIENCE) -> sa.Engine:
     """A blocking engine on the same database, for the one thread that writes the inbox.
 
     One hop to a thread and back for each group of deliveries is what keeps an acknowledgement fast; the asynchronous
@@ -67,6 +82,11 @@ def open_writer(url: str) -> sa.Engine:
     engine = sa.create_engine(address.set(drivername=driver or address.drivername))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
+
+        @event.listens_for(engine, "connect")
+        def _be_brief(connection: Any, _record: object) -> None:
+            connection.execute(f"PRAGMA busy_timeout={patience * 1000:.0f}")
+
     return engine
 
 

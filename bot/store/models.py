@@ -41,6 +41,8 @@ runs = sa.Table(
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("stop_because", sa.Text, nullable=False, default=""),
     sa.Column("delivery", sa.String(64), nullable=False, default=""),
+    sa.Column("cause", sa.String(20), nullable=False, default="", server_default=""),
+    sa.Column("tree", sa.String(64), nullable=False, default="", server_default=""),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Index("runs_of_a_pull_request", "repo_id", "pr", "number"),
@@ -63,4 +65,92 @@ comments = sa.Table(
     sa.Column("repo_id", sa.BigInteger, primary_key=True),
     sa.Column("pr", sa.Integer, primary_key=True),
     sa.Column("comment_id", sa.BigInteger, nullable=False),
+)
+
+permits = sa.Table(
+    "permits",
+    metadata,
+    sa.Column("repo_id", sa.BigInteger, primary_key=True),
+    sa.Column("pr", sa.Integer, primary_key=True),
+    sa.Column("head_sha", sa.String(64), primary_key=True),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("comment_id", sa.BigInteger, nullable=False),
+    sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("void_because", sa.Text, nullable=False, default=""),
+    sa.Index("permits_of_a_comment", "repo_id", "comment_id"),
+)
+
+excuses = sa.Table(
+    "excuses",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),  # of the command that gave it: the insert is the claim
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("pr", sa.Integer, nullable=False),
+    sa.Column("head_sha", sa.String(64), nullable=False),
+    sa.Column("selection", sa.Text, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("because", sa.Text, nullable=False),
+    sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("excuses_of_a_head", "repo_id", "pr", "head_sha"),
+)
+
+freezes = sa.Table(
+    "freezes",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),  # of the command that made it
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("branch", sa.String(300), nullable=False),  # "" is every branch
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("because", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("until", sa.DateTime(timezone=True)),
+    sa.Column("lifted_by", sa.String(100), nullable=False, default=""),
+    sa.Column("lifted_at", sa.DateTime(timezone=True)),
+    sa.Index("freezes_of_a_repository", "repo_id", "lifted_at"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(200), nullable=False, unique=True),  # of what was decided: a repeated step writes once
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("permission", sa.String(20), nullable=False, default=""),
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("repo", sa.String(200), nullable=False),
+    sa.Column("pr", sa.Integer),
+    sa.Column("head_sha", sa.String(64), nullable=False, default=""),
+    sa.Column("action", sa.String(100), nullable=False),
+    sa.Column("decision", sa.String(20), nullable=False),
+    sa.Column("reason", sa.String(60), nullable=False, default=""),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.Index("audit_of_a_repository", "repo_id", "number"),
+)
+
+installations = sa.Table(
+    "installations",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("account", sa.String(100), nullable=False, default=""),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+repositories = sa.Table(
+    "repositories",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("installation_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("repositories_of_an_installation", "installation_id"),
+)
+
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
 )

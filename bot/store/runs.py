@@ -37,7 +37,8 @@ class Run:
     """A plan executed for one head. `number` is what people see; `id` is also the id of its flow.
 
     `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
-    whoever wants the run to stop; the run itself obeys.
+    whoever wants the run to stop; the run itself obeys. `cause` is `pull_request`, `push` or `merge_group`, "" in
+    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known.
     """
 
     id: str
@@ -60,6 +61,8 @@ class Run:
     because: str
     stop_because: str
     delivery: str
+    cause: str
+    tree: str
     created_at: datetime
     finished_at: datetime | None
 

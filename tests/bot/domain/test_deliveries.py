@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.deliveries import Action, CancelRuns, Facts, Ignore, ReadCommands, StartRun, react
+from bot.domain.deliveries import Action, CancelRuns, CommentChanged, Facts, Ignore, ReadCommands, StartRun, react
 
 APP = 42
 SHA = "cafe" * 10
@@ -77,7 +77,16 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
             "issue_comment",
             "edited",
             COMMENT,
-            Ignore("commands are read when a comment is created, never when it is edited"),
+            CommentChanged(
+                repo_id=1,
+                repo="octo/app",
+                installation_id=2,
+                pr=7,
+                comment_id=99,
+                how="edited",
+                author="",
+                by="mona",
+            ),
             id="an-edited-comment",
         ),
         pytest.param(
@@ -146,7 +155,7 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
             "pull_request",
             "opened",
             replace(PULL, installation_id=0),
-            Ignore("it is about no repository of an installation"),
+            Ignore("it is about no installation"),
             id="a-repository-hook-without-an-installation",
         ),
     ],

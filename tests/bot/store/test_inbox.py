@@ -90,7 +90,7 @@ async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path
     async with engine.begin() as connection:
         await connection.execute(sa.text("PRAGMA user_version = 99"))
     await engine.dispose()
-    with pytest.raises(DatabaseUnusable, match="schema 99, this version knows 1"):
+    with pytest.raises(DatabaseUnusable, match="schema 99, this version knows 2"):
         await open_database(url)
 
 
