@@ -63,7 +63,7 @@ def opened(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     scratch.mkdir()
     tree.mkdir()
     env = {"PYTHONPATH": str(SOURCE), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    command = [sys.executable, "-c", OPENED + program, scratch, tree]
+    command = [sys.executable, "-c", OPENED + program, str(scratch), str(tree)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
