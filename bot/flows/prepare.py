@@ -14,6 +14,7 @@ from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust
 from bot.domain.wanted import mistake_in
 from bot.flows import record
+from bot.flows.announcing import announce_early
 from bot.flows.context import Context
 from bot.flows.listing import Listing
 from bot.flows.showing import note_changed
@@ -99,6 +100,8 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     branch = facts.default_branch
     tip = await branch_head(github, run.repo, branch)
     of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
+    if run.head_sha == tip:
+        await announce_early(ctx, run, tip)
     mirror = await ctx.workspaces.fetch(of_head)
     is_there = await mirror.contains(tip, run.head_sha)
     trust = decide_trust(TrustFacts(event="push", author="", to_default_branch=is_there))
@@ -127,6 +130,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     )
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
+    await announce_early(ctx, run, base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
     mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
     if not await _has_boxes(mirror, base_sha):
