@@ -46,6 +46,7 @@ from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
+from bot.web.patience import PatientProtocol
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -85,6 +86,10 @@ CODEC = Codec(
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
 
 
+QUIET = "quiet:"
+"""Before the name of whoever GitHub has asked for patience; the value is until when."""
+
+
 class AlreadyRunning(Exception):
     """Another bot uses the data directory; two would run everything twice."""
 
@@ -110,6 +115,7 @@ class Bot:
         webhooks = Webhooks(
             inbox=self.ctx.inbox,
             secrets=self.settings.webhook_secrets,
+            app_id=self.settings.github_app_id,
             clock=self.ctx.clock,
             accepted=self.dispatch.accept,
             draining=draining,
@@ -187,6 +193,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
+        marks = Marks(database)
+
+        async def keep_quiet(name: str, until: str) -> None:
+            await marks.set(f"{QUIET}{name}", until)
+
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -195,8 +206,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 clock,
                 web_url=settings.github_url,
                 allowance=lambda: Allowance(settings.github_writes_a_minute, settings.github_writes_an_hour),
+                keep_quiet=keep_quiet,
             )
         )
+        github.quiet.restore(await marks.below(QUIET))
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
         found = sandbox.facts
         tell = log.info if found["full"] else log.warning
@@ -215,7 +228,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             freezes=Freezes(database),
             audit=Audit(database),
             accounts=Accounts(database),
-            marks=Marks(database),
+            marks=marks,
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
@@ -292,6 +305,8 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

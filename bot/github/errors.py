@@ -1,7 +1,7 @@
 """Everything that GitHub, or git, can answer instead of what was asked; translated once, here.
 
     GitHubProblem
-    ├── GitHubUnavailable    5xx, time-outs, resets; `maybe_done` says whether a write may have been carried out
+    ├── GitHubUnavailable    5xx, time-outs, resets, half an answer; `maybe_done`: a write may have been carried out
     ├── RateLimited          a primary or secondary limit; nothing was done; repeat it after `until`
     │   └── Paced            our own pacer asks for patience, so that GitHub never has to
     ├── Overtaken            our own pacer did not send it: a newer write to the same place is, or progress had no turn
@@ -10,7 +10,7 @@
     ├── NotFound             404 or 410: not there, or not visible to this installation
     │   └── CommitNotFound   the repository has no such commit (force-pushed away and collected, or of another network)
     ├── Unprocessable        400, 409, 422 and other 4xx: GitHub understood and declined; `errors` says what
-    ├── UnexpectedAnswer     not GitHub's API: a redirect to another host, a page instead of JSON
+    ├── UnexpectedAnswer     not GitHub's API: a redirect to another host, JSON of another shape
     └── GitFailed            git itself ended badly: out of disk, a hostile tree, a time-out of a local command
 
 A repeat is safe after every one of these but `GitHubUnavailable` with `maybe_done`: look before you write again.
@@ -32,7 +32,7 @@ class GitHubProblem(Exception):
 
 
 class GitHubUnavailable(GitHubProblem):
-    """GitHub did not answer, or answered that it cannot.
+    """GitHub did not answer, or answered that it cannot, or with something that is not its API's (a proxy's page).
 
     Args:
         message: what was asked and what came back.
@@ -45,11 +45,17 @@ class GitHubUnavailable(GitHubProblem):
 
 
 class RateLimited(GitHubProblem):
-    """GitHub asks to be left alone until `until` (aware, UTC). The call was not carried out."""
+    """GitHub asks to be left alone until `until` (aware, UTC, by this machine's clock). The call was not carried out.
 
-    def __init__(self, until: datetime) -> None:
+    Args:
+        until: when to ask again.
+        advised: GitHub said so itself; otherwise it is the least that it asks for.
+    """
+
+    def __init__(self, until: datetime, advised: bool = True) -> None:
         self.until = until
-        super().__init__(until)
+        self.advised = advised
+        super().__init__(until, advised)
 
     def __str__(self) -> str:
         """Says until when."""
