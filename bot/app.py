@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare
+from bot.flows import execute, on_command, on_commit, on_delivery, prepare, standing
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -68,6 +68,9 @@ CODEC = Codec(
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        standing.Barred,
+        standing.Stopping,
+        standing.Unsure,
     ),
     errors=(
         errors.BadCredentials,

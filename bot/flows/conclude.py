@@ -10,17 +10,19 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, superseded, unable, with_tiers
+from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
+from bot.domain.trust import Untrusted
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.flows.showing import checks_of
+from bot.flows.standing import Barred
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
@@ -66,6 +68,8 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     record.save_verdicts(ctx.files(run), state)
     shown = checks_of(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+    if shown[0].conclusion == "action_required":
+        record.save_shown(ctx.files(run), record.scrutiny(ctx.files(run)).weakened or ())
     await _comment_on(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
         return BEING_PROVED
@@ -94,6 +98,17 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     await publish_checks(ctx, run, shown)
     await _say(ctx, run, because)
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
+
+
+async def bar(ctx: Context, run_id: str, barred: Barred) -> str:
+    """Show that a run that was about to begin may not, and close it."""
+    run = await ctx.run(run_id)
+    untrusted = Untrusted(barred.because, barred.who_can, barred.line)
+    shown = refused(untrusted, subject_note=record.note_of(run))
+    await _give_up(ctx, run, shown)
+    await _say(ctx, run, barred.because)
+    await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), barred.because)
+    return "refused"
 
 
 async def decline(ctx: Context, run_id: str, because: str) -> str:

@@ -32,6 +32,7 @@ class Context:
         instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         proving: one for each run whose boxes may be proved at the same time.
+        glances: one for each stranger's change that may be looked at, without executing it, at the same time.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         falsify_seconds: how long proving one run's boxes may take.
@@ -58,6 +59,7 @@ class Context:
     sandbox: Sandbox
     secrets_dir: Path | None
     falsify_seconds: float
+    glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
@@ -88,6 +90,10 @@ class Context:
     def answers(self, repo_id: int, trust: str) -> Path:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
+
+    def history(self, repo_id: int, trust: str) -> Path:
+        """How long a repository's boxes took, and how they ended last."""
+        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
 
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""
