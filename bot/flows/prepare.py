@@ -15,6 +15,7 @@ from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
 from bot.domain.wanted import mistake_in
 from bot.flows import record
+from bot.flows.announcing import announce_early
 from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
@@ -99,6 +100,8 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     facts = await repository(github, run.repo)
     if facts.id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
+    if run.base_ref in ("", facts.default_branch):
+        await announce_early(ctx, run, run.head_sha)
     branch = await _protected_branch(ctx, run, facts.default_branch)
     trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch is not None))
     if isinstance(trust, Untrusted) or branch is None:
@@ -147,6 +150,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     )
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
+    await announce_early(ctx, run, base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
     mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
     if not await _has_boxes(mirror, base_sha):

@@ -7,7 +7,6 @@ import os
 from runner.discover import discover
 from runner.errors import NothingSelected
 from runner.history import History
-from runner.options import refuse
 from runner.select import parse, select
 from runner.state import state_directory
 
@@ -24,7 +23,7 @@ class Ground:
 
     Args:
         root: the repository, absolute.
-        base: where configuration and metadata are read, when not there.
+        base: where configuration and metadata are read, when not there: a directory, or a commit.
         history: the file of durations and last verdicts; "" is the state directory's own.
 
     Raises:
@@ -33,11 +32,9 @@ class Ground:
     """
 
     def __init__(self, root: str, *, base: str = "", history: str = "") -> None:
-        if base and not os.path.isdir(base):
-            refuse(f"--base: there is no directory {base}")
         self.root = root
         self.state = state_directory(root, os.environ)
-        self.suite = discover(root, base=os.path.abspath(base) if base else "", cache_dir=self.state)
+        self.suite = discover(root, base=_base(root, base, self.state), cache_dir=self.state)
         self._history_file = history or (os.path.join(self.state, "history.json") if self.state else "")
         self.history = History.load(self._history_file)
 
@@ -53,6 +50,14 @@ class Ground:
             self.history.record(event)
         if self._history_file:
             self.history.save()
+
+
+def _base(root: str, base: str, state: str) -> str:
+    if not base or os.path.isdir(base):
+        return os.path.abspath(base) if base else ""
+    from runner.base_tree import base_directory
+
+    return base_directory(root, base, state)
 
 
 def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[Box, ...]:

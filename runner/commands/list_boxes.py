@@ -23,7 +23,7 @@ USAGE = """usage: runner list [SELECTION] [options]
 Show the boxes, tier by tier: number, title, tags, and how each is controlled."""
 OPTIONS = (
     Option("--json", help="as JSON, schema runner.list/1"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there"),
+    Option("--base", value="DIR|COMMIT", help="read configuration and boxes' metadata there"),
 )
 
 

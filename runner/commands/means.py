@@ -30,7 +30,7 @@ OPTIONS = (
     *isolating.OPTIONS,
     *setting_up.OPTIONS,
     Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
+    Option("--base", value="DIR|COMMIT", help="read configuration and boxes' metadata there, their bodies here"),
 )
 
 
