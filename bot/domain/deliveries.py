@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.domain.checks import NAME
+from bot.domain.desired import CLOSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +242,7 @@ def _pull_request(action: str, facts: Facts) -> Action:
             repo=facts.repo,
             installation_id=facts.installation_id,
             pr=facts.pr,
-            because="closing the pull request",
+            because=CLOSING,
         )
     if action in NEW_HEADS or (action == "edited" and facts.base_changed):
         return _start(facts)

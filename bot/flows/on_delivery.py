@@ -21,7 +21,7 @@ from bot.domain.deliveries import (
     react,
 )
 from bot.engine import Flow
-from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit
+from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -32,6 +32,9 @@ from bot.store.deliveries import Delivery
 log = structlog.get_logger()
 
 NAME = "on_delivery"
+
+_COMES = frozenset({"created", "unsuspend", "added"})
+"""What happens to an installation when there may be pull requests that nobody has told us of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +82,20 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
             case StartRun():
                 started += await _start_run(ctx, action, delivery_id)
             case CancelRuns():
-                await ctx.cancel(action.repo_id, action.pr, by=action.because)
+                runs = await reconcile.closed(ctx, action)
+                started += map(_run_started, runs)
             case ReadCommands():
                 started.append(on_command_started(action))
             case Press():
                 runs = await buttons.press(ctx, action, delivery_id)
-                started += [Started(on_commit.NAME, run_id, run_id) for run_id in runs]
+                started += map(_run_started, runs)
             case CancelGroup():
                 await groups.cancel(ctx, action)
             case CommentChanged():
                 await comment_changes.note(ctx, action)
             case InstallationChanged():
                 await accounts.installation_changed(ctx, action)
+                started += _reconciled(action, delivery_id)
             case RepositoryChanged():
                 await accounts.repository_changed(ctx, action)
             case Ignore(reason):
@@ -127,5 +132,16 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             delivery=delivery_id,
             cause="merge_group" if action.cause == "merge_group" else "",
         )
-        started.append(Started(on_commit.NAME, run.id, run.id))
+        started.append(_run_started(run.id))
     return started
+
+
+def _run_started(run_id: str) -> Started:
+    return Started(on_commit.NAME, run_id, run_id)
+
+
+def _reconciled(action: InstallationChanged, delivery_id: str) -> list[Started]:
+    """What was open before the App came has no check yet."""
+    if action.how not in _COMES:
+        return []
+    return [Started(reconcile.NAME, f"{reconcile.NAME}:{delivery_id}", str(action.installation_id))]
