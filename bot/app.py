@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
-from bot.domain import checks, deliveries
+from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
 from bot.flows import execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver
 from bot.flows.context import Context
@@ -46,12 +46,14 @@ from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
+from bot.web.patience import PatientProtocol
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
 
 CODEC = Codec(
     values=(
+        buttons.Button,
         checks.Annotation,
         checks.Check,
         deliveries.ReadCommands,
@@ -74,6 +76,8 @@ CODEC = Codec(
         errors.GitFailed,
         errors.GitHubUnavailable,
         errors.NotFound,
+        errors.Overtaken,
+        errors.Paced,
         errors.RateLimited,
         errors.UnexpectedAnswer,
         errors.Unprocessable,
@@ -111,6 +115,7 @@ class Bot:
         webhooks = Webhooks(
             inbox=self.ctx.inbox,
             secrets=self.settings.webhook_secrets,
+            app_id=self.settings.github_app_id,
             clock=self.ctx.clock,
             accepted=self.dispatch.accept,
             draining=draining,
@@ -307,6 +312,8 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -12,10 +12,12 @@ from typing import Protocol, Self
 import httpx
 
 from bot.github import addresses
+from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.breaker import BreakerState
 from bot.github.calls import Calls
 from bot.github.line import Line
+from bot.github.pacer import Pacer, Write
 from bot.github.quiet import Quiet
 from bot.github.their_clock import TheirClock
 from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
@@ -43,6 +45,7 @@ class GitHubApp:
         timeout: of each request.
         sleep: waits for so many seconds.
         random: spreads repeats.
+        allowance: what an installation may write; called once for each.
         keep_quiet: writes down who keeps quiet until when, by name.
 
     Attributes:
@@ -64,6 +67,7 @@ class GitHubApp:
         timeout: httpx.Timeout | float = TIMEOUT,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
+        allowance: Callable[[], Allowance] = Allowance,
         keep_quiet: Callable[[str, str], Awaitable[object]] | None = None,
     ) -> None:
         self.api_url = api_url.rstrip("/")
@@ -72,6 +76,7 @@ class GitHubApp:
         self.now = clock.now
         self._key = AppKey(private_key)
         self._sleep = sleep
+        self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
         self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
         self.quiet = Quiet(self.now, keep_quiet)
@@ -92,7 +97,13 @@ class GitHubApp:
 
     def installation(self, id: int) -> Installation:  # noqa: A002 - GitHub's word for it.
         """The App on one account. Nothing is asked of GitHub yet."""
-        return self._installations.setdefault(id, Installation(self, self._line, id))
+        if id not in self._installations:
+            self._installations[id] = Installation(self, self._line, id, Pacer(self.now, self._allowance()))
+        return self._installations[id]
+
+    def pacers(self) -> Mapping[int, Pacer]:
+        """What gives each installation's writes their turn, by installation."""
+        return {number: one.pacer for number, one in self._installations.items()}
 
     def itself(self) -> AppItself:
         """The App as itself: `/app` and what is below it."""
@@ -170,17 +181,21 @@ class AppItself(Calls):
     async def _token(self) -> SecretToken:
         return self._app.assertion()
 
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        """What the App does as itself is no content."""
+
     def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - it is made for each call.
         return self._app.date_otherwise()
 
 
 class Installation(Calls):
-    """Speaks as the App on one account."""
+    """Speaks as the App on one account, and writes at the pacer's pace."""
 
-    def __init__(self, app: GitHubApp, line: Line, id: int) -> None:  # noqa: A002 - GitHub's word for it.
+    def __init__(self, app: GitHubApp, line: Line, id: int, pacer: Pacer) -> None:  # noqa: A002 - GitHub's word for it.
         super().__init__(f"installation:{id}", line, app.rest, app.quiet)
         self.app = app
         self.id = id
+        self.pacer = pacer
 
     async def _token(self) -> SecretToken:
         return await self.app.token(self.id)
@@ -188,3 +203,8 @@ class Installation(Calls):
     def _another_token_may_help(self, refused: SecretToken) -> bool:
         self.app.forget(refused)
         return True
+
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        if method != "GET":
+            # Each attempt counts: GitHub counts what it gets, not what it carries out.
+            await self.pacer.turn(write or Write(lane=Lane.COMMENTS))

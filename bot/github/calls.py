@@ -11,8 +11,9 @@ import httpx
 import structlog
 
 from bot.github.answers import SAFE, may_repeat
-from bot.github.errors import BadCredentials, GitHubUnavailable, RateLimited, UnexpectedAnswer
+from bot.github.errors import BadCredentials, GitHubUnavailable, Paced, RateLimited, UnexpectedAnswer
 from bot.github.line import Line
+from bot.github.pacer import Write
 from bot.github.quiet import Quiet
 from bot.github.remembered import Kept, Remembered
 from bot.github.tokens import SecretToken
@@ -59,6 +60,10 @@ class Calls(ABC):
         """What the next request identifies itself with."""
 
     @abstractmethod
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        """Wait until a request may go out; `write` says what a content write is for."""
+
+    @abstractmethod
     def _another_token_may_help(self, refused: SecretToken) -> bool:
         """GitHub answered 401 to `refused`; true when the next `_token` is a different one."""
 
@@ -82,13 +87,15 @@ class Calls(ABC):
         self._remembered.keep(key, Kept(answer.headers.get("etag", ""), answer.json, dict(answer.headers)), size)
         return answer
 
-    async def post(self, path: str, json: object = None, *, idempotent: bool = False) -> Response:
+    async def post(
+        self, path: str, json: object = None, *, idempotent: bool = False, write: Write | None = None
+    ) -> Response:
         """Create. Repeated only when the first attempt was surely not carried out, or doing it twice is harmless."""
-        return await self._call("POST", path, json=json, idempotent=idempotent)
+        return await self._call("POST", path, json=json, idempotent=idempotent, write=write)
 
-    async def patch(self, path: str, json: object, *, idempotent: bool = True) -> Response:
+    async def patch(self, path: str, json: object, *, idempotent: bool = True, write: Write | None = None) -> Response:
         """Change. Say `idempotent=False` where a repeat adds something, as annotations do."""
-        return await self._call("PATCH", path, json=json, idempotent=idempotent)
+        return await self._call("PATCH", path, json=json, idempotent=idempotent, write=write)
 
     async def put(self, path: str, json: object = None) -> Response:
         """Put. Repeated on `GitHubUnavailable`."""
@@ -137,13 +144,18 @@ class Calls(ABC):
         params: Mapping[str, str | int] | None = None,
         json: object = None,
         idempotent: bool,
+        write: Write | None = None,
         etag: str = "",
     ) -> Response:
         if until := self._quiet.until(self._name):
             # Calling on while limited is what gets an app banned.
             raise RateLimited(until)
         try:
-            answer = await self._repeated(method, path, params=params, json=json, idempotent=idempotent, etag=etag)
+            answer = await self._repeated(
+                method, path, params=params, json=json, idempotent=idempotent, write=write, etag=etag
+            )
+        except Paced:
+            raise  # that was us: nobody has asked for silence.
         except RateLimited as limited:
             raise await self._quiet.begin(self._name, limited) from None
         self._quiet.end(self._name)
@@ -158,11 +170,13 @@ class Calls(ABC):
         params: Mapping[str, str | int] | None,
         json: object,
         idempotent: bool,
+        write: Write | None,
         etag: str,
     ) -> Response:
         """Send, and repeat as far as `may_repeat` allows; a refused token is replaced once, whatever the method."""
         attempt, renewed = 1, False
         while True:
+            await self._may_send(method, write)
             token = await self._token()
             try:
                 return _response(

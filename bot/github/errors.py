@@ -3,6 +3,8 @@
     GitHubProblem
     ├── GitHubUnavailable    5xx, time-outs, resets, half an answer; `maybe_done`: a write may have been carried out
     ├── RateLimited          a primary or secondary limit; nothing was done; repeat it after `until`
+    │   └── Paced            our own pacer asks for patience, so that GitHub never has to
+    ├── Overtaken            our own pacer did not send it: a newer write to the same place is, or progress had no turn
     ├── BadCredentials       401 with a fresh token: a wrong key, or an app that was deleted
     ├── Forbidden            403: the installation lacks a permission, or is suspended
     ├── NotFound             404 or 410: not there, or not visible to this installation
@@ -58,6 +60,26 @@ class RateLimited(GitHubProblem):
     def __str__(self) -> str:
         """Says until when."""
         return f"GitHub's rate limit is used up until {self.until.isoformat(timespec='seconds')}"
+
+
+class Paced(RateLimited):
+    """More is to be written than GitHub allows in an hour or a minute. GitHub was not asked; come again at `until`."""
+
+    def __str__(self) -> str:
+        """Says until when."""
+        return f"writes to GitHub are paced until {self.until.isoformat(timespec='seconds')}"
+
+
+class Overtaken(GitHubProblem):
+    """A write of `target` was not sent because a newer one is, or because progress had no turn. Nothing was done."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        super().__init__(target)
+
+    def __str__(self) -> str:
+        """Names the target."""
+        return f"a write of {self.target or 'GitHub'} was overtaken"
 
 
 class BadCredentials(GitHubProblem):
