@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver
+from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -121,7 +121,13 @@ class Bot:
             draining=draining,
         )
         health = Health(
-            {"database": self._database, "flows": self._flows, "github": self._github, "sandbox": self._sandbox},
+            {
+                "database": self._database,
+                "flows": self._flows,
+                "github": self._github,
+                "sandbox": self._sandbox,
+                "webhooks": self._webhooks,
+            },
             draining,
         )
         others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
@@ -135,6 +141,9 @@ class Bot:
 
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
+
+    async def _webhooks(self) -> Mapping[str, object]:
+        return {"new_to_us": self.ctx.oddities.counts}
 
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
@@ -246,6 +255,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             secrets_dir=settings.secrets_dir,
             falsify_seconds=settings.falsify_seconds,
         )
+        await accounts.bar_the_lost(ctx)
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))

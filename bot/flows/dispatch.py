@@ -123,9 +123,11 @@ class Dispatch:
             self._rest()
 
     async def _take(self, delivery: Delivery) -> None:
-        actions = on_delivery.actions_of(delivery, own_app_id=self._ctx.github.app_id)
-        reasons = [action.reason for action in actions if isinstance(action, Ignore)]
-        if len(reasons) < len(actions):
+        reading = on_delivery.understand(delivery, own_app_id=self._ctx.github.app_id)
+        for oddity in reading.oddities:
+            self._ctx.oddities.count(oddity)
+        reasons = [action.reason for action in reading.actions if isinstance(action, Ignore)]
+        if len(reasons) < len(reading.actions):
             await self._start(delivery)
             return
         log.debug("delivery_ignored", delivery=delivery.id, webhook=delivery.event, reason="; ".join(reasons))

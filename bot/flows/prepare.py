@@ -78,6 +78,8 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     run = await ctx.run(run_id)
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
+    if not await ctx.welcome(run):
+        return Pass("the App has no access to the repository any more")
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)

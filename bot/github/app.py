@@ -16,6 +16,7 @@ from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.breaker import BreakerState
 from bot.github.calls import Calls
+from bot.github.errors import Forbidden
 from bot.github.line import Line
 from bot.github.pacer import Pacer, Write
 from bot.github.quiet import Quiet
@@ -88,6 +89,7 @@ class GitHubApp:
         self._itself = AppItself(self, self._line)
         self._installations: dict[int, Installation] = {}
         self._slug = ""
+        self._barred: set[int] = set()
 
     async def __aenter__(self) -> Self:
         await self._line.open()
@@ -122,11 +124,22 @@ class GitHubApp:
             NotFound: the installation is gone.
             Forbidden: it is suspended.
         """
+        if installation_id in self._barred:
+            message = f"the App is not welcome at installation {installation_id} any more"
+            raise Forbidden(message)
         return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
 
     def forget(self, token: SecretToken) -> None:
         """GitHub refused this token: never hand it out again."""
         self._tokens.forget(token)
+
+    def bar(self, installation_id: int) -> None:
+        """Ask GitHub for nothing in the name of an installation that was removed or suspended."""
+        self._barred.add(installation_id)
+
+    def unbar(self, installation_id: int) -> None:
+        """It is back."""
+        self._barred.discard(installation_id)
 
     def assertion(self) -> SecretToken:
         """The App's own statement of who it is, made for one call."""

@@ -1,19 +1,28 @@
-"""Where the App is installed, and which repositories it sees there."""
+"""Where the App is installed and which repositories it sees there, as GitHub says now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from bot.github.app import AppItself, Installation
-from bot.github.errors import UnexpectedAnswer
+from bot.github.app import AppItself, GitHubApp, Installation
+from bot.github.errors import NotFound, UnexpectedAnswer
+from bot.github.payload_parts import Account, Lenient, Name, Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationFacts:
+    """The App on an account: its login, and whether GitHub lets us speak there."""
+
+    account: str
+    suspended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledOn:
-    """The App on an account."""
+    """One of the App's installations."""
 
     id: int
     is_suspended: bool
@@ -28,31 +37,54 @@ class Covered:
     is_archived: bool
 
 
-class _Installation(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: int
-    suspended_at: str | None = None
+class _Installation(Lenient):
+    account: Account = Account()
+    suspended_at: Name | None = None
 
 
-class _Repository(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class _Id(Lenient):
+    id: Number
 
-    id: int
-    full_name: str
+
+class _Listed(_Id):
+    suspended_at: Name | None = None
+
+
+class _Repository(_Id):
+    full_name: Name
     archived: bool = False
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Lenient)
+
+
+async def installation_now(app: GitHubApp, installation_id: int) -> InstallationFacts | None:
+    """The installation; None when the App is not installed there any more. Asked as the App itself."""
+    try:
+        said = (await app.itself().get(f"/app/installations/{installation_id}")).json
+    except NotFound:
+        return None
+    read = _Installation.model_validate(said)
+    return InstallationFacts(account=read.account.login, suspended=read.suspended_at is not None)
+
+
+async def repositories_now(app: GitHubApp, installation_id: int) -> frozenset[int]:
+    """The numbers of all repositories that the installation covers.
+
+    Raises:
+        NotFound: it is gone.
+        Forbidden: it is suspended.
+    """
+    pages = app.installation(installation_id).paginate("/installation/repositories", key="repositories")
+    return frozenset([_Id.model_validate(item).id async for item in pages])
 
 
 async def installations(app: AppItself) -> list[InstalledOn]:
     """Every installation of the App, by number."""
     path = "/app/installations"
-    found = [_read(_Installation, said, path) async for said in app.paginate(path, again=True)]
-    return sorted(
-        (InstalledOn(id=one.id, is_suspended=bool(one.suspended_at)) for one in found), key=lambda one: one.id
-    )
+    found = [_read(_Listed, said, path) async for said in app.paginate(path, again=True)]
+    listed = (InstalledOn(id=one.id, is_suspended=one.suspended_at is not None) for one in found)
+    return sorted(listed, key=lambda one: one.id)
 
 
 async def repositories(gh: Installation) -> list[Covered]:

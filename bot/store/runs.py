@@ -118,6 +118,12 @@ class RunStore:
         async with self._engine.begin() as connection:
             await connection.execute(sa.update(runs).where(runs.c.id == run_id).values(**values))
 
+    async def move(self, repo_id: int, *, repo: str, installation_id: int) -> None:
+        """Let a repository's runs follow it to another name, or another account. Its number stays."""
+        named = sa.update(runs).where(runs.c.repo_id == repo_id)
+        async with self._engine.begin() as connection:
+            await connection.execute(named.values(repo=repo, installation_id=installation_id))
+
     async def recent(self, limit: int = 50) -> list[Run]:
         """The newest runs, newest first."""
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))

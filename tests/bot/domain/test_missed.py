@@ -38,7 +38,8 @@ def test_what_did_not_come_is_asked_for_by_its_newest_try() -> None:
 
 
 def test_what_never_comes_is_given_up_and_told_once() -> None:
-    known, told, asks = {"a": ONE}, [], 0
+    known, asks = {"a": ONE}, 0
+    told: list[str] = []
     for _ in range(10):
         found = asked(known, {})
         known, asks = dict(found.left), asks + len(found.ask)
