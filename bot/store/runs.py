@@ -141,6 +141,11 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
         return await self._all(query.order_by(runs.c.number))
 
+    async def of_pull(self, repo_id: int, pr: int, limit: int = 100) -> list[Run]:
+        """The newest runs of a pull request, newest first."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        return await self._all(query.order_by(runs.c.number.desc()).limit(limit))
+
     async def of_head(self, repo_id: int, pr: int | None, head_sha: str) -> list[Run]:
         """Runs of one head of one pull request (or of a pushed head), newest first."""
         of_pr = runs.c.pr == pr if pr is not None else runs.c.pr.is_(None)
