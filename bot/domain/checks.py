@@ -247,7 +247,7 @@ def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunSta
         _to_accept(scrutiny) if conclusion == "action_required" else "",
         red_table(progress.red),
         weakened_list(weakened),
-        _setups(progress.failed_setups),
+        setup_failures(progress.failed_setups),
         _tiers(progress),
     ]
     blocks += _warnings(progress)
@@ -360,7 +360,8 @@ def _checkout(repro: Repro) -> str:
     return f"To stand in a clone where these boxes ran:\n\n{fenced(repro.checkout, info='sh')}"
 
 
-def _setups(failed: Sequence[SetupState]) -> str:
+def setup_failures(failed: Sequence[SetupState]) -> str:
+    """Why each setup failed and what it printed last, as Markdown; empty for none."""
     blocks = []
     for setup in failed:
         title = f"Setup{f' of {plain(setup.suite)}' if setup.suite else ''} failed after {duration(setup.seconds)}"

@@ -10,7 +10,7 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
+from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
@@ -41,7 +41,9 @@ async def announce(ctx: Context, run_id: str) -> None:
     if run.stop_because:
         return
     state = _state_of(ctx, run)
-    await publish_checks(ctx, run, checks_of(ctx, run, state, Shown.QUEUED))
+    shown = checks_of(ctx, run, state, Shown.QUEUED)
+    is_waiting = NAME in await ctx.runs.checks_of(run.id)
+    await publish_checks(ctx, run, shown[1:] if is_waiting else shown)
     if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr):
         await _comment_on(ctx, run, state, Shown.QUEUED)
 
@@ -132,18 +134,32 @@ async def pass_over(ctx: Context, run_id: str, because: str) -> None:
     """Close a run that nobody needs to hear of."""
     run = await ctx.run(run_id)
     superseded_by = isinstance(from_text(run.stop_because), Superseded)
+    await _take_back(ctx, run, cancelled(because))
     await _close(ctx, run, RunState.SUPERSEDED if superseded_by else RunState.CANCELLED, "", because)
 
 
 async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
     """Close a run whose pull request moved on before it began."""
     run = await ctx.run(run_id)
+    await _take_back(ctx, run, superseded(head_sha))
     await _close(ctx, run, RunState.SUPERSEDED, "", in_words(Superseded(head_sha)))
+
+
+async def _take_back(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
+    """End what was announced of a run before anybody knew that it would not begin; mostly nothing was."""
+    if await ctx.runs.checks_of(run.id):
+        try:
+            await publish_checks(ctx, run, shown)
+        except (Forbidden, NotFound, Unprocessable) as refused:
+            log.warning("announcement_left", because=str(refused))
 
 
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
+    if not await ctx.welcome(run):
+        await _close(ctx, run, RunState.CANCELLED, "cancelled", "the App has no access to the repository any more")
+        return
     try:
         await _give_up(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
         await _say(ctx, run, "Interlock itself failed; its check names the incident")
@@ -163,12 +179,13 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
         case None:
             message = f"{run.id} was stopped, and its row does not say why"
             raise AssertionError(message)
+    welcome = await ctx.welcome(run)
     # A run that was stopped before it was announced shows nothing: its head may never have had a check.
-    if await ctx.runs.checks_of(run.id):
+    if welcome and await ctx.runs.checks_of(run.id):
         await publish_checks(ctx, run, shown)
     if ctx.files(run).directory.is_dir():
         record.save_verdicts(ctx.files(run), state)
-    if closed_as is RunState.CANCELLED:
+    if welcome and closed_as is RunState.CANCELLED:
         await _say(ctx, run, in_words(stop))
     await _close(ctx, run, closed_as, "cancelled", in_words(stop))
     return "cancelled"

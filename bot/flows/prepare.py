@@ -11,11 +11,13 @@ import structlog
 
 from bot.domain.checks import Check, config_error, conflict, note, refused, unable
 from bot.domain.configuration import mistake_of
+from bot.domain.desired import CLOSED, NOT_SHOWN
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
 from bot.domain.wanted import mistake_in
 from bot.flows import record
+from bot.flows.announcing import announce_early
 from bot.flows.comparing import compare, previewed
 from bot.flows.configuring import default_of, has_boxes, places, put_in_force
 from bot.flows.context import Context
@@ -88,13 +90,15 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     run = await ctx.run(run_id)
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
+    if not await ctx.welcome(run):
+        return Pass("the App has no access to the repository any more")
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)
         pull = await get_pull(ctx.installation(run), run.repo, run.pr)
         return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
-        return Pass(f"GitHub does not show it to us any more: {gone}")
+        return Pass(f"{NOT_SHOWN}: {gone}")
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
@@ -107,6 +111,8 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     facts = await repository(github, run.repo)
     if facts.id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
+    if run.base_ref in ("", facts.default_branch):
+        await announce_early(ctx, run, run.head_sha)
     branch = await _protected_branch(ctx, run, facts.default_branch)
     trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch is not None))
     if isinstance(trust, Untrusted) or branch is None:
@@ -147,7 +153,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     if pull.base_repo_id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
-        return Pass(f"the pull request is {pull.state}")
+        return Pass(CLOSED)
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
     base_sha = await _base_of(ctx, run, pull)
@@ -156,6 +162,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     )
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
+    await announce_early(ctx, run, base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
     mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
     default = await default_of(ctx, run, mirror, base_sha)

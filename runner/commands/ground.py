@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.model import Box, BoxId
 
 
-BASE = Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here")
+BASE = Option("--base", value="DIR|COMMIT", help="read configuration and boxes' metadata there, their bodies here")
 DEFAULT = Option("--default-config", value="FILE", help="the configuration of a tree that has none of its own")
 
 
@@ -28,7 +28,7 @@ class Ground:
 
     Args:
         root: the repository, absolute.
-        base: where configuration and metadata are read, when not there.
+        base: where configuration and metadata are read, when not there: a directory, or a commit.
         default: the configuration file of a tree that has none of its own.
         history: the file of durations and last verdicts; "" is the state directory's own.
 
@@ -38,10 +38,10 @@ class Ground:
     """
 
     def __init__(self, root: str, *, base: str = "", default: str = "", history: str = "") -> None:
-        check_places(base, default)
+        check_places("", default)
         self.root = root
         self.state = state_directory(root, os.environ)
-        self.suite = discover(root, base=os.path.abspath(base) if base else "", default=default, cache_dir=self.state)
+        self.suite = discover(root, base=_base(root, base, self.state), default=default, cache_dir=self.state)
         self._history_file = history or (os.path.join(self.state, "history.json") if self.state else "")
         self.history = History.load(self._history_file)
 
@@ -59,8 +59,16 @@ class Ground:
             self.history.save()
 
 
+def _base(root: str, base: str, state: str) -> str:
+    if not base or os.path.isdir(base):
+        return os.path.abspath(base) if base else ""
+    from runner.base_tree import base_directory
+
+    return base_directory(root, base, state)
+
+
 def check_places(base: str, default: str) -> None:
-    """Refuse what `BASE` and `DEFAULT` name if it is not there.
+    """Refuse a base's directory, or what `DEFAULT` names, if it is not there.
 
     Raises:
         UsageMistake: it is not.
