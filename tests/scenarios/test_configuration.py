@@ -55,3 +55,150 @@ async def test_a_repository_with_nothing_hears_nothing(world: World) -> None:
     await world.settle()
     assert pr.checks() == {}
     assert pr.comments == []
+
+
+async def test_a_change_of_programs_alone_needs_no_preview(world: World) -> None:
+    world.repository(BOXES)
+    pr = await world.open_pull_request({"boxes/tier-2/2_slow.sh": box("true", title="Slow")})
+    await world.settle()
+    assert PREVIEW not in pr.checks()
+
+
+async def test_a_change_of_boxes_and_settings_is_told_in_words(world: World) -> None:
+    world.repository({**BOXES, "boxes/tier-1/3_gone.sh": box("exit 0 # gone"), CONFIG: "defaults: {timeout: 30s}\n"})
+    pr = await world.open_pull_request(
+        {
+            "boxes/tier-1/3_gone.sh": None,
+            "boxes/tier-2/2_slow.sh": None,
+            "boxes/tier-3/5_slow.sh": box(title="Slow", timeout="'2m'"),
+            "boxes/tier-1/1_readme.sh": box(title="1_readme", secrets="['KEY']"),
+            CONFIG: "defaults: {timeout: 30s}\ntrust: {network: [a.example], bots: [7]}\nlimits: {T2: {memory: 4GiB}}\n",
+        }
+    )
+    await world.settle()
+    assert pr.check(PREVIEW).title == snapshot(
+        "1 removed, 1 renumbered, 1 changed of 2 boxes after the merge; 3 settings changed"
+    )
+    assert pr.check(PREVIEW).summary == snapshot("""\
+Nothing of the change was executed for this. Until it is merged, what the base says is in force.
+
+Tiers: `1`, `2` before, `1`, `3` after.
+
+| box | | |
+|--|--|--|
+| 1 1\\_readme | changed | title: `readme` → `1_readme`; secrets: nothing → `KEY` |
+| 5 Slow | renumbered | was `2`; tier: 2 → 3; timeout: 30 s → 120 s; slow after: 15 s → 60 s |
+| 3 gone | removed |  |
+
+| setting | before | after |
+|--|--|--|
+| `trust.bots` (apps whose pull requests run) | nothing | `7` |
+| `trust.network` (what members' pull requests may reach) | nothing | `a.example` |
+| `limits.T2.memory` (what a box may use) | nothing | 4294967296 |\
+""")
+    assert "removes or weakens" in (pr.check("Interlock").summary or "")
+
+
+@pytest.mark.requirement("S-14")
+async def test_a_broken_configuration_of_a_change_is_noted_on_its_lines_and_the_base_s_rules_hold(world: World) -> None:
+    world.repository({**BOXES, CONFIG: "boxes: {30: {tier: 1, run: exit 1}}\n"})
+    pr = await world.open_pull_request({CONFIG: "boxs: {}\nboxes:\n  30: {tier: 1, run: 'true', timeout: soon}\n"})
+    await world.settle()
+    assert pr.conclusion == "failure"  # box 30 of the base ran, and is red.
+    assert "30 exit 1 | failed" in (pr.check("Interlock / tier 1").summary or "")
+    assert "the configuration of this change counts for nothing" in (pr.check("Interlock").summary or "")
+    check = pr.check(PREVIEW)
+    assert (check.conclusion, check.title) == ("failure", "the new configuration is broken in 2 places")
+    notes = [(note["path"], note["start_line"], note["message"]) for note in check.annotations]
+    assert notes == [
+        (CONFIG, 1, "unknown key 'boxs' (did you mean 'boxes'?)"),
+        (CONFIG, 3, "'timeout' is not a duration from 1ms to 168h (write 5m, 30s, 800ms or 1h)"),
+    ]
+
+
+@pytest.mark.requirement("S-14")
+async def test_a_broken_configuration_of_the_base_stops_everything_and_its_mender_is_told_so(world: World) -> None:
+    world.repository({**BOXES, CONFIG: "\nboxs: {}\n"})
+    pr = await world.open_pull_request({CONFIG: "report: {falsify: off}\n"})
+    await world.settle()
+    check = pr.check("Interlock")
+    assert check.conclusion == "action_required"
+    assert [(note["path"], note["start_line"]) for note in check.annotations] == [(CONFIG, 2)]
+    [run] = [run for run in await world.runs() if run.pr is not None]
+    assert f"/octo/app/blob/{run.base_sha}/{CONFIG}#L2) unknown key 'boxs'" in (check.summary or "")
+    preview = pr.check(PREVIEW)
+    assert preview.conclusion == "neutral"
+    assert "This change mends it" in (preview.summary or "")
+
+
+@pytest.mark.requirement("S-13")
+async def test_the_check_and_the_page_state_which_configuration_was_in_force(world: World) -> None:
+    world.repository({**BOXES, CONFIG: "report: {falsify: off}\n"})
+    pr = await world.open_pull_request({CONFIG: "report: {falsify: require}\n"})
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr is not None]
+    said = f"Configuration: `{CONFIG}` at `{run.base_sha[:7]}`, hash `{run.config_hash[:12]}`"
+    assert said in (pr.check("Interlock").summary or "")
+    assert len(run.config_hash) == 64
+
+
+DEFAULT = "defaults: {timeout: 7s}\nboxes: {40: {tier: 1, title: Everywhere, run: echo everywhere; exit 1}}\n"
+HOME = "octo/.github"
+
+
+def organisation(world: World, text: str = DEFAULT) -> None:
+    world.repository({CONFIG: text}, name=HOME)
+
+
+async def test_an_organisation_s_default_counts_where_the_base_says_nothing(world: World) -> None:
+    organisation(world)
+    world.repository({"README.md": "x"})
+    pushed = world.hub.commit(REPO, "main", {"README.md": "y"}, "Change it", "mona")
+    pr = await world.open_pull_request({"z": "z"})
+    await world.settle()
+    for sha in (pushed, pr.head):
+        check = pr.checks(sha)["Interlock"]
+        assert check.conclusion == "failure"
+        assert "40 Everywhere | failed" in (check.summary or "")
+        assert f"Configuration: the organisation's, `{CONFIG}` of `{HOME}` at `" in (check.summary or "")
+    assert PREVIEW not in pr.checks()
+
+
+async def test_an_organisation_s_default_is_not_merged_and_an_empty_file_opts_out(world: World) -> None:
+    organisation(world)
+    world.repository({**BOXES, CONFIG: ""})
+    pr = await world.open_pull_request({"z": "z"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    assert "40 " not in (pr.check("Interlock").summary or "")
+
+
+async def test_a_change_cannot_leave_the_organisation_s_default_by_a_configuration_of_its_own(world: World) -> None:
+    organisation(world)
+    world.repository(BOXES)
+    pr = await world.open_pull_request({CONFIG: "report: {falsify: off}\n"})
+    await world.settle()
+    assert pr.conclusion == "failure"
+    assert "40 Everywhere | failed" in (pr.check("Interlock").summary or "")
+    assert "box 40 (Everywhere) was removed" in (pr.check("Interlock").summary or "")
+    assert "| 40 Everywhere | removed |" in (pr.check(PREVIEW).summary or "")
+
+
+async def test_a_default_without_boxes_says_nothing_to_a_repository_without_any(world: World) -> None:
+    organisation(world, "report: {falsify: require}\n")
+    world.repository({"README.md": "x"})
+    pr = await world.open_pull_request({"README.md": "y"})
+    await world.settle()
+    assert pr.checks() == {}
+
+
+async def test_a_broken_default_stops_whom_it_concerns_and_says_where_it_is(world: World) -> None:
+    organisation(world, "\nboxs: {}\n")
+    world.repository(BOXES)
+    pr = await world.open_pull_request({"z": "z"})
+    await world.settle()
+    check = pr.check("Interlock")
+    assert check.conclusion == "action_required"
+    assert check.annotations == []  # the file is not in this repository.
+    assert f"/{HOME}/blob/" in (check.summary or "")
+    assert f"/{CONFIG}#L2) unknown key 'boxs'" in (check.summary or "")

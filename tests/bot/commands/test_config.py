@@ -139,7 +139,10 @@ def test_each_value_is_explained_with_the_line_that_it_comes_from(
     assert document["boxes"][0]["levels"] == snapshot(
         {
             "T0": "reaches packages.example.org:443, other.example:443; gets KEY",
-            "T1": "reaches packages.example.org:443; does not reach other.example (not in trust.network); does not get KEY",
+            "T1": (
+                "reaches packages.example.org:443; does not reach other.example (not in trust.network)"
+                "; does not get KEY"
+            ),
             "T2": "does not reach packages, other.example; does not get KEY",
         }
     )
