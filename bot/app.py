@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare
+from bot.flows import execute, on_command, on_commit, on_delivery, prepare, republish
+from bot.flows.commands import order
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -59,12 +60,13 @@ CODEC = Codec(
         execute.RunnerBroken,
         execute.Stopped,
         on_command.Answered,
-        on_delivery.Started,
+        order.Started,
         prepare.Decline,
         prepare.Pass,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        republish.Republish,
     ),
     errors=(
         errors.BadCredentials,
@@ -212,6 +214,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(republish.NAME, republish.Republishing(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

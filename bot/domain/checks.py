@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.domain.progress import BoxState, Progress, SetupState, TierState
-from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.report import RunState, count, duration, excused_list, headline, place, red_table, section, tier_line
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, Weakening, proofs_section, unproved, weakened_list
 from bot.domain.subject import Subject
 from bot.domain.text import BUDGET, clean, code, cut, fenced, one_line, plain, tail, within
@@ -159,6 +159,20 @@ def held_by(check: Check, pr: int, *, waits: bool) -> Check:
     return replace(check, conclusion="failure", title=title)
 
 
+def frozen(check: Check, hold: str) -> Check:
+    """The overall check of a finished run while its base is frozen: what it found is kept, and nothing may be merged.
+
+    Args:
+        check: what the run would say by itself; one that is still open is concluded, too.
+        hold: why, as plain text in lower case (`frozen until 2026-12-24 17:00 UTC: why (by @mona)`).
+    """
+    found = f"Without that: {plain(check.title)}."
+    summary = cut(f"Nothing is merged now: {plain(hold, 500)}. {found}\n\n{check.summary}", BUDGET)
+    return replace(
+        check, status="completed", conclusion="action_required", title=one_line(hold, TITLE_BYTES), summary=summary
+    )
+
+
 def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
     """Interlock itself failed; `incident` is the id under which the log has the details."""
     said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."
@@ -177,7 +191,13 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
         if scrutiny.waits:
             status, conclusion = "in_progress", None
     weakened = scrutiny.weakened or ()
-    blocks = [red_table(progress.red), weakened_list(weakened), _setups(progress.failed_setups), _tiers(progress)]
+    blocks = [
+        red_table(progress.red),
+        excused_list(progress),
+        weakened_list(weakened),
+        _setups(progress.failed_setups),
+        _tiers(progress),
+    ]
     blocks += _warnings(progress)
     summary = within(
         subject_note,
@@ -197,8 +217,11 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
 
 
 def _overall_text(progress: Progress, scrutiny: Scrutiny, run_url: str) -> str:
-    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs and progress.green else ""
-    return proved or (_sections(progress.boxes, run_url) if not progress.green else "")
+    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs else ""
+    if progress.green and not progress.red_and_excused:
+        return proved
+    told = _sections(progress.boxes, run_url)
+    return within(told, [proved], limit=BUDGET, left_out="What was proved is on the run's page.") if proved else told
 
 
 def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
@@ -209,7 +232,7 @@ def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
         title = f"did not run: {title}"
     summary = within(
         red_table(red) or f"{title[:1].upper()}{title[1:]}.",
-        [_held_back(tier), _link(run_url)],
+        [excused_list(tier), _held_back(tier), _link(run_url)],
         limit=BUDGET,
         left_out="The rest is on the run's page.",
     )
@@ -262,7 +285,8 @@ def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
 
 
 def _sections(boxes: Iterable[BoxState], run_url: str) -> str:
-    shown = [section(box) for box in boxes if box.red] + [section(box) for box in boxes if box.red_in_quarantine]
+    let_pass = [box for box in boxes if box.red_and_excused or box.red_in_quarantine]
+    shown = [section(box) for box in [*(box for box in boxes if box.red), *let_pass]]
     return within(
         "",
         shown,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.domain.progress import BoxState, Progress
-from bot.domain.report import RunState, count, headline, red_table, section, tier_line
+from bot.domain.report import RunState, count, excused_list, headline, red_table, section, tier_line
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, unproved, weakened_headline
 from bot.domain.text import BUDGET, code, plain, within
 
@@ -22,7 +22,14 @@ def marker(pr: int) -> str:
 
 
 def render(
-    progress: Progress, *, pr: int, head_sha: str, run_url: str, state: RunState, scrutiny: Scrutiny = NOTHING_KNOWN
+    progress: Progress,
+    *,
+    pr: int,
+    head_sha: str,
+    run_url: str,
+    state: RunState,
+    scrutiny: Scrutiny = NOTHING_KNOWN,
+    hold: str = "",
 ) -> str:
     """The comment's body as Markdown, at most 60 000 bytes.
 
@@ -33,9 +40,18 @@ def render(
         run_url: where the whole run can be read; "" leaves the link out.
         state: whether the run waits, lives or has ended.
         scrutiny: what is known besides the verdicts.
+        hold: why nothing may be merged now whatever the verdicts are, as plain text; "" for no reason.
     """
-    said = f"{_sign(progress, scrutiny, state)} **Interlock** — {_headline(progress, scrutiny, state)}"
-    blocks = [red_table(progress.red, limit=25), _weakened(scrutiny), _quarantine(progress.boxes)]
+    headline = plain(_headline(progress, scrutiny, state), 1000)
+    said = f"{_sign(progress, scrutiny, state)} **Interlock** — {headline}"
+    if hold and state is RunState.FINISHED:
+        said = f"⏸️ **Interlock** — {plain(hold, 1000)}\n\nWithout that: {headline}"
+    blocks = [
+        red_table(progress.red, limit=25),
+        excused_list(progress),
+        _weakened(scrutiny),
+        _quarantine(progress.boxes),
+    ]
     if progress.red or progress.failed_setups:
         blocks.append(_details(progress))
     return _assemble(pr, said, [*filter(None, blocks), _footer(head_sha, run_url)])

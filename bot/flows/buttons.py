@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from bot.domain.commands import Refused, may_command
+from bot.domain.commands.authority import Need, Refused, may
 from bot.domain.deliveries import Press
 from bot.flows.context import Context
 from bot.flows.requests import open_run
@@ -24,9 +24,9 @@ async def press(ctx: Context, action: Press, delivery_id: str) -> tuple[str, ...
         log.warning("button_unknown", identifier=action.identifier[:20])
         return ()
     github = ctx.github.installation(action.installation_id)
-    may = may_command(str(await permission(github, action.repo, action.by)))
-    if isinstance(may, Refused):
-        log.warning("command_refused", actor=action.by, reason=may.because)
+    allowed = may(str(await permission(github, action.repo, action.by)), Need.WRITE)
+    if isinstance(allowed, Refused):
+        log.warning("command_refused", actor=action.by, reason=allowed.because)
         return ()
     # A check run's own list of pull requests may be empty, so they are found by the head's SHA.
     pulls = await pulls_for_sha(github, action.repo, action.head_sha)

@@ -12,8 +12,9 @@ from pathlib import Path
 import structlog
 
 from bot.domain.checks import checks
+from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
 from bot.flows.comparing import comparison
@@ -73,6 +74,8 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome:
             if not seated:
                 return Stopped()
             await record.keep(ctx, run)
+            if run.prove:
+                return NothingToRun()  # every verdict stays; what is asked for comes after.
             return await _execute(ctx, run, stop)
     finally:
         ctx.stops.pop(run_id, None)
@@ -150,12 +153,13 @@ class _Updates:
     def __init__(self, ctx: Context, run: Run) -> None:
         self._ctx = ctx
         self._run = run
-        self._progress = record.progress(ctx.files(run), kept=record.kept(ctx, run))
+        self._progress = Progress()
         self._dirty = asyncio.Event()
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> _Updates:
+        self._progress = await holds.state_of(self._ctx, self._run)
         self._task = asyncio.create_task(self._publish())
         return self
 

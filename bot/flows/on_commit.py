@@ -60,7 +60,8 @@ class OnCommit:
                 await persevere(flow, ctx.clock, "announce", conclude.announce, ctx, run_id)
                 outcome = await flow.step("execute", execute.execute_run, ctx, run_id)
                 conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, outcome)
-                if conclusion not in {"success", conclude.BEING_PROVED}:
+                is_asked_for = bool((await ctx.run(run_id)).prove)  # written when the row was made, and never again.
+                if conclusion not in {"success", conclude.BEING_PROVED} and not is_asked_for:
                     return conclusion
                 return await self._prove(flow, run_id, conclusion)
 

@@ -22,6 +22,7 @@ from bot.domain.deliveries import (
 )
 from bot.engine import Flow
 from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit
+from bot.flows.commands.order import Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -32,15 +33,6 @@ from bot.store.deliveries import Delivery
 log = structlog.get_logger()
 
 NAME = "on_delivery"
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A flow that a delivery asks for; starting it twice changes nothing."""
-
-    flow: str
-    id: str
-    args: object
 
 
 @dataclass(frozen=True, slots=True)

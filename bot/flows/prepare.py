@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -27,7 +27,6 @@ from runner.config import FILE as CONFIG
 from runner.config import load_config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
-from runner.model import Box, BoxId
 
 log = structlog.get_logger()
 
@@ -232,20 +231,13 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
-    record.save_report(files, listed.get("report") or {})
-    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
+    record.save_report(files, _report(run, listed.get("report") or {}))
+    if (mistake := mistake_in(run.selection, map(record.box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
     return Ready()
 
 
-def _box(raw: dict[str, Any]) -> Box:
-    """As much of a listed box as a selection can ask for."""
-    return Box(
-        id=BoxId(raw["suite"], raw["box"]),
-        tier=raw["tier"],
-        title=raw["title"],
-        kind=raw["kind"],
-        source=raw["source"],
-        tags=raw["tags"],
-    )
+def _report(run: Run, wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """What the report is to hold; who asks for proofs gets them, whatever the configuration says."""
+    return {**wanted, "falsify": "tell"} if run.prove and wanted.get("falsify") == "off" else wanted

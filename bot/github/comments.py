@@ -1,16 +1,12 @@
-"""Comments on pull requests: the one that is kept up to date, answers to commands, and reactions."""
+"""Comments on pull requests: the one that is kept up to date, and answers to commands."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from bot.github.addresses import repository_path
 from bot.github.app import Installation
 from bot.github.errors import GitHubUnavailable, NotFound
 
 _LOOKS = 3
-
-Reaction = Literal["eyes", "rocket", "confused"]
 
 
 async def upsert_sticky(
@@ -46,12 +42,6 @@ async def reply(gh: Installation, repo: str, pr: int, body: str, *, marker: str)
     """
     signed = body if marker in body else f"{body}\n\n{marker}"
     return await _write_once(gh, repo, pr, signed, marker=marker, app_slug=await gh.app.slug(), edit=False)
-
-
-async def react(gh: Installation, repo: str, comment_id: int, reaction: Reaction) -> None:
-    """React to a comment. A repeat changes nothing: GitHub then answers 200 in place of 201."""
-    path = f"{repository_path(repo)}/issues/comments/{comment_id}/reactions"
-    await gh.post(path, {"content": reaction}, idempotent=True)
 
 
 async def _write_once(

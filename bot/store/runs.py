@@ -38,7 +38,8 @@ class Run:
 
     `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
     whoever wants the run to stop; the run itself obeys. `cause` is `pull_request`, `push` or `merge_group`, "" in
-    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known.
+    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known. `prove` is the selection of
+    boxes that somebody wants proved: such a run makes no verdict anew. "" for every other run.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Run:
     delivery: str
     cause: str
     tree: str
+    prove: str
     created_at: datetime
     finished_at: datetime | None
 

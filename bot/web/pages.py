@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from bot.domain.progress import NOT_EXECUTED, BoxState, Progress
 from bot.domain.report import RunState as Shown
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.store.runs import OPEN, Run, RunState
 from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
@@ -74,7 +74,7 @@ class Pages:
         model = RunPageModel(
             run_id=str(run.number),
             subject=record.subject(run),
-            progress=self._progress(run),
+            progress=await self._progress(run),
             state=_shown(run),
             now=self._ctx.clock.now().timestamp(),
             ended=run.because if run.state in EARLY else "",
@@ -107,7 +107,7 @@ class Pages:
         """One run with its boxes as JSON. `runners`: how many processes worked on it, one more for each crash."""
         run = await self._find(request)
         verdicts = self._verdicts(run)
-        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in self._progress(run).boxes]
+        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in (await self._progress(run)).boxes]
         runners = len(self._ctx.files(run).records())
         return JSONResponse({"schema": "interlock.run/1", **_plain(run), "runners": runners, "boxes": boxes})
 
@@ -128,8 +128,8 @@ class Pages:
         events = self._ctx.files(run).events()
         return Counter(e.box for e in events if isinstance(e, BoxFinished) and e.verdict not in NOT_EXECUTED)
 
-    def _progress(self, run: Run) -> Progress:
-        return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))
+    async def _progress(self, run: Run) -> Progress:
+        return await holds.state_of(self._ctx, run)
 
 
 def _is_local(request: Request) -> bool:
@@ -196,4 +196,5 @@ def _box(state: BoxState) -> dict[str, object]:
         "seconds": result.seconds if result else None,
         "reason": result.reason if result else "",
         "kept": state.kept,
+        "excused": {"by": state.excused.by, "because": state.excused.because} if state.excused else None,
     }
