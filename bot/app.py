@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
-from bot.domain import checks, deliveries
+from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
 from bot.flows import execute, on_command, on_commit, on_delivery, prepare, republish
 from bot.flows.commands import order
@@ -46,12 +46,14 @@ from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
+from bot.web.patience import PatientProtocol
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
 
 CODEC = Codec(
     values=(
+        buttons.Button,
         checks.Annotation,
         checks.Check,
         deliveries.ReadCommands,
@@ -75,12 +77,18 @@ CODEC = Codec(
         errors.GitFailed,
         errors.GitHubUnavailable,
         errors.NotFound,
+        errors.Overtaken,
+        errors.Paced,
         errors.RateLimited,
         errors.UnexpectedAnswer,
         errors.Unprocessable,
     ),
 )
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
+
+
+QUIET = "quiet:"
+"""Before the name of whoever GitHub has asked for patience; the value is until when."""
 
 
 class AlreadyRunning(Exception):
@@ -108,6 +116,7 @@ class Bot:
         webhooks = Webhooks(
             inbox=self.ctx.inbox,
             secrets=self.settings.webhook_secrets,
+            app_id=self.settings.github_app_id,
             clock=self.ctx.clock,
             accepted=self.dispatch.accept,
             draining=draining,
@@ -171,6 +180,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
+        marks = Marks(database)
+
+        async def keep_quiet(name: str, until: str) -> None:
+            await marks.set(f"{QUIET}{name}", until)
+
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -178,8 +192,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                keep_quiet=keep_quiet,
             )
         )
+        github.quiet.restore(await marks.below(QUIET))
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
         found = sandbox.facts
         tell = log.info if found["full"] else log.warning
@@ -198,7 +214,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             freezes=Freezes(database),
             audit=Audit(database),
             accounts=Accounts(database),
-            marks=Marks(database),
+            marks=marks,
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
@@ -276,6 +292,8 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -10,15 +10,17 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, checks, frozen, held_by, internal_error, superseded, unable, with_tiers
+from bot.domain.checks import Check, cancelled, frozen, held_by, internal_error, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
 from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
+from bot.flows.showing import checks_of
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
@@ -37,7 +39,7 @@ async def announce(ctx: Context, run_id: str) -> None:
     if run.stop_because:
         return
     state = await holds.state_of(ctx, run)
-    await publish_checks(ctx, run, _checks(ctx, run, state, Shown.QUEUED))
+    await publish_checks(ctx, run, checks_of(ctx, run, state, Shown.QUEUED))
     if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr):
         await _comment_on(ctx, run, state, Shown.QUEUED)
 
@@ -60,7 +62,7 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
             assert_never(outcome)
     state = await holds.state_of(ctx, run)
     record.save_verdicts(ctx.files(run), state)
-    shown = _checks(ctx, run, state, Shown.FINISHED)
+    shown = checks_of(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, await _gated(ctx, run, shown))
     await _comment_on(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
@@ -80,7 +82,7 @@ async def show_again(ctx: Context, run_id: str) -> None:
     state = await holds.state_of(ctx, run)
     if run.state is not RunState.FINISHED or state.end is None:
         return
-    shown = _checks(ctx, run, state, Shown.FINISHED)
+    shown = checks_of(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
         return  # proofs are missing that nobody has asked for; a run that asks for them shows itself.
     conclusion = str(shown[0].conclusion)
@@ -99,7 +101,7 @@ async def conclude_proved(ctx: Context, run_id: str, outcome: Outcome) -> str:
     else:
         conclusion = run.conclusion
         if record.scrutiny(ctx.files(run)).proofs is not None:
-            shown = _checks(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
+            shown = checks_of(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
             await publish_checks(ctx, run, await _gated(ctx, run, shown))
     await _tidy(ctx, run)
     return conclusion
@@ -189,19 +191,22 @@ async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 
 async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:
     if run.pr is not None and await _is_newest(ctx, run):
-        url = ctx.links.url(run.number)
-        scrutiny = record.scrutiny(ctx.files(run))
-        hold = await holds.hold_of(ctx, [run])
-        body = comment.render(
-            state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown, scrutiny=scrutiny, hold=hold
+        said = comment.render(
+            state,
+            head_sha=run.head_sha,
+            run_url=ctx.links.url(run.number),
+            state=shown,
+            scrutiny=record.scrutiny(ctx.files(run)),
+            repro=Repro.of(record.subject(run), state),
+            hold=await holds.hold_of(ctx, [run]),
         )
-        await publish_comment(ctx, run, body)
+        await publish_comment(ctx, run, said)
 
 
 async def _say(ctx: Context, run: Run, sentence: str) -> None:
     """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
     if run.pr is not None and await _is_newest(ctx, run):
-        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
+        await publish_comment(ctx, run, comment.render_sentence(sentence, head_sha=run.head_sha))
 
 
 async def _others_of_head(ctx: Context, run: Run) -> list[Run]:
@@ -243,7 +248,7 @@ async def _agree(ctx: Context, ended: Run) -> None:
         run = await ctx.run(known.id)
         if run.state is not RunState.FINISHED or run.conclusion != "success":
             continue
-        shown = _checks(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
+        shown = checks_of(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
         held = await _gated(ctx, run, shown)
         if shown[0].conclusion == "success" and held[0].status == "completed":
             await publish_checks(ctx, run, held)
@@ -268,12 +273,6 @@ async def _tidy(ctx: Context, run: Run) -> None:
     for tree in (files.tree, files.base, files.scratch):
         if tree.is_dir():
             await asyncio.to_thread(remove_tree, str(tree))
-
-
-def _checks(ctx: Context, run: Run, state: Progress, shown: Shown) -> tuple[Check, ...]:
-    scrutiny = record.scrutiny(ctx.files(run))
-    url = ctx.links.url(run.number)
-    return checks(state, subject_note=record.note_of(run), run_url=url, state=shown, scrutiny=scrutiny)
 
 
 async def _is_newest(ctx: Context, run: Run) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import structlog
 
-from bot.domain.checks import checks
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.flows import holds, record
@@ -21,6 +20,7 @@ from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
+from bot.flows.showing import checks_of
 from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
 from bot.store.runs import OPEN, Run, RunState
@@ -176,17 +176,14 @@ class _Updates:
             self._dirty.set()
 
     async def _publish(self) -> None:
-        note = record.note_of(self._run)
-        url = self._ctx.links.url(self._run.number)
         while True:
             await self._dirty.wait()
             if self._over.is_set():
                 return
             self._dirty.clear()
-            scrutiny = record.scrutiny(self._ctx.files(self._run))
-            shown = checks(self._progress, subject_note=note, run_url=url, state=Shown.RUNNING, scrutiny=scrutiny)
+            shown = checks_of(self._ctx, self._run, self._progress, Shown.RUNNING)
             try:
-                await publish_checks(self._ctx, self._run, shown)
+                await publish_checks(self._ctx, self._run, shown, passing=True)
             except GitHubProblem as error:
                 log.warning("progress_not_shown", because=str(error))
             with contextlib.suppress(TimeoutError):

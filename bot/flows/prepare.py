@@ -16,6 +16,7 @@ from bot.domain.wanted import mistake_in
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.listing import Listing
+from bot.flows.showing import note_changed
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
@@ -225,7 +226,9 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
         if isinstance(workspace, Conflict):
             shown = conflict(workspace.paths, base_ref=subject.base_ref)
             return Refuse(shown, f"it does not merge into {subject.base_ref}")
-        listed = await listing.read()
+        mirror = ctx.workspaces.mirror(run.repo_id, run.repo)
+        tree = await mirror.tree_of(workspace.commit)
+        listed, _ = await asyncio.gather(listing.read(), note_changed(ctx, run, subject.base_sha, tree))
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
     if not listed.get("boxes"):
@@ -234,7 +237,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     record.save_report(files, _report(run, listed.get("report") or {}))
     if (mistake := mistake_in(run.selection, map(record.box, listed["boxes"]))) is not None:
         return Decline(mistake)
-    await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
+    await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bot.domain.checks import note
+from bot.domain.checks import ANNOTATIONS, note
 from bot.domain.progress import Excused, Progress
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny
 from bot.domain.subject import Subject
@@ -65,6 +65,16 @@ def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
 def save_report(files: RunFiles, report: Mapping[str, object]) -> None:
     """Keep what the configuration in force asks of the report; a repository without one gets what is usual."""
     (files.directory / REPORT).write_text(json.dumps({"falsify": "tell", **report}), encoding="utf-8")
+
+
+def annotations_wanted(files: RunFiles) -> int:
+    """How many notes the configuration in force wants on a check."""
+    return int(_object(files.directory / REPORT).get("annotations", ANNOTATIONS))
+
+
+def comment_wanted(files: RunFiles) -> bool:
+    """Whether the configuration in force wants a comment on the pull request; where none was read, it does."""
+    return _object(files.directory / REPORT).get("comment", True) is not False
 
 
 def with_sabotage(files: RunFiles) -> frozenset[str]:

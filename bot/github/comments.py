@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from bot.github.addresses import repository_path
+from bot.github.allowance import Lane
 from bot.github.app import Installation
-from bot.github.errors import GitHubUnavailable, NotFound
+from bot.github.errors import GitHubUnavailable, NotFound, Overtaken
+from bot.github.pacer import Write
 
 _LOOKS = 3
 
 
 async def upsert_sticky(
-    gh: Installation, repo: str, pr: int, body: str, *, marker: str, app_slug: str, known_id: int | None = None
-) -> int:
-    """Make our one comment that carries `marker` say `body`; returns its id, which the caller keeps for the next time.
+    gh: Installation,
+    repo: str,
+    pr: int,
+    body: str,
+    *,
+    marker: str,
+    app_slug: str,
+    known_id: int | None = None,
+    revive: bool = True,
+) -> int | None:
+    """Make our one comment that begins with `marker` say `body`; returns its id, which the caller keeps for next time.
 
-    A comment that somebody deleted is written again. A repeat after a lost answer finds the comment that was made.
+    A repeat after a lost answer finds the comment that was made.
 
     Args:
         gh: who speaks.
         repo: `owner/name`.
         pr: the pull request.
-        body: Markdown of at most 65 536 characters that contains `marker`.
+        body: Markdown of at most 65 536 characters that begins with `marker`.
         marker: hidden text by which we know the comment again; only our own App's comments count.
         app_slug: the App's short name.
         known_id: what an earlier call returned.
+        revive: whether a known comment that somebody has deleted is written again; if not, the answer is None.
     """
-    if known_id is not None and await _edited(gh, repo, known_id, body):
-        return known_id
+    if known_id is not None:
+        if await _edited(gh, repo, known_id, body):
+            return known_id
+        if not revive:
+            return None
     return await _write_once(gh, repo, pr, body, marker=marker, app_slug=app_slug, edit=True)
 
 
@@ -50,7 +64,7 @@ async def _write_once(
     looks = 0
     while True:
         looks += 1
-        found = await _find(gh, repo, pr, marker=marker, app_slug=app_slug)
+        found = await _find(gh, repo, pr, marker=marker, app_slug=app_slug, at_front=edit)
         if found is not None and (not edit or await _edited(gh, repo, found, body)):
             return found
         try:
@@ -63,19 +77,23 @@ async def _write_once(
 
 
 async def _edited(gh: Installation, repo: str, comment_id: int, body: str) -> bool:
-    """False when the comment is gone."""
+    """False when the comment is gone. Something newer that is written to it is as good."""
+    path = f"{repository_path(repo)}/issues/comments/{comment_id}"
     try:
-        await gh.patch(f"{repository_path(repo)}/issues/comments/{comment_id}", {"body": body})
+        await gh.patch(path, {"body": body}, write=Write(lane=Lane.COMMENTS, target=path))
     except NotFound:
         return False
+    except Overtaken:
+        return True
     return True
 
 
-async def _find(gh: Installation, repo: str, pr: int, *, marker: str, app_slug: str) -> int | None:
+async def _find(gh: Installation, repo: str, pr: int, *, marker: str, app_slug: str, at_front: bool) -> int | None:
     """The oldest comment with the marker that our App wrote; a marker that somebody else quotes does not count."""
     author = f"{app_slug}[bot]"
     async for comment in gh.paginate(f"{repository_path(repo)}/issues/{pr}/comments"):
-        user = comment.get("user") or {}
-        if user.get("login") == author and user.get("type") == "Bot" and marker in (comment.get("body") or ""):
+        user, body = comment.get("user") or {}, comment.get("body") or ""
+        is_marked = body.startswith(marker) if at_front else marker in body
+        if is_marked and user.get("login") == author and user.get("type") == "Bot":
             return int(comment["id"])
     return None

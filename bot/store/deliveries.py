@@ -19,6 +19,9 @@ from bot.store.models import deliveries
 
 Result = TypeVar("Result")
 
+ROOM = 128 * 1024 * 1024
+"""Bytes of bodies that wait to be written at the same time; what comes beyond is refused, and GitHub keeps it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -45,6 +48,7 @@ class Inbox:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
         self._waiting: list[tuple[Delivery, asyncio.Future[bool]]] = []
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -72,10 +76,17 @@ class Inbox:
         Raises:
             InboxUnavailable: it is not durable.
         """
+        if self._waiting_bytes + len(delivery.body) > ROOM:
+            message = "too much waits to be written"
+            raise InboxUnavailable(message)
+        self._waiting_bytes += len(delivery.body)
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, done))
         self._wake.set()
-        return await done
+        try:
+            return await done
+        finally:
+            self._waiting_bytes -= len(delivery.body)
 
     async def open(self, limit: int = 200) -> list[Delivery]:
         """Deliveries whose flow is not known to be done, oldest first."""

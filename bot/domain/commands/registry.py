@@ -273,7 +273,7 @@ REGISTRY = (
         kind=Why,
         read=_why,
         need=Need.NOTHING,
-        offered=_TYPED | {Surface.BUTTON},
+        offered=_TYPED,
         summary="tell what holds this pull request, and who can change it",
         details=(
             "Answers with everything that keeps `Interlock` from being green: red boxes, boxes that did not run, "

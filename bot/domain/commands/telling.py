@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bot.domain.buttons import EXPLAIN
 from bot.domain.commands.arguments import LONGEST_REASON
-from bot.domain.commands.buttons import BUTTONS
+from bot.domain.commands.buttons import PRESSED
 from bot.domain.commands.registry import MAX_COMMANDS, REGISTRY, TOPICS, Command, Surface
 
 SCHEMA = "interlock.commands/1"
@@ -39,7 +40,10 @@ def description() -> dict[str, object]:
             }
             for command in REGISTRY
         ],
-        "buttons": [{"identifier": b.identifier, "label": b.label, "command": b.command} for b in BUTTONS],
+        "buttons": [
+            {"identifier": button.identifier, "label": button.label, "command": command}
+            for button, command in PRESSED.items()
+        ],
         "reasons": REASONS,
     }
 
@@ -95,7 +99,8 @@ _OTHERS = (
 
 
 def _buttons() -> str:
-    rows = "\n".join(f"| {button.label} | `{button.command}` | {button.description} |" for button in BUTTONS)
+    rows = "\n".join(f"| {button.label} | `{command}` | {button.description} |" for button, command in PRESSED.items())
+    rows += f"\n| {EXPLAIN.label} | | {EXPLAIN.description} |"
     return (
         "\n## Buttons\n\n"
         f"| button of a check | command | |\n|--|--|--|\n{rows}\n\n"
