@@ -44,6 +44,8 @@ from bot.store.freezes import Freezes
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.runs import RunStore
+from bot.web.api.audit import AuditLog
+from bot.web.api.commands import Commands
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -122,7 +124,8 @@ class Bot:
             draining=draining,
         )
         health = Health({"database": self._database, "flows": self._flows, "sandbox": self._sandbox}, draining)
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
+        api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.

@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"interlock {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
+    _add_command(commands)
     _add_demo(commands)
     _add_localhub(commands)
     return parser
@@ -50,6 +51,15 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8080, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
+
+
+def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    give = commands.add_parser("command", help="give the bot on this machine a command, as a comment would")
+    give.add_argument("subject", metavar="OWNER/NAME#N", help="the pull request")
+    give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
+    give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
+    give.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    give.set_defaults(run=_command)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,6 +89,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     from bot.app import serve  # noqa: PLC0415 - the bot's libraries take half a second to import.
 
     return serve(host=arguments.host, port=arguments.port)
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    from bot.commands.command import command  # noqa: PLC0415 - as above.
+
+    return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -89,6 +89,13 @@ class Context:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
 
+    async def place_of(self, repo_id: int) -> tuple[str, int] | None:
+        """What a repository is called now, and the installation that speaks for it; None if we never heard of it."""
+        if (known := await self.accounts.repository(repo_id)) is not None:
+            return known.name, known.installation_id
+        run = await self.runs.newest_in(repo_id)
+        return (run.repo, run.installation_id) if run else None
+
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""
         await self.runs.ask_to_stop(run_id, to_text(why))

@@ -10,7 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.deliveries import Ignore
-from bot.flows import conclude, on_commit, on_delivery
+from bot.flows import conclude, on_commit, on_delivery, thaw
 from bot.flows.context import Context
 from bot.github.errors import GitHubProblem
 from bot.store.deliveries import Delivery
@@ -48,6 +48,8 @@ class Dispatch:
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
         await self.sweep()
         self._scheduler.add_job(self.sweep, "interval", seconds=SWEEP_EVERY, max_instances=1, coalesce=True)
+        ending = {"args": [self._ctx], "max_instances": 1, "coalesce": True}
+        self._scheduler.add_job(thaw.thaw, "interval", seconds=thaw.LOOK_EVERY, **ending)
         self._scheduler.start()
 
     async def stop(self) -> None:

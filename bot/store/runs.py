@@ -132,6 +132,15 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
         return await self._first(query.order_by(runs.c.number.desc()))
 
+    async def newest_in(self, repo_id: int) -> Run | None:
+        """The newest run of a repository."""
+        return await self._first(sa.select(runs).where(runs.c.repo_id == repo_id).order_by(runs.c.number.desc()))
+
+    async def newest_named(self, repo: str) -> Run | None:
+        """The newest run of the repository that was then called so."""
+        query = sa.select(runs).where(sa.func.lower(runs.c.repo) == repo.lower())
+        return await self._first(query.order_by(runs.c.number.desc()))
+
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
         """Runs of a pull request that have not ended, oldest first."""
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))

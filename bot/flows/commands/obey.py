@@ -80,6 +80,10 @@ async def obey(ctx: Context, order: Order, commands: Sequence[Parsed]) -> Obeyed
         refused = Refused("closed", "there is no such pull request here")
         await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
         return Obeyed(done=False, reason=refused.code, said=f"{_to(order)}{refused.because}.")
+    if pull.base_repo_id != order.repo_id:
+        refused = Refused("unknown_repository", "another repository has this name now")
+        await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
+        return Obeyed(done=False, reason=refused.code, said=f"{_to(order)}{refused.because}.")
     scene = Scene(ctx=ctx, order=order, pull=pull, permission=held, now=ctx.clock.now())
     return await _carry_out(scene, asked)
 
