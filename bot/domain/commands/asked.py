@@ -72,6 +72,13 @@ class Falsify:
 
 
 @dataclass(frozen=True, slots=True)
+class OkToTest:
+    """Let the boxes of exactly this commit of a stranger run; `sha` is what was typed, in lower case."""
+
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Hold every pull request into `branch` ("" for every branch) until a moment (aware), or until it is lifted."""
 
@@ -94,7 +101,7 @@ class Help:
     topic: str = ""
 
 
-Asked = Run | Rerun | Cancel | Skip | Status | Why | Explain | Falsify | Freeze | Unfreeze | Help
+Asked = Run | Rerun | Cancel | Skip | Status | Why | Explain | Falsify | OkToTest | Freeze | Unfreeze | Help
 
 
 @dataclass(frozen=True, slots=True)

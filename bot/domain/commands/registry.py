@@ -19,6 +19,7 @@ from bot.domain.commands.asked import (
     Freeze,
     Help,
     Mistake,
+    OkToTest,
     Parsed,
     Rerun,
     Run,
@@ -162,6 +163,10 @@ def _explain(argument: Argument) -> Explain:
 def _falsify(argument: Argument) -> Falsify:
     which, at = args.at_commit(argument)
     return Falsify(args.selection(which, default="all"), at)
+
+
+def _ok_to_test(argument: Argument) -> OkToTest:
+    return OkToTest(args.commit(argument, "/ok-to-test <sha>"))
 
 
 def _freeze(argument: Argument) -> Freeze:
@@ -309,6 +314,22 @@ REGISTRY = (
             "every green box is proved."
         ),
         examples=(("/boxes falsify", "every green box"), ("/boxes falsify tier:2", "one tier")),
+    ),
+    Command(
+        words=("ok-to-test",),
+        argument="<sha>",
+        kind=OkToTest,
+        read=_ok_to_test,
+        need=Need.WRITE,
+        offered=frozenset({Surface.COMMENT}),
+        summary="let the boxes of one commit of a stranger run",
+        details=(
+            "Boxes of a fork, or of an author without write permission, do not run until someone with write permission "
+            "has looked at the change and permitted exactly its head. All 40 digits of the SHA are needed; the check's "
+            "text has the line ready to copy. They run in a full sandbox, without network and secrets. It also accepts "
+            "what the check had listed as weakened by then. A push withdraws it."
+        ),
+        examples=(("/ok-to-test 4b825dc642cb6eb9a060e54bf8d69288fbee4904", "permit that commit"),),
     ),
     Command(
         words=("freeze",),

@@ -64,7 +64,14 @@ REASONS = {
     "own_untrusted": "the author of an untrusted pull request cannot excuse its boxes",
     "past": "the moment is not in the future",
     "not_frozen": "there is no such freeze",
-    "not_permissible": "the commit cannot be permitted",
+    "no_write_permission": "a commit is permitted by people with write permission",
+    "comment_changed": "the comment that permits was changed or deleted before it was carried out",
+    "not_open": "the pull request of the commit to permit is not open",
+    "not_a_sha": "what is to be permitted is no commit",
+    "sha_not_in_full": "the commit to permit was not named with all its digits",
+    "sha_is_older": "the commit to permit is an older one of the pull request",
+    "sha_of_another": "the commit to permit is the head of another pull request",
+    "sha_is_not_the_head": "the commit to permit is not the head",
     "unknown_repository": "the bot has not heard of the repository",
 }
 """Machine-readable reasons in the audit and in REST, with what they mean. They only grow."""

@@ -20,6 +20,7 @@ from bot.domain.commands.asked import (
     Freeze,
     Help,
     Mistake,
+    OkToTest,
     Parsed,
     Rerun,
     Run,
@@ -32,7 +33,7 @@ from bot.domain.commands.authority import Need, Refused, is_lookalike, may
 from bot.domain.commands.registry import need_of, words_of
 from bot.domain.commands.telling import help_text
 from bot.domain.text import plain
-from bot.flows.commands import cancel, explain, falsify, freeze, run, skip, status, why
+from bot.flows.commands import cancel, explain, falsify, freeze, ok_to_test, run, skip, status, why
 from bot.flows.commands.order import Done, Order, Scene, Started
 from bot.flows.context import Context
 from bot.github.errors import Forbidden, NotFound, UnexpectedAnswer
@@ -141,7 +142,7 @@ async def _hindrance(scene: Scene, command: Asked) -> Refused | None:  # noqa: P
             return await freeze.hindrance(scene, command)
         case Unfreeze():
             return await freeze.unhindered(scene, command)
-        case Cancel() | Status() | Why() | Help():
+        case OkToTest() | Cancel() | Status() | Why() | Help():
             return None
         case _:
             assert_never(command)
@@ -163,6 +164,8 @@ async def _do(scene: Scene, command: Asked, nth: int) -> Done | Refused:  # noqa
             return await explain.carry_out(scene, command)
         case Falsify():
             return await falsify.carry_out(scene, command, nth)
+        case OkToTest():
+            return await ok_to_test.carry_out(scene, command)
         case Freeze():
             return await freeze.carry_out(scene, command, nth)
         case Unfreeze():
@@ -216,6 +219,8 @@ async def _write(
 ) -> None:
     """A row for each command, before anything of it is done."""
     for nth, command in enumerate(commands):
+        if decision == "allowed" and isinstance(command, OkToTest):
+            continue  # whether it is allowed is decided, and written down, where it is carried out.
         entry = Entry(
             id=f"{order.id}.{nth}",
             at=ctx.clock.now(),

@@ -380,6 +380,7 @@ def test_the_overview_lists_every_command() -> None:
 | `/boxes why [box]` | tell what holds this pull request, and who can change it |
 | `/boxes explain <box>` | tell all that is known of one box |
 | `/boxes falsify [selection] [at <sha>]` | prove now that boxes can turn red |
+| `/ok-to-test <sha>` | let the boxes of one commit of a stranger run |
 | `/freeze [branch] [until <moment>] because "<why>"` | hold every pull request into a branch |
 | `/unfreeze [branch]` | lift a freeze |
 | `/help [command]` | explain the commands |
