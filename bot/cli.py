@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_setup(commands)
     _add_doctor(commands)
     _add_config(commands)
+    _add_command(commands)
     _add_demo(commands)
     _add_localhub(commands)
     return parser
@@ -99,6 +100,15 @@ def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     config.set_defaults(run=_config)
 
 
+def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    give = commands.add_parser("command", help="give the bot on this machine a command, as a comment would")
+    give.add_argument("subject", metavar="OWNER/NAME#N", help="the pull request")
+    give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
+    give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
+    give.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    give.set_defaults(run=_command)
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser("demo", help="see the whole product work on this machine, without an account")
     demo.add_argument("--keep", action="store_true", help="leave everything up at the end, with its addresses")
@@ -144,6 +154,12 @@ def _config(arguments: argparse.Namespace) -> int:
     from bot.commands.config import config  # noqa: PLC0415 - as above.
 
     return config(arguments)
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    from bot.commands.command import command  # noqa: PLC0415 - as above.
+
+    return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
