@@ -49,7 +49,12 @@ _KEYS = {
     "python": "python",
     "control": "control",
 }
+_TERMS = (
+    "Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as "
+    "`trust.network` lists them; from strangers' never."
+)
 _OF_NEW = ("network", "secrets", "needs", "quarantine")
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _SECONDS = frozenset({"timeout", "slow"})
 # What a setting means, where its name does not say it.
 _MEANINGS = {
@@ -110,6 +115,7 @@ def _told(before: Box, after: Box, rows: list[_Row], settings: list[str]) -> Che
     title = "; ".join([*boxes, *([count(len(settings), "setting") + " changed"] if settings else [])])
     blocks = [_tiers(before, after), _mend(before)]
     blocks += [_table("| box | | |\n|--|--|--|", [row.line for row in rows])] if rows else []
+    blocks += [_TERMS] if any(row.asks for row in rows) else []
     blocks += [_table("| setting | before | after |\n|--|--|--|", settings)] if settings else []
     return Check(
         name=PREVIEW,
@@ -140,8 +146,10 @@ class _Row:
     """A line of the table of boxes."""
 
     def __init__(self, label: str, verb: str, says: Iterable[str]) -> None:
+        said = [sentence for sentence in says if sentence]
         self.verb = verb
-        self.line = f"| {label} | {verb} | {'; '.join(says)} |"
+        self.line = f"| {label} | {verb} | {'; '.join(said)} |"
+        self.asks = any(sentence.startswith(("network: ", "secrets: ")) for sentence in said)
 
 
 def _box_rows(before: Box, after: Box, renumbered: Mapping[str, str]) -> list[_Row]:
@@ -222,26 +230,35 @@ def _flat(settings: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, objec
 
 def _value(key: str, value: object) -> str:
     if value is None or value in ("", [], {}):
-        return "nothing"
+        return "as usual" if key.startswith("limits.") else "nothing"
+    match value:
+        case bool() | int() | float():
+            said = _number(key, value)
+        case list():
+            said = _listed([str(item) for item in value])
+        case dict():
+            said = plain(", ".join(f"{name} {_bare(inner)}" for name, inner in value.items() if inner), 300)
+        case _:
+            said = code(str(value), 120, table=True)
+    return said
+
+
+def _number(key: str, value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return (
-            f"{value:g} s"
-            if key.rpartition(".")[2] in _SECONDS
-            else f"{value:g}"
-            if isinstance(value, float)
-            else str(value)
-        )
-    if isinstance(value, list):
-        return _listed([str(item) for item in value])
-    if isinstance(value, dict):
-        return plain(", ".join(f"{name} {_bare(inner)}" for name, inner in value.items() if inner), 300)
-    return code(str(value), 120, table=True)
+    if key.startswith("limits.") and isinstance(value, int) and not key.endswith(".processes"):
+        return size_in_words(value)
+    return f"{value:g} s" if key.rpartition(".")[2] in _SECONDS else plain(str(value), 40)
 
 
 def _bare(value: object) -> str:
     return ", ".join(_bare(item) for item in value.values() if item) if isinstance(value, dict) else str(value)
+
+
+def size_in_words(size: int) -> str:
+    """`4 GiB`, in the largest unit that needs no fraction."""
+    unit = next((unit for unit in _UNITS if size % unit[0] == 0), (1, "bytes"))
+    return f"{size // unit[0]} {unit[1]}"
 
 
 def _listed(items: Sequence[str], most: int = 20) -> str:

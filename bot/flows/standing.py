@@ -14,9 +14,9 @@ import structlog
 from bot.domain.stopping import Cancelled, Superseded
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust
 from bot.flows import record
+from bot.flows.configuring import default_of
 from bot.flows.context import Context
 from bot.github.errors import GitHubUnavailable, NotFound, RateLimited
-from bot.github.git import Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull
 from bot.store.runs import Run
@@ -133,18 +133,20 @@ async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
 
 
 async def default_config(ctx: Context, run: Run, branch: str) -> Config:
-    """The configuration of the default branch, where it stands; an empty one when it cannot be read."""
+    """The configuration of the default branch, where it stands, or the organisation's where that has none.
+
+    It is empty when it cannot be read, which is told later.
+    """
     tip = await branch_head(ctx.installation(run), run.repo, branch)
     mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
-    return await config_at(mirror, tip)
+    if (default := await default_of(ctx, run, mirror, tip)) is not None:
+        return await _read(default.text)
+    text = await mirror.read(tip, CONFIG)
+    return await _read(text.decode("utf-8", "replace")) if text is not None else Config()
 
 
-async def config_at(mirror: Mirror, sha: str) -> Config:
-    """A commit's configuration; an empty one when it has none, or none that can be read, which is told later."""
-    text = await mirror.read(sha, CONFIG)
-    if text is None:
-        return Config()
+async def _read(text: str) -> Config:
     try:
-        return await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
+        return await asyncio.to_thread(load_config, text)
     except UserError:
         return Config()

@@ -80,6 +80,7 @@ class Pages:
             commit_url=f"{web}/commit/{run.head_sha}",
             index_url="/" if is_local(request) else "",
             scrutiny=record.scrutiny(self._ctx.files(run)),
+            configuration=known.plainly if (known := record.in_force(self._ctx.files(run))) else "",
         )
         fragment = request.query_params.get("fragment") == "1"
         return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))

@@ -49,6 +49,7 @@ class RunPageModel:
         commit_url: the head on GitHub; "" leaves the link out.
         index_url: the list of runs; "" leaves the link out.
         scrutiny: what is known besides the verdicts.
+        configuration: which one was in force, in a sentence; "" while nobody has looked.
     """
 
     run_id: str
@@ -61,6 +62,7 @@ class RunPageModel:
     commit_url: str = ""
     index_url: str = ""
     scrutiny: Scrutiny = NOTHING_KNOWN
+    configuration: str = ""
 
     @property
     def live(self) -> bool:

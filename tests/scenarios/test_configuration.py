@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from inline_snapshot import snapshot
 
+from bot.localhub.acts.accounts import create_user
 from tests.fakes.world import OK, REPO, World, box
 
 CONFIG = ".github/interlock.yml"
@@ -41,6 +43,8 @@ There are no boxes yet. After the merge, 2 boxes in 2 tiers would run.
 | 1 Proof | added | tier 1; timeout 60 s; network: `example.org`; no control: nothing proves that it can fail |
 | 30 make check | added | tier 2; timeout 60 s; no control: nothing proves that it can fail |
 
+Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as `trust.network` lists them; from strangers' never.
+
 | setting | before | after |
 |--|--|--|
 | `report.falsify` (proofs that boxes can turn red) | `tell` | `require` |\
@@ -72,7 +76,9 @@ async def test_a_change_of_boxes_and_settings_is_told_in_words(world: World) -> 
             "boxes/tier-2/2_slow.sh": None,
             "boxes/tier-3/5_slow.sh": box(title="Slow", timeout="'2m'"),
             "boxes/tier-1/1_readme.sh": box(title="1_readme", secrets="['KEY']"),
-            CONFIG: "defaults: {timeout: 30s}\ntrust: {network: [a.example], bots: [7]}\nlimits: {T2: {memory: 4GiB}}\n",
+            CONFIG: (
+                "defaults: {timeout: 30s}\ntrust: {network: [a.example], bots: [7]}\nlimits: {T2: {memory: 4GiB}}\n"
+            ),
         }
     )
     await world.settle()
@@ -90,11 +96,13 @@ Tiers: `1`, `2` before, `1`, `3` after.
 | 5 Slow | renumbered | was `2`; tier: 2 → 3; timeout: 30 s → 120 s; slow after: 15 s → 60 s |
 | 3 gone | removed |  |
 
+Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as `trust.network` lists them; from strangers' never.
+
 | setting | before | after |
 |--|--|--|
 | `trust.bots` (apps whose pull requests run) | nothing | `7` |
 | `trust.network` (what members' pull requests may reach) | nothing | `a.example` |
-| `limits.T2.memory` (what a box may use) | nothing | 4294967296 |\
+| `limits.T2.memory` (what a box may use) | as usual | 4 GiB |\
 """)
     assert "removes or weakens" in (pr.check("Interlock").summary or "")
 
@@ -140,6 +148,7 @@ async def test_the_check_and_the_page_state_which_configuration_was_in_force(wor
     said = f"Configuration: `{CONFIG}` at `{run.base_sha[:7]}`, hash `{run.config_hash[:12]}`"
     assert said in (pr.check("Interlock").summary or "")
     assert len(run.config_hash) == 64
+    assert said.replace("`", "") in await world.page(f"/runs/{run.number}")
 
 
 DEFAULT = "defaults: {timeout: 7s}\nboxes: {40: {tier: 1, title: Everywhere, run: echo everywhere; exit 1}}\n"
@@ -202,3 +211,46 @@ async def test_a_broken_default_stops_whom_it_concerns_and_says_where_it_is(worl
     assert check.annotations == []  # the file is not in this repository.
     assert f"/{HOME}/blob/" in (check.summary or "")
     assert f"/{CONFIG}#L2) unknown key 'boxs'" in (check.summary or "")
+
+
+async def test_what_an_installation_does_not_cover_has_no_say_although_everybody_may_read_it(world: World) -> None:
+    organisation(world)
+    world.repository(BOXES)
+    covered = world.hub.repository(REPO).id
+    world.hub.forge.state.installations.change(
+        world.hub.installation("octo"), repository_selection="selected", repository_ids=[covered]
+    )
+    pr = await world.open_pull_request({"z": "z"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    assert "organisation" not in (pr.check("Interlock").summary or "")
+
+
+async def test_an_app_that_the_organisation_s_default_lists_may_run(world: World) -> None:
+    app = create_user(world.hub.forge, "renovate[bot]", kind="Bot")
+    organisation(world, f"trust: {{bots: [{app.id}]}}\n")
+    world.repository(BOXES)
+    world.hub.commit(REPO, "topic", {"x": "y"}, "Update a dependency", "mona")
+    pull = world.hub.open_pull_request(REPO, "topic", "main", "Update a dependency", app.login)
+    await world.settle()
+    conclusions = {run.name: run.conclusion for run in world.hub.check_runs(REPO, pull.head_sha)}
+    assert conclusions["Interlock"] == "success"
+
+
+@pytest.mark.requirement("S-13", "S-15")
+async def test_a_change_cannot_give_itself_limits_hosts_bots_or_secrets(world: World) -> None:
+    spy = box("env | grep -c KEY= ; true", title="Spy", secrets="['KEY']", network="['evil.example']")
+    world.repository({**BOXES, CONFIG: "limits: {processes: 50}\n"})
+    pr = await world.open_pull_request(
+        {
+            CONFIG: "limits: {processes: 5000}\ntrust: {network: [evil.example], bots: [7]}\nreport: {}\n",
+            "boxes/tier-1/1_readme.sh": spy,
+            "boxes/tier-1/9_new.sh": spy,
+        }
+    )
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr is not None]
+    plan = json.loads((world.data_dir / "runs" / str(run.number) / "plan.json").read_text())
+    assert [(row["box"], row["network"], row["secrets"]) for row in plan] == [(1, [], []), (9, [], []), (2, [], [])]
+    assert "falsify" not in (pr.check("Interlock").title or "")
+    assert "asks for the secret KEY" in (pr.check("Interlock").summary or "")
