@@ -49,10 +49,7 @@ _KEYS = {
     "python": "python",
     "control": "control",
 }
-_TERMS = (
-    "Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as "
-    "`trust.network` lists them; from strangers' never."
-)
+_TERMS = "Secrets go to protected branches only; members' pull requests reach what `trust.network` lists, strangers' nothing."
 _OF_NEW = ("network", "secrets", "needs", "quarantine")
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _SECONDS = frozenset({"timeout", "slow"})

@@ -43,7 +43,7 @@ There are no boxes yet. After the merge, 2 boxes in 2 tiers would run.
 | 1 Proof | added | tier 1; timeout 60 s; network: `example.org`; no control: nothing proves that it can fail |
 | 30 make check | added | tier 2; timeout 60 s; no control: nothing proves that it can fail |
 
-Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as `trust.network` lists them; from strangers' never.
+Secrets go to protected branches only; members' pull requests reach what `trust.network` lists, strangers' nothing.
 
 | setting | before | after |
 |--|--|--|
@@ -96,7 +96,7 @@ Tiers: `1`, `2` before, `1`, `3` after.
 | 5 Slow | renumbered | was `2`; tier: 2 → 3; timeout: 30 s → 120 s; slow after: 15 s → 60 s |
 | 3 gone | removed |  |
 
-Secrets go to protected branches only. Hosts are reached from there; from members' pull requests as far as `trust.network` lists them; from strangers' never.
+Secrets go to protected branches only; members' pull requests reach what `trust.network` lists, strangers' nothing.
 
 | setting | before | after |
 |--|--|--|
