@@ -19,9 +19,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
-from bot.domain import checks, deliveries
+from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare
+from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, standing
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -52,6 +52,7 @@ log = structlog.get_logger()
 
 CODEC = Codec(
     values=(
+        buttons.Button,
         checks.Annotation,
         checks.Check,
         deliveries.ReadCommands,
@@ -66,6 +67,9 @@ CODEC = Codec(
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        standing.Barred,
+        standing.Stopping,
+        standing.Unsure,
     ),
     errors=(
         errors.BadCredentials,
@@ -74,12 +78,18 @@ CODEC = Codec(
         errors.GitFailed,
         errors.GitHubUnavailable,
         errors.NotFound,
+        errors.Overtaken,
+        errors.Paced,
         errors.RateLimited,
         errors.UnexpectedAnswer,
         errors.Unprocessable,
     ),
 )
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
+
+
+QUIET = "quiet:"
+"""Before the name of whoever GitHub has asked for patience; the value is until when."""
 
 
 class AlreadyRunning(Exception):
@@ -177,6 +187,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
+        marks = Marks(database)
+
+        async def keep_quiet(name: str, until: str) -> None:
+            await marks.set(f"{QUIET}{name}", until)
+
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -184,8 +199,10 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                keep_quiet=keep_quiet,
             )
         )
+        github.quiet.restore(await marks.below(QUIET))
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
         found = sandbox.facts
         tell = log.info if found["full"] else log.warning
@@ -204,7 +221,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             freezes=Freezes(database),
             audit=Audit(database),
             accounts=Accounts(database),
-            marks=Marks(database),
+            marks=marks,
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),

@@ -33,6 +33,7 @@ class Context:
         instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         proving: one for each run whose boxes may be proved at the same time.
+        glances: one for each stranger's change that may be looked at, without executing it, at the same time.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         falsify_seconds: how long proving one run's boxes may take.
@@ -61,6 +62,7 @@ class Context:
     secrets_dir: Path | None
     falsify_seconds: float
     oddities: Tally = field(default_factory=Tally)
+    glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
@@ -94,13 +96,17 @@ class Context:
 
     def kept_of(self, repo_id: int) -> tuple[Path, ...]:
         """Every directory in which something of a repository is kept beyond its runs, but its mirror."""
-        return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers"))
+        return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers", "history"))
 
     async def welcome(self, run: Run) -> bool:
         """Whether we may still speak to GitHub about a run's repository, as far as GitHub has told."""
         account = await self.accounts.installation(run.installation_id)
         repo = await self.accounts.repository(run.repo_id)
         return all(known is None or known.state is AccountState.ACTIVE for known in (account, repo))
+
+    def history(self, repo_id: int, trust: str) -> Path:
+        """How long a repository's boxes took, and how they ended last."""
+        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
 
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""

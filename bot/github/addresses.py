@@ -5,20 +5,44 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
+_RESIDENT = ".ghe.com"
+"""GitHub Enterprise Cloud with data residency: a subdomain for each enterprise."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
 
 def web_url(api_url: str, override: str = "") -> str:
     """The origin of pages and of git, without a trailing slash.
 
-    api.github.com → github.com, `https://H/api/v3` → `https://H`, anything else → its own origin; `override` wins.
+    api.github.com → github.com, api.T.ghe.com → T.ghe.com, `https://H/api/v3` → `https://H`, anything else → its own
+    origin; `override` wins.
     """
     if override:
         return override.rstrip("/")
     parts = urlsplit(api_url)
-    if parts.hostname == "api.github.com":
-        return "https://github.com"
+    host = parts.hostname or ""
+    if host == "api.github.com" or (host.startswith("api.") and host.endswith(_RESIDENT)):
+        return f"https://{host.removeprefix('api.')}"
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def api_url(web: str) -> str:
+    """The API that belongs to the address of a GitHub's pages; the way back of `web_url`.
+
+    A stand-in on loopback answers both at one address.
+    """
+    parts = urlsplit(web.rstrip("/"))
+    host = parts.hostname or ""
+    if host == "github.com" or host.endswith(_RESIDENT):
+        return f"https://api.{host}"
+    if on_loopback(web):
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}/api/v3"
+
+
+def on_loopback(url: str) -> bool:
+    """Whether an address leads to this machine alone."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def origin(url: str) -> tuple[str, str, int]:

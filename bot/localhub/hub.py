@@ -22,6 +22,7 @@ from bot.localhub.git_http import GitHttp
 from bot.localhub.hooks import Hooks
 from bot.localhub.limits import Limits
 from bot.localhub.pages import Pages
+from bot.localhub.register import Registry
 from bot.localhub.rest.api import Api
 from bot.localhub.server import LoopbackServer
 from bot.localhub.state import State
@@ -68,6 +69,7 @@ class LocalHub:
         self._api = Api(self.forge, self.faults, self.limits)
         self._git = GitHttp(self.forge, self.faults)
         self._pages = Pages(self.forge)
+        self._registry = Registry(self.forge)
         self._admin = Admin(self.forge)
         self.app: ASGIApp = self._respond
         self._server = LoopbackServer(self._outermost)
@@ -96,6 +98,8 @@ class LocalHub:
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
             await (await self._api.respond(request)).send(send)
+        elif self._registry.owns(path):
+            await (await self._registry.respond(request))(scope, receive, send)
         else:
             await self._pages.respond(request)(scope, receive, send)
 

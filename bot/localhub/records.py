@@ -75,6 +75,16 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A new App's key, kept until somebody exchanges the code (its key here) for it."""
+
+    id: str
+    app_id: int
+    private_key: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """A repository; its commits live in a bare git directory named after `id`."""
 

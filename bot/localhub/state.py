@@ -16,6 +16,7 @@ from bot.localhub.records import (
     Issue,
     PullRequest,
     Reaction,
+    Registration,
     Repository,
     Status,
     Token,
@@ -109,6 +110,7 @@ class State:
         self.apps = Table("app", App, store, first_id=2001)
         self.installations = Table("installation", Installation, store, first_id=30_001)
         self.tokens = Table("token", Token, store)
+        self.registrations = Table("registration", Registration, store)
         self.repositories = Table("repository", Repository, store, first_id=400_001)
         self.issues = Table("issue", Issue, store, first_id=5_000_001)
         self.pulls = Table("pull", PullRequest, store, first_id=6_000_001)

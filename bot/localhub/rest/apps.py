@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from bot.localhub import refusals
 from bot.localhub.access import LEVELS
-from bot.localhub.acts import accounts
+from bot.localhub.acts import accounts, registrations
 from bot.localhub.rest import fields
 from bot.localhub.rest.call import MOST_PER_PAGE, Call, Endpoint, Reply
 from bot.localhub.state import covers
@@ -25,6 +26,21 @@ def app(call: Call) -> Reply:
     """GET /app."""
     own = call.forge.state.installations.where(app_id=call.app.id)
     return Reply(body={**people.integration(call.forge, call.app), "installations_count": len(own)})
+
+
+def convert(call: Call) -> Reply:
+    """POST /app-manifests/{code}/conversions: a new App's credentials, once."""
+    found = registrations.redeem(call.forge, call.path["code"])
+    if found is None:
+        raise refusals.not_found()
+    made, registration = found
+    body = {
+        **people.integration(call.forge, made),
+        "client_secret": token_hex(20),
+        "webhook_secret": made.webhook_secret,
+        "pem": registration.private_key,
+    }
+    return Reply(status=201, body=body)
 
 
 def installations(call: Call) -> Reply:
@@ -200,6 +216,12 @@ def redeliver(call: Call) -> Reply:
 
 ENDPOINTS = (
     Endpoint(method="GET", path="/app", answer=app, who="app", doc="apps/apps#get-the-authenticated-app"),
+    Endpoint(
+        method="POST",
+        path="/app-manifests/{code}/conversions",
+        answer=convert,
+        doc="apps/apps#create-a-github-app-from-a-manifest",
+    ),
     Endpoint(
         method="GET",
         path="/app/installations",
