@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +33,7 @@ from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.links import KeyUnusable, RunLinks, load_key
 from bot.ops.listener import CannotListen, claim
+from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.accounts import Accounts
@@ -192,6 +194,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         async def keep_quiet(name: str, until: str) -> None:
             await marks.set(f"{QUIET}{name}", until)
 
+        for number, secret in enumerate(settings.webhook_secrets, 1):
+            OWN.learn(f"webhook-secret-{number}", secret)
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -328,6 +332,8 @@ def serve(*, host: str, port: int) -> int:
         print(f"interlock cannot start:\n{mistakes}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
         return 3
     logs.configure(form=settings.log, level=settings.log_level)
+    # A dump of our memory would hold every secret that we have.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     for warning in warnings:
         log.warning("setting_unknown", message=warning)
     try:
