@@ -74,8 +74,9 @@ def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) ->
 def _tame(value: Any, name: str = "") -> Any:
     match value:
         case str() if name == "exception":
-            # Lines of a traceback stand apart from lines of the log, whatever the error's text makes of them.
-            return "\n".join(f"    {line}" for line in clean(OWN.text(value)).split("\n"))
+            # Lines of a traceback stand apart from lines of the log, whatever the error's text makes of them. The bar
+            # is for readers that take a line which begins with two colons for a command, blanks or not.
+            return "\n".join(f"  | {line}" for line in clean(OWN.text(value)).split("\n"))
         case str():
             return clean(OWN.text(value))
         case Mapping():
