@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.domain.checks import NAME
+from bot.domain.desired import CLOSING
 from bot.domain.text import one_line
 from bot.domain.webhook_events import EVENTS, meaning
 
@@ -35,6 +36,7 @@ class Facts:
         installed_app_id: the app whose installation it is; 0 where GitHub does not say.
         check_name: the check run's name.
         check_run_id: its number.
+        occasion: what tells one press of "Re-run" from the next; every hook that tells of a press says the same.
         external_id: what we called it when we made it.
         button: identifier of the button of a check run that somebody pressed.
         comment_id: the number of the comment, or of the review.
@@ -65,6 +67,7 @@ class Facts:
     installed_app_id: int = 0
     check_name: str = ""
     check_run_id: int = 0
+    occasion: str = ""
     external_id: str = ""
     button: str = ""
     comment_id: int = 0
@@ -95,6 +98,7 @@ class StartRun:
     selection: str = "all"
     cause: Cause = "pull_request"
     base_sha: str = ""
+    occasion: str = ""
 
     @property
     def again(self) -> bool:
@@ -266,7 +270,7 @@ def _pull_request(action: str, facts: Facts) -> tuple[Action, ...]:
     if facts.pr is None:
         return (Ignore("it names no pull request"),)
     if action == "closed":
-        return (CancelRuns(**_place(facts), pr=facts.pr, because="closing the pull request"),)
+        return (CancelRuns(**_place(facts), pr=facts.pr, because=CLOSING),)
     if action == "edited" and not facts.base_changed:
         return (Ignore("it changes neither head nor base"),)
     return (_start(facts),)
@@ -382,6 +386,7 @@ def _start(facts: Facts, *, cause: Cause = "pull_request", selection: str = "all
         base_sha=facts.base_sha,
         selection=selection,
         cause=cause,
+        occasion=facts.occasion,
     )
 
 

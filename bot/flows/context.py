@@ -61,8 +61,8 @@ class Context:
     sandbox: Sandbox
     secrets_dir: Path | None
     falsify_seconds: float
-    oddities: Tally = field(default_factory=Tally)
     glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    oddities: Tally = field(default_factory=Tally)
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
@@ -94,6 +94,17 @@ class Context:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
 
+    async def place_of(self, repo_id: int) -> tuple[str, int] | None:
+        """What a repository is called now, and the installation that speaks for it; None if we never heard of it."""
+        if (known := await self.accounts.repository(repo_id)) is not None:
+            return known.name, known.installation_id
+        run = await self.runs.newest_in(repo_id)
+        return (run.repo, run.installation_id) if run else None
+
+    def history(self, repo_id: int, trust: str) -> Path:
+        """How long a repository's boxes took, and how they ended last."""
+        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
+
     def kept_of(self, repo_id: int) -> tuple[Path, ...]:
         """Every directory in which something of a repository is kept beyond its runs, but its mirror."""
         return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers", "history"))
@@ -103,10 +114,6 @@ class Context:
         account = await self.accounts.installation(run.installation_id)
         repo = await self.accounts.repository(run.repo_id)
         return all(known is None or known.state is AccountState.ACTIVE for known in (account, repo))
-
-    def history(self, repo_id: int, trust: str) -> Path:
-        """How long a repository's boxes took, and how they ended last."""
-        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
 
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""

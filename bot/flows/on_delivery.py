@@ -24,7 +24,8 @@ from bot.domain.deliveries import (
     unknown,
 )
 from bot.engine import Flow
-from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit
+from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
+from bot.flows.commands.order import Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -38,14 +39,8 @@ log = structlog.get_logger()
 
 NAME = "on_delivery"
 
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A flow that a delivery asks for; starting it twice changes nothing."""
-
-    flow: str
-    id: str
-    args: object
+_COMES = frozenset({"created", "unsuspend", "added"})
+"""What happens to an installation when there may be pull requests that nobody has told us of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +107,18 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
             return await _start_run(ctx, action, delivery_id)
         case ReadCommands():
             return [on_command_started(action)]
-        case Press():
-            pressed = await buttons.press(ctx, action, delivery_id)
-            return [Started(on_commit.NAME, run_id, run_id) for run_id in pressed]
+        case Press() | CancelRuns():
+            if isinstance(action, Press):
+                ids = await buttons.press(ctx, action, delivery_id)
+            else:
+                ids = await reconcile.closed(ctx, action)
+            return [Started(on_commit.NAME, run_id, run_id) for run_id in ids]
         case InstallationChanged():
-            return [_run_started(run) for run in await accounts.installation_changed(ctx, action)]
+            opened = await accounts.installation_changed(ctx, action)
+            return [*map(_run_started, opened), *_reconciled(action, delivery_id)]
         case RepositoryChanged():
             return [_run_started(run) for run in await accounts.repository_changed(ctx, action)]
-        case CancelRuns() | CancelGroup() | CancelLost() | CommentChanged():
+        case CancelGroup() | CancelLost() | CommentChanged():
             await _end(ctx, action)
         case Ignore(reason):
             log.info("delivery_ignored", reason=reason)
@@ -128,11 +127,9 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
     return []
 
 
-async def _end(ctx: Context, action: CancelRuns | CancelGroup | CancelLost | CommentChanged) -> None:
+async def _end(ctx: Context, action: CancelGroup | CancelLost | CommentChanged) -> None:
     """End what holds no more: runs, or what a comment permitted."""
     match action:
-        case CancelRuns():
-            await ctx.cancel(action.repo_id, action.pr, by=action.because)
         case CancelGroup():
             await groups.cancel(ctx, action)
         case CancelLost():
@@ -177,9 +174,16 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             head_sha=action.head_sha,
             base_ref=action.base_ref,
             selection=action.selection,
-            again=delivery_id if action.again else "",
+            again=(action.occasion or delivery_id) if action.again else "",
             delivery=delivery_id,
             cause="merge_group" if action.cause == "merge_group" else "",
         )
         started.append(_run_started(run))
     return started
+
+
+def _reconciled(action: InstallationChanged, delivery_id: str) -> list[Started]:
+    """What was open before the App came has no check yet."""
+    if action.how not in _COMES:
+        return []
+    return [Started(reconcile.NAME, f"{reconcile.NAME}:{delivery_id}", str(action.installation_id))]

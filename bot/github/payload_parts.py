@@ -83,6 +83,8 @@ class App(Lenient):
 class Suite(Lenient):
     """A check suite."""
 
+    id: Number = 0
+    updated_at: Name = ""
     head_sha: Sha = ""
     app: App = App()
     pull_requests: tuple[PullRequest, ...] = ()
@@ -97,6 +99,7 @@ class CheckRun(Lenient):
     external_id: Name = ""
     app: App = App()
     pull_requests: tuple[PullRequest, ...] = ()
+    check_suite: Suite = Suite()
 
 
 class IssueComment(Lenient):

@@ -289,6 +289,7 @@ class CheckRunPayload(Payload):
             app_id=run.app.id,
             check_name=run.name,
             check_run_id=run.id,
+            occasion=_occasion("check_run", run.id, run.check_suite.updated_at),
             external_id=run.external_id,
             button=self.requested_action.identifier,
         )
@@ -305,7 +306,13 @@ class CheckSuitePayload(Payload):
     def facts(self) -> Facts:
         """As for a check run, without a name."""
         suite = self.check_suite
-        return Facts(**self._common(), **_of_pulls(suite.pull_requests), head_sha=suite.head_sha, app_id=suite.app.id)
+        return Facts(
+            **self._common(),
+            **_of_pulls(suite.pull_requests),
+            head_sha=suite.head_sha,
+            app_id=suite.app.id,
+            occasion=_occasion("check_suite", suite.id, suite.updated_at),
+        )
 
 
 class InstallationPayload(Payload):
@@ -406,6 +413,11 @@ def _where(bad: ValidationError) -> str:
     field = ".".join(str(part) for part in first["loc"])
     more = f" (and {bad.error_count() - 1} more)" if bad.error_count() > 1 else ""
     return f"{field}: {first['msg'].lower()}{more}"
+
+
+def _occasion(kind: str, number: int, updated_at: str) -> str:
+    """GitHub dates a suite anew with every re-run that is asked for; an old server may not say when."""
+    return f"{kind}{number}@{updated_at}" if number and updated_at else ""
 
 
 def _of_pulls(pulls: tuple[PullRequest, ...]) -> dict[str, Any]:

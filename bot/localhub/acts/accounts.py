@@ -33,6 +33,7 @@ EVENTS = [
     "check_run",
     "check_suite",
     "issue_comment",
+    "merge_group",
     "pull_request",
     "push",
     "delete",
