@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,6 +137,22 @@ class Engine:
         """`SUCCESS`, `ERROR`, `PENDING`, … of a flow, or None when it does not exist."""
         found = await DBOS.get_workflow_status_async(flow_id)
         return str(found.status) if found else None
+
+    async def forget(self, *, before: datetime, at_once: int = 500) -> int:
+        """Drop what is remembered of flows that ended and began before. Returns how many it were."""
+        dropped = 0
+        while True:
+            rows = await DBOS.list_workflows_async(
+                status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+                end_time=before.isoformat(),
+                limit=at_once,
+                load_input=False,
+                load_output=False,
+            )
+            if not rows:
+                return dropped
+            await DBOS.delete_workflows_async([row.workflow_id for row in rows])
+            dropped += len(rows)
 
     async def idle(self) -> None:
         """Wait until no flow runs in this process."""
