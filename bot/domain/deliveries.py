@@ -6,7 +6,7 @@ So the facts here are few, and a wrong or stale one costs a look at the API, nev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.domain.checks import NAME
@@ -76,7 +76,10 @@ Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun:
-    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it."""
+    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it.
+
+    `if_listed`: only if the default branch's configuration lists `base_ref`, which is another branch.
+    """
 
     repo_id: int
     repo: str
@@ -87,6 +90,7 @@ class StartRun:
     selection: str = "all"
     cause: Cause = "pull_request"
     base_sha: str = ""
+    if_listed: bool = False
 
     @property
     def again(self) -> bool:
@@ -251,9 +255,13 @@ def _pull_request(action: str, facts: Facts) -> Action:
 def _push(_action: str, facts: Facts) -> Action:
     if facts.deleted:
         return Ignore("the branch was deleted")
-    if not facts.base_ref or facts.base_ref != facts.default_branch:
-        return Ignore("not the default branch; an open pull request reports its own head")
-    return _start(facts, cause="push")
+    if not facts.base_ref:
+        return Ignore("a tag was pushed")
+    if facts.base_ref.startswith("gh-readonly-queue/"):
+        return Ignore("a branch of the merge queue, which tells of it itself")
+    start = _start(facts, cause="push")
+    is_default = facts.base_ref == facts.default_branch
+    return start if is_default or isinstance(start, Ignore) else replace(start, if_listed=True)
 
 
 def _comment(action: str, facts: Facts) -> Action:

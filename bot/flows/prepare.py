@@ -19,7 +19,7 @@ from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
 from bot.flows.showing import note_changed
-from bot.flows.standing import default_config, trust_of
+from bot.flows.standing import is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
@@ -79,10 +79,13 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
     try:
-        if run.pr is None:
-            return await _prepare_push(ctx, run)
-        pull = await get_pull(ctx.installation(run), run.repo, run.pr)
-        return await _prepare_pull(ctx, run, pull)
+        async with ctx.workspaces.job(record.subject(run)) as is_ours:
+            if not is_ours:
+                return Pass("the repository belongs to another installation than the delivery says")
+            if run.pr is None:
+                return await _prepare_push(ctx, run)
+            pull = await get_pull(ctx.installation(run), run.repo, run.pr)
+            return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
         return Pass(f"GitHub does not show it to us any more: {gone}")
 
@@ -98,12 +101,9 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     if facts.id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
     branch = await _protected_branch(ctx, run, facts.default_branch)
-    trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch is not None))
-    if isinstance(trust, Untrusted) or branch is None:
-        if run.base_ref not in ("", facts.default_branch):
-            return Pass("a push to a branch that the configuration does not list")
+    trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch != ""))
+    if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author="", fork=False)
-        assert isinstance(trust, Untrusted), "no branch has it"
         return Refuse(refused(trust), trust.because)
     mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=run.head_sha))
     if not await _has_boxes(mirror, run.head_sha):
@@ -115,21 +115,17 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, of_head, trust.level)
 
 
-async def _protected_branch(ctx: Context, run: Run, default: str) -> str | None:
-    """A branch whose pushes run and that has the run's head: the default one, or the pushed one if it is listed there.
-
-    The list is the default branch's, so that nobody can push a branch that lists itself.
-    """
-    candidates = [default]
-    if run.base_ref not in ("", default) and run.base_ref in (await default_config(ctx, run, default)).protected:
-        candidates.append(run.base_ref)
-    for branch in candidates:
+async def _protected_branch(ctx: Context, run: Run, default: str) -> str:
+    """A branch whose pushes run and that has the run's head: the default one, or the pushed one; "" for neither."""
+    subject = record.subject(run)
+    pushed = [run.base_ref] if run.base_ref not in ("", default) and await is_listed_branch(ctx, subject) else []
+    for branch in (default, *pushed):
         with contextlib.suppress(NotFound):
             tip = await branch_head(ctx.installation(run), run.repo, branch)
-            mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip))
+            mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip))
             if await mirror.contains(tip, run.head_sha):
                 return branch
-    return None
+    return ""
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:

@@ -347,6 +347,12 @@ class LocalHub:
         assert row, "a comment belongs to a repository"
         return comments.edit(self.forge, row, comment, body, by)
 
+    def delete_comment(self, comment: Comment, by: str) -> None:
+        """Delete a comment."""
+        row = self.state.repositories.get(comment.repository_id)
+        assert row, "a comment belongs to a repository"
+        comments.delete(self.forge, row, comment, by)
+
     def comments(self, repo: str, number: int) -> list[Comment]:
         """The comments on an issue or pull request, oldest first."""
         return self.state.comments.where(repository_id=self.repository(repo).id, number=number)
