@@ -19,14 +19,16 @@ from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
 from bot.flows.showing import note_changed
-from bot.flows.standing import is_listed_branch, trust_of
+from bot.flows.standing import config_at, is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
+from bot.github.supplies import Order, Wanted
 from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
+from runner.config import Config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
@@ -220,6 +222,9 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
             shown = conflict(workspace.paths, base_ref=subject.base_ref)
             return Refuse(shown, f"it does not merge into {subject.base_ref}")
         mirror = ctx.workspaces.mirror(run.repo_id, run.repo)
+        wanted = wanted_of(await config_at(mirror, subject.base_sha))
+        order = Order(subject=subject, commit=workspace.commit, tree=workspace.tree, wanted=wanted, trust=trust)
+        left = await ctx.supplies.lay(order)
         tree = await mirror.tree_of(workspace.commit)
         listed, _ = await asyncio.gather(listing.read(), note_changed(ctx, run, subject.base_sha, tree))
     if errors := listed.get("errors"):
@@ -227,11 +232,20 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
+    record.save_notes(files, left)
     record.save_report(files, listed.get("report") or {})
     if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
+
+
+def wanted_of(config: Config) -> Wanted:
+    """What a configuration declares under `checkout`."""
+    declared = config.settings.get("checkout")
+    if not isinstance(declared, dict):
+        return Wanted()
+    return Wanted(submodules=frozenset(path.rstrip("/") for path in declared["submodules"]), lfs=declared["lfs"])
 
 
 def _box(raw: dict[str, Any]) -> Box:

@@ -20,6 +20,7 @@ from bot.localhub.faults import Faults
 from bot.localhub.forge import Forge
 from bot.localhub.git_http import GitHttp
 from bot.localhub.hooks import Hooks
+from bot.localhub.lfs_http import LfsHttp
 from bot.localhub.limits import Limits
 from bot.localhub.pages import Pages
 from bot.localhub.register import Registry
@@ -68,6 +69,7 @@ class LocalHub:
         self.private_key = keys.kept_key(self.directory) if state_dir else keys.process_key()
         self._api = Api(self.forge, self.faults, self.limits)
         self._git = GitHttp(self.forge, self.faults)
+        self._lfs = LfsHttp(self.forge)
         self._pages = Pages(self.forge)
         self._registry = Registry(self.forge)
         self._admin = Admin(self.forge)
@@ -94,6 +96,8 @@ class LocalHub:
         request = Request(scope, receive)
         if path.startswith(PREFIX):
             await (await self._admin.respond(request))(scope, receive, send)
+        elif self._lfs.owns(path):
+            await (await self._lfs.respond(request))(scope, receive, send)
         elif self._git.owns(path):
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
@@ -270,6 +274,19 @@ class LocalHub:
             git.update_ref(f"refs/heads/{branch}", start)
         content = {path: None if text is None else _bytes(text) for path, text in files.items()}
         sha = git.write(branch, content, message=message, by=self.forge.person(author))
+        pushes.observe(self.forge, row, author)
+        return sha
+
+    def keep_large_file(self, repo: str, content: bytes) -> str:
+        """Put a file into a repository's LFS storage; returns the pointer to commit in its place."""
+        return self._lfs.keep(self.repository(repo), content)
+
+    def commit_submodules(self, repo: str, branch: str, links: Mapping[str, str], author: str) -> str:
+        """Point submodules (path → SHA) of a branch at commits; returns the new commit's SHA."""
+        row = self.repository(repo)
+        sha = self.forge.git(row).write(
+            branch, {}, message="Move submodules", by=self.forge.person(author), links=links
+        )
         pushes.observe(self.forge, row, author)
         return sha
 

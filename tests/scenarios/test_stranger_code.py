@@ -192,3 +192,27 @@ async def test_the_token_of_a_job_is_for_one_repository_and_to_read_and_gone_whe
     }
     kept = [row for row in isolated.hub.state.tokens if row.installation_id and row.repository_ids is not None]
     assert not kept
+
+
+@pytest.mark.requirement("S-9")
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_declared_submodule_is_given_to_a_strangers_code_only_if_everybody_may_read_it(
+    isolated: World, private: bool
+) -> None:
+    library = {"lib.txt": "text of the library"}
+    isolated.hub.create_repository("octo/lib", private=private, files=library)
+    sha = isolated.hub.forge.git(isolated.hub.repository("octo/lib")).branch("main") or ""
+    isolated.repository(
+        {
+            "boxes/tier-1/1_green.sh": box("cat vendor/lib/lib.txt; exit 1"),
+            ".gitmodules": '[submodule "lib"]\n\tpath = vendor/lib\n\turl = ../lib.git\n',
+            CONFIG: "checkout: {submodules: [vendor/lib]}\n",
+        }
+    )
+    isolated.hub.commit_submodules(REPO, "main", {"vendor/lib": sha}, "mona")
+    pr = propose(isolated, {}, {})
+    await isolated.settle()
+    await permit(pr)
+    said = pr.check("Interlock / tier 1").text or ""
+    assert ("text of the library" in said) != private
+    assert ("what is private is not given to code of strangers" in (interlock(pr).summary or "")) == private
