@@ -21,11 +21,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare, standing
+from bot.flows import (
+    accounts,
+    execute,
+    on_command,
+    on_commit,
+    on_delivery,
+    prepare,
+    reconcile,
+    redeliver,
+    republish,
+    standing,
+)
+from bot.flows.commands import order
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
+from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
+from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
 from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
@@ -44,6 +58,8 @@ from bot.store.freezes import Freezes
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.runs import RunStore
+from bot.web.api.audit import AuditLog
+from bot.web.api.commands import Commands
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -62,12 +78,13 @@ CODEC = Codec(
         execute.RunnerBroken,
         execute.Stopped,
         on_command.Answered,
-        on_delivery.Started,
+        order.Started,
         prepare.Decline,
         prepare.Pass,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        republish.Republish,
         standing.Barred,
         standing.Stopping,
         standing.Unsure,
@@ -123,8 +140,19 @@ class Bot:
             accepted=self.dispatch.accept,
             draining=draining,
         )
-        health = Health({"database": self._database, "flows": self._flows, "sandbox": self._sandbox}, draining)
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
+        health = Health(
+            {
+                "database": self._database,
+                "flows": self._flows,
+                "github": self._github,
+                "sandbox": self._sandbox,
+                "webhooks": self._webhooks,
+                "writes": self._writes,
+            },
+            draining,
+        )
+        api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
@@ -136,8 +164,37 @@ class Bot:
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
 
+    async def _webhooks(self) -> Mapping[str, object]:
+        return {"new_to_us": self.ctx.oddities.counts}
+
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
+
+    async def _writes(self) -> dict[str, object]:
+        """Of all installations together; those that wait name theirs."""
+        facts = {str(number): pacer.facts() for number, pacer in self.ctx.github.pacers().items()}
+        return {
+            "waiting": sum(each["waiting"] for each in facts.values()),
+            "oldest_seconds": max((each["oldest_seconds"] for each in facts.values()), default=0.0),
+            "installations": {number: each for number, each in facts.items() if each["waiting"]},
+        }
+
+    async def _github(self) -> Mapping[str, object]:
+        """How GitHub is doing, as far as we can tell. Nothing is asked of it: a slow one must not make this slow."""
+        github = self.ctx.github
+        facts: dict[str, object] = {
+            "breaker": str(github.breaker_state),
+            "last_answer": github.clock.heard_at.isoformat() if github.clock.heard_at else None,
+            "clock_ahead_seconds": round(github.clock.skew.total_seconds()),
+            "quiet": {name: until.isoformat() for name, until in github.quiet.speakers().items()},
+            **await redeliver.facts(self.ctx),
+        }
+        warnings = [
+            *(["GitHub does not answer; work waits for it"] if github.breaker_state is not BreakerState.CLOSED else []),
+            *(["this machine's clock is off: set it by NTP"] if github.clock.differs else []),
+            *(["deliveries were lost for good; see the log for delivery_not_recovered"] if facts["given_up"] else []),
+        ]
+        return {"status": "degraded", "warnings": warnings, **facts} if warnings else facts
 
     async def _sandbox(self) -> Mapping[str, object]:
         return self.ctx.sandbox.facts
@@ -156,6 +213,8 @@ class Bot:
         """Let what runs end, for as long as the settings allow; what does not will resume at the next start."""
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
+        for pacer in self.ctx.github.pacers().values():
+            pacer.close()  # what waits for its turn is parked, and found again at the next start.
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.ctx.engine.idle()
@@ -194,6 +253,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                allowance=lambda: Allowance(settings.github_writes_a_minute, settings.github_writes_an_hour),
                 keep_quiet=keep_quiet,
             )
         )
@@ -231,9 +291,13 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             secrets_dir=settings.secrets_dir,
             falsify_seconds=settings.falsify_seconds,
         )
+        await accounts.bar_the_lost(ctx)
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(republish.NAME, republish.Republishing(ctx))
+        engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
+        engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

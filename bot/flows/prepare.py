@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
 from bot.domain.checks import Check, config_error, conflict, note, refused, unable
+from bot.domain.desired import CLOSED, NOT_SHOWN
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
 from bot.domain.wanted import mistake_in
 from bot.flows import record
+from bot.flows.announcing import announce_early
 from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
@@ -31,7 +33,6 @@ from runner.config import FILE as CONFIG
 from runner.config import Config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
-from runner.model import Box, BoxId
 
 log = structlog.get_logger()
 
@@ -80,6 +81,8 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     run = await ctx.run(run_id)
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
+    if not await ctx.welcome(run):
+        return Pass("the App has no access to the repository any more")
     try:
         async with ctx.workspaces.job(record.subject(run)) as is_ours:
             if not is_ours:
@@ -89,7 +92,7 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
             pull = await get_pull(ctx.installation(run), run.repo, run.pr)
             return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
-        return Pass(f"GitHub does not show it to us any more: {gone}")
+        return Pass(f"{NOT_SHOWN}: {gone}")
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
@@ -102,6 +105,8 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     facts = await repository(github, run.repo)
     if facts.id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
+    if run.base_ref in ("", facts.default_branch):
+        await announce_early(ctx, run, run.head_sha)
     branch = await _protected_branch(ctx, run, facts.default_branch)
     trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch != ""))
     if isinstance(trust, Untrusted):
@@ -134,7 +139,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     if pull.base_repo_id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
-        return Pass(f"the pull request is {pull.state}")
+        return Pass(CLOSED)
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
     base_sha = await _base_of(ctx, run, pull)
@@ -143,6 +148,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     )
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
+    await announce_early(ctx, run, base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
     mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
     if not await _has_boxes(mirror, base_sha):
@@ -233,8 +239,8 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
     record.save_notes(files, left)
-    record.save_report(files, listed.get("report") or {})
-    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
+    record.save_report(files, _report(run, listed.get("report") or {}))
+    if (mistake := mistake_in(run.selection, map(record.box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
@@ -248,13 +254,6 @@ def wanted_of(config: Config) -> Wanted:
     return Wanted(submodules=frozenset(path.rstrip("/") for path in declared["submodules"]), lfs=declared["lfs"])
 
 
-def _box(raw: dict[str, Any]) -> Box:
-    """As much of a listed box as a selection can ask for."""
-    return Box(
-        id=BoxId(raw["suite"], raw["box"]),
-        tier=raw["tier"],
-        title=raw["title"],
-        kind=raw["kind"],
-        source=raw["source"],
-        tags=raw["tags"],
-    )
+def _report(run: Run, wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """What the report is to hold; who asks for proofs gets them, whatever the configuration says."""
+    return {**wanted, "falsify": "tell"} if run.prove and wanted.get("falsify") == "off" else wanted

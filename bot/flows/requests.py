@@ -31,6 +31,7 @@ async def open_run(
     again: str = "",
     delivery: str = "",
     cause: str = "",
+    prove: str = "",
 ) -> Run:
     """The run of a head, made if it is not there. Safe to repeat.
 
@@ -56,6 +57,7 @@ async def open_run(
         kept_from=kept_from,
         delivery=delivery,
         cause=cause or ("push" if pr is None else "pull_request"),
+        prove=prove,
     )
 
 

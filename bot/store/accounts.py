@@ -63,9 +63,20 @@ class Accounts:
         row = await self._rows.first(sa.select(installations).where(installations.c.id == installation_id))
         return KnownInstallation(**{**row, "state": AccountState(row["state"])}) if row else None
 
+    async def installations(self) -> list[KnownInstallation]:
+        """Every installation that was ever told of."""
+        rows = await self._rows.all(sa.select(installations).order_by(installations.c.id))
+        return [KnownInstallation(**{**row, "state": AccountState(row["state"])}) for row in rows]
+
     async def repository(self, repo_id: int) -> KnownRepository | None:
         """A repository, or None when GitHub never told of it."""
         row = await self._rows.first(sa.select(repositories).where(repositories.c.id == repo_id))
+        return KnownRepository(**{**row, "state": AccountState(row["state"])}) if row else None
+
+    async def named(self, name: str) -> KnownRepository | None:
+        """The repository that was last told to have this `owner/name`; GitHub gives a name to one at a time."""
+        query = sa.select(repositories).where(sa.func.lower(repositories.c.name) == name.lower())
+        row = await self._rows.first(query.order_by(repositories.c.changed_at.desc()))
         return KnownRepository(**{**row, "state": AccountState(row["state"])}) if row else None
 
     async def repositories_of(self, installation_id: int) -> list[KnownRepository]:

@@ -38,7 +38,8 @@ class Run:
 
     `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
     whoever wants the run to stop; the run itself obeys. `cause` is `pull_request`, `push` or `merge_group`, "" in
-    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known.
+    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known. `prove` is the selection of
+    boxes that somebody wants proved: such a run makes no verdict anew. "" for every other run.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Run:
     delivery: str
     cause: str
     tree: str
+    prove: str
     created_at: datetime
     finished_at: datetime | None
 
@@ -118,6 +120,12 @@ class RunStore:
         async with self._engine.begin() as connection:
             await connection.execute(sa.update(runs).where(runs.c.id == run_id).values(**values))
 
+    async def move(self, repo_id: int, *, repo: str, installation_id: int) -> None:
+        """Let a repository's runs follow it to another name, or another account. Its number stays."""
+        named = sa.update(runs).where(runs.c.repo_id == repo_id)
+        async with self._engine.begin() as connection:
+            await connection.execute(named.values(repo=repo, installation_id=installation_id))
+
     async def recent(self, limit: int = 50) -> list[Run]:
         """The newest runs, newest first."""
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
@@ -130,10 +138,24 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
         return await self._first(query.order_by(runs.c.number.desc()))
 
+    async def newest_in(self, repo_id: int) -> Run | None:
+        """The newest run of a repository."""
+        return await self._first(sa.select(runs).where(runs.c.repo_id == repo_id).order_by(runs.c.number.desc()))
+
+    async def newest_named(self, repo: str) -> Run | None:
+        """The newest run of the repository that was then called so."""
+        query = sa.select(runs).where(sa.func.lower(runs.c.repo) == repo.lower())
+        return await self._first(query.order_by(runs.c.number.desc()))
+
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
         """Runs of a pull request that have not ended, oldest first."""
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
         return await self._all(query.order_by(runs.c.number))
+
+    async def of_pull(self, repo_id: int, pr: int, limit: int = 100) -> list[Run]:
+        """The newest runs of a pull request, newest first."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        return await self._all(query.order_by(runs.c.number.desc()).limit(limit))
 
     async def of_head(self, repo_id: int, pr: int | None, head_sha: str) -> list[Run]:
         """Runs of one head of one pull request (or of a pushed head), newest first."""

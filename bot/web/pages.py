@@ -15,9 +15,10 @@ from starlette.routing import Route
 
 from bot.domain.progress import NOT_EXECUTED, BoxState, Progress
 from bot.domain.report import RunState as Shown
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.store.runs import OPEN, Run, RunState
+from bot.web.local import is_local, require_local
 from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
 from runner.events import BoxFinished
 from runner.model import BoxId
@@ -25,9 +26,6 @@ from runner.model import BoxId
 EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
 """States of runs that ended before every box had its verdict."""
 
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
-_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
-_BY_PROXIES = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _LOG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
 
@@ -74,13 +72,13 @@ class Pages:
         model = RunPageModel(
             run_id=str(run.number),
             subject=record.subject(run),
-            progress=self._progress(run),
+            progress=await self._progress(run),
             state=_shown(run),
             now=self._ctx.clock.now().timestamp(),
             ended=run.because if run.state in EARLY else "",
             pr_url=f"{web}/pull/{run.pr}" if run.pr is not None else "",
             commit_url=f"{web}/commit/{run.head_sha}",
-            index_url="/" if _is_local(request) else "",
+            index_url="/" if is_local(request) else "",
             scrutiny=record.scrutiny(self._ctx.files(run)),
         )
         fragment = request.query_params.get("fragment") == "1"
@@ -107,7 +105,7 @@ class Pages:
         """One run with its boxes as JSON. `runners`: how many processes worked on it, one more for each crash."""
         run = await self._find(request)
         verdicts = self._verdicts(run)
-        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in self._progress(run).boxes]
+        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in (await self._progress(run)).boxes]
         runners = len(self._ctx.files(run).records())
         return JSONResponse({"schema": "interlock.run/1", **_plain(run), "runners": runners, "boxes": boxes})
 
@@ -128,26 +126,12 @@ class Pages:
         events = self._ctx.files(run).events()
         return Counter(e.box for e in events if isinstance(e, BoxFinished) and e.verdict not in NOT_EXECUTED)
 
-    def _progress(self, run: Run) -> Progress:
-        return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))
-
-
-def _is_local(request: Request) -> bool:
-    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote.
-
-    So does HTTP/1.0, which proxies speak by default and browsers do not, and any Host but this machine's: a page of
-    another site could have its name resolve to 127.0.0.1.
-    """
-    client = request.client.host if request.client else ""
-    forwarded = any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in request.headers)
-    old = request.scope.get("http_version") == "1.0"
-    host = _LOCAL_HOST.fullmatch(request.headers.get("host", ""))
-    return client in LOOPBACK and host is not None and not forwarded and not old
+    async def _progress(self, run: Run) -> Progress:
+        return await holds.state_of(self._ctx, run)
 
 
 def _require_local(request: Request) -> None:
-    if not _is_local(request):
-        raise HTTPException(403, "this page needs the signed link that the check run carries")
+    require_local(request, "this page needs the signed link that the check run carries")
 
 
 def _tone(run: Run) -> str:
@@ -196,4 +180,5 @@ def _box(state: BoxState) -> dict[str, object]:
         "seconds": result.seconds if result else None,
         "reason": result.reason if result else "",
         "kept": state.kept,
+        "excused": {"by": state.excused.by, "because": state.excused.because} if state.excused else None,
     }
