@@ -42,6 +42,7 @@ from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
 from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
+from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
@@ -270,6 +271,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
         key = load_key(settings.data_dir / "links.key")
+        workspaces = Workspaces(settings.data_dir / "mirrors", github)
         ctx = Context(
             github=github,
             inbox=inbox,
@@ -282,7 +284,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             marks=marks,
             engine=engine,
             clock=clock,
-            workspaces=Workspaces(settings.data_dir / "mirrors", github),
+            workspaces=workspaces,
+            supplies=Supplies(github, workspaces),
             links=RunLinks(key, settings.public_url or public_url),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],

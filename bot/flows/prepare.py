@@ -21,14 +21,16 @@ from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
 from bot.flows.showing import note_changed
-from bot.flows.standing import default_config, trust_of
+from bot.flows.standing import config_at, is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
+from bot.github.supplies import Order, Wanted
 from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
+from runner.config import Config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
 
@@ -82,10 +84,13 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     if not await ctx.welcome(run):
         return Pass("the App has no access to the repository any more")
     try:
-        if run.pr is None:
-            return await _prepare_push(ctx, run)
-        pull = await get_pull(ctx.installation(run), run.repo, run.pr)
-        return await _prepare_pull(ctx, run, pull)
+        async with ctx.workspaces.job(record.subject(run)) as is_ours:
+            if not is_ours:
+                return Pass("the repository belongs to another installation than the delivery says")
+            if run.pr is None:
+                return await _prepare_push(ctx, run)
+            pull = await get_pull(ctx.installation(run), run.repo, run.pr)
+            return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
         return Pass(f"{NOT_SHOWN}: {gone}")
 
@@ -103,12 +108,9 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     if run.base_ref in ("", facts.default_branch):
         await announce_early(ctx, run, run.head_sha)
     branch = await _protected_branch(ctx, run, facts.default_branch)
-    trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch is not None))
-    if isinstance(trust, Untrusted) or branch is None:
-        if run.base_ref not in ("", facts.default_branch):
-            return Pass("a push to a branch that the configuration does not list")
+    trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch != ""))
+    if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author="", fork=False)
-        assert isinstance(trust, Untrusted), "no branch has it"
         return Refuse(refused(trust), trust.because)
     mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=run.head_sha))
     if not await _has_boxes(mirror, run.head_sha):
@@ -120,21 +122,17 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, of_head, trust.level)
 
 
-async def _protected_branch(ctx: Context, run: Run, default: str) -> str | None:
-    """A branch whose pushes run and that has the run's head: the default one, or the pushed one if it is listed there.
-
-    The list is the default branch's, so that nobody can push a branch that lists itself.
-    """
-    candidates = [default]
-    if run.base_ref not in ("", default) and run.base_ref in (await default_config(ctx, run, default)).protected:
-        candidates.append(run.base_ref)
-    for branch in candidates:
+async def _protected_branch(ctx: Context, run: Run, default: str) -> str:
+    """A branch whose pushes run and that has the run's head: the default one, or the pushed one; "" for neither."""
+    subject = record.subject(run)
+    pushed = [run.base_ref] if run.base_ref not in ("", default) and await is_listed_branch(ctx, subject) else []
+    for branch in (default, *pushed):
         with contextlib.suppress(NotFound):
             tip = await branch_head(ctx.installation(run), run.repo, branch)
-            mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip))
+            mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip))
             if await mirror.contains(tip, run.head_sha):
                 return branch
-    return None
+    return ""
 
 
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
@@ -230,6 +228,9 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
             shown = conflict(workspace.paths, base_ref=subject.base_ref)
             return Refuse(shown, f"it does not merge into {subject.base_ref}")
         mirror = ctx.workspaces.mirror(run.repo_id, run.repo)
+        wanted = wanted_of(await config_at(mirror, subject.base_sha))
+        order = Order(subject=subject, commit=workspace.commit, tree=workspace.tree, wanted=wanted, trust=trust)
+        left = await ctx.supplies.lay(order)
         tree = await mirror.tree_of(workspace.commit)
         listed, _ = await asyncio.gather(listing.read(), note_changed(ctx, run, subject.base_sha, tree))
     if errors := listed.get("errors"):
@@ -237,11 +238,20 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
+    record.save_notes(files, left)
     record.save_report(files, _report(run, listed.get("report") or {}))
     if (mistake := mistake_in(run.selection, map(record.box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
+
+
+def wanted_of(config: Config) -> Wanted:
+    """What a configuration declares under `checkout`."""
+    declared = config.settings.get("checkout")
+    if not isinstance(declared, dict):
+        return Wanted()
+    return Wanted(submodules=frozenset(path.rstrip("/") for path in declared["submodules"]), lfs=declared["lfs"])
 
 
 def _report(run: Run, wanted: Mapping[str, object]) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,7 @@ KEPT = "kept.jsonl"
 HISTORY = "history.json"
 ACCEPTED = "accepted.json"
 SHOWN = "shown.json"
+NOTES = "notes.json"
 
 
 def process_id(ctx: Context, run: Run) -> str:
@@ -77,6 +78,11 @@ def annotations_wanted(files: RunFiles) -> int:
 def comment_wanted(files: RunFiles) -> bool:
     """Whether the configuration in force wants a comment on the pull request; where none was read, it does."""
     return _object(files.directory / REPORT).get("comment", True) is not False
+
+
+def save_notes(files: RunFiles, notes: Sequence[str]) -> None:
+    """Keep what people should know of the tree before they read a verdict on it."""
+    write_whole(str(files.directory / NOTES), [json.dumps({"notes": list(notes)})])
 
 
 def with_sabotage(files: RunFiles) -> frozenset[str]:
@@ -203,7 +209,9 @@ def progress(
     files: RunFiles, *, kept: Iterable[BoxFinished], excused: Mapping[BoxId, Excused] = MappingProxyType({})
 ) -> Progress:
     """The state of the run after everything recorded so far."""
-    return Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
+    known = Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
+    notes = tuple(_object(files.directory / NOTES).get("notes", ()))
+    return replace(known, warnings=(*notes, *known.warnings)) if notes else known
 
 
 def save_nothing_run(files: RunFiles, now: float) -> None:
