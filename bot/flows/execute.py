@@ -19,6 +19,7 @@ from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
+from bot.flows.reusing import reused_from
 from bot.flows.showing import checks_of
 from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
@@ -90,7 +91,10 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     files = ctx.files(run)
     history = _history(ctx, run)
     terms = terms_of(ctx, run)
-    plan = ChildPlan(run_id=record.process_id(ctx, run), selection=run.selection, done=[], history=history, terms=terms)
+    done = [files.directory / record.KEPT] if reused_from(files) else []
+    plan = ChildPlan(
+        run_id=record.process_id(ctx, run), selection=run.selection, done=done, history=history, terms=terms
+    )
     log.info("run_started", number=run.number, repo=run.repo, pr=run.pr, sha=run.head_sha)
     async with comparison(files, terms.cache), _Updates(ctx, run) as updates:
         while True:

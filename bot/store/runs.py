@@ -141,6 +141,13 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
         return await self._all(query.order_by(runs.c.number.desc()))
 
+    async def green_of_tree(self, repo_id: int, tree: str, config_hash: str, *, since: datetime) -> list[Run]:
+        """Runs of the same files under the same configuration that ended green since then, newest first."""
+        same = (runs.c.repo_id == repo_id) & (runs.c.tree == tree) & (runs.c.config_hash == config_hash)
+        green = (runs.c.state == RunState.FINISHED) & (runs.c.conclusion == "success") & (runs.c.finished_at >= since)
+        known = (runs.c.tree != "") & (runs.c.config_hash != "")
+        return await self._all(sa.select(runs).where(same, green, known).order_by(runs.c.number.desc()).limit(10))
+
     async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int) -> list[Run]:
         """The newest run with an outcome, or with one to come, of every other pull request that has had this head."""
         told = sa.or_(runs.c.state.in_(OPEN), runs.c.conclusion != "")
