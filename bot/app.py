@@ -21,12 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare, standing
+from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver, standing
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
+from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
@@ -124,7 +125,14 @@ class Bot:
             draining=draining,
         )
         health = Health(
-            {"database": self._database, "flows": self._flows, "sandbox": self._sandbox, "writes": self._writes},
+            {
+                "database": self._database,
+                "flows": self._flows,
+                "github": self._github,
+                "sandbox": self._sandbox,
+                "webhooks": self._webhooks,
+                "writes": self._writes,
+            },
             draining,
         )
         others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
@@ -139,6 +147,9 @@ class Bot:
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
 
+    async def _webhooks(self) -> Mapping[str, object]:
+        return {"new_to_us": self.ctx.oddities.counts}
+
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
 
@@ -150,6 +161,23 @@ class Bot:
             "oldest_seconds": max((each["oldest_seconds"] for each in facts.values()), default=0.0),
             "installations": {number: each for number, each in facts.items() if each["waiting"]},
         }
+
+    async def _github(self) -> Mapping[str, object]:
+        """How GitHub is doing, as far as we can tell. Nothing is asked of it: a slow one must not make this slow."""
+        github = self.ctx.github
+        facts: dict[str, object] = {
+            "breaker": str(github.breaker_state),
+            "last_answer": github.clock.heard_at.isoformat() if github.clock.heard_at else None,
+            "clock_ahead_seconds": round(github.clock.skew.total_seconds()),
+            "quiet": {name: until.isoformat() for name, until in github.quiet.speakers().items()},
+            **await redeliver.facts(self.ctx),
+        }
+        warnings = [
+            *(["GitHub does not answer; work waits for it"] if github.breaker_state is not BreakerState.CLOSED else []),
+            *(["this machine's clock is off: set it by NTP"] if github.clock.differs else []),
+            *(["deliveries were lost for good; see the log for delivery_not_recovered"] if facts["given_up"] else []),
+        ]
+        return {"status": "degraded", "warnings": warnings, **facts} if warnings else facts
 
     async def _sandbox(self) -> Mapping[str, object]:
         return self.ctx.sandbox.facts
@@ -244,9 +272,12 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             secrets_dir=settings.secrets_dir,
             falsify_seconds=settings.falsify_seconds,
         )
+        await accounts.bar_the_lost(ctx)
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
+        engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

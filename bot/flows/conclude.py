@@ -150,6 +150,9 @@ async def _take_back(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
+    if not await ctx.welcome(run):
+        await _close(ctx, run, RunState.CANCELLED, "cancelled", "the App has no access to the repository any more")
+        return
     try:
         await _give_up(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
         await _say(ctx, run, "Interlock itself failed; its check names the incident")
@@ -169,12 +172,13 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
         case None:
             message = f"{run.id} was stopped, and its row does not say why"
             raise AssertionError(message)
+    welcome = await ctx.welcome(run)
     # A run that was stopped before it was announced shows nothing: its head may never have had a check.
-    if await ctx.runs.checks_of(run.id):
+    if welcome and await ctx.runs.checks_of(run.id):
         await publish_checks(ctx, run, shown)
     if ctx.files(run).directory.is_dir():
         record.save_verdicts(ctx.files(run), state)
-    if closed_as is RunState.CANCELLED:
+    if welcome and closed_as is RunState.CANCELLED:
         await _say(ctx, run, in_words(stop))
     await _close(ctx, run, closed_as, "cancelled", in_words(stop))
     return "cancelled"

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bot.domain.checks import Check, config_error, conflict, note, refused, unable
+from bot.domain.desired import CLOSED, NOT_SHOWN
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
@@ -82,6 +83,8 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     run = await ctx.run(run_id)
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
+    if not await ctx.welcome(run):
+        return Pass("the App has no access to the repository any more")
     try:
         if run.cause == MERGE_GROUP:
             return await _prepare_group(ctx, run)
@@ -90,7 +93,7 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
         pull = await get_pull(ctx.installation(run), run.repo, run.pr)
         return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
-        return Pass(f"GitHub does not show it to us any more: {gone}")
+        return Pass(f"{NOT_SHOWN}: {gone}")
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
@@ -169,7 +172,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     if pull.base_repo_id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
-        return Pass(f"the pull request is {pull.state}")
+        return Pass(CLOSED)
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
     base_sha = await _base_of(ctx, run, pull)

@@ -16,6 +16,7 @@ from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.breaker import BreakerState
 from bot.github.calls import Calls
+from bot.github.errors import Forbidden
 from bot.github.line import Line
 from bot.github.pacer import Pacer, Write
 from bot.github.quiet import Quiet
@@ -23,6 +24,7 @@ from bot.github.their_clock import TheirClock
 from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
+DEADLINE = 60.0
 
 
 class Clock(Protocol):
@@ -42,7 +44,8 @@ class GitHubApp:
         clock: the time.
         web_url: where pages and git are, if not where `addresses.web_url` says.
         transport: instead of the network; for tests that judge each exchange.
-        timeout: of each request.
+        timeout: of each wait within one request.
+        deadline: seconds after which a request is given up, however much of its answer has come.
         sleep: waits for so many seconds.
         random: spreads repeats.
         allowance: what an installation may write; called once for each.
@@ -65,6 +68,7 @@ class GitHubApp:
         web_url: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: httpx.Timeout | float = TIMEOUT,
+        deadline: float = DEADLINE,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
         allowance: Callable[[], Allowance] = Allowance,
@@ -78,13 +82,14 @@ class GitHubApp:
         self._sleep = sleep
         self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
-        self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
+        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=deadline, transport=transport)
         self.quiet = Quiet(self.now, keep_quiet)
         self._by_their_clock = False
         self._tokens = TokenCache(self._mint, self._line.clock.now)
         self._itself = AppItself(self, self._line)
         self._installations: dict[int, Installation] = {}
         self._slug = ""
+        self._barred: set[int] = set()
 
     async def __aenter__(self) -> Self:
         await self._line.open()
@@ -119,11 +124,22 @@ class GitHubApp:
             NotFound: the installation is gone.
             Forbidden: it is suspended.
         """
+        if installation_id in self._barred:
+            message = f"the App is not welcome at installation {installation_id} any more"
+            raise Forbidden(message)
         return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
 
     def forget(self, token: SecretToken) -> None:
         """GitHub refused this token: never hand it out again."""
         self._tokens.forget(token)
+
+    def bar(self, installation_id: int) -> None:
+        """Ask GitHub for nothing in the name of an installation that was removed or suspended."""
+        self._barred.add(installation_id)
+
+    def unbar(self, installation_id: int) -> None:
+        """It is back."""
+        self._barred.discard(installation_id)
 
     def assertion(self) -> SecretToken:
         """The App's own statement of who it is, made for one call."""

@@ -10,7 +10,7 @@ from bot.domain.checks import Annotation, Check
 from bot.github.addresses import repository_path, segment
 from bot.github.allowance import Lane
 from bot.github.app import Installation
-from bot.github.errors import GitHubUnavailable
+from bot.github.errors import GitHubUnavailable, NotFound, Unprocessable
 from bot.github.pacer import Write
 
 ANNOTATIONS_AT_ONCE = 50
@@ -165,6 +165,16 @@ async def update_check(
 def timestamp(moment: datetime) -> str:
     """As GitHub writes time: UTC, seconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def is_shown(gh: Installation, repo: str, *, name: str, head_sha: str) -> bool:
+    """Whether our App has a check run of this name on a head. A head that GitHub does not know shows none."""
+    path = f"{repository_path(repo)}/commits/{segment(head_sha)}/check-runs"
+    query: dict[str, str | int] = {"check_name": name, "app_id": gh.app.app_id}
+    try:
+        return [run async for run in gh.paginate(path, query, key="check_runs", again=True)] != []
+    except (NotFound, Unprocessable):
+        return False
 
 
 async def _find(gh: Installation, repo: str, *, name: str, head_sha: str, external_id: str) -> int | None:

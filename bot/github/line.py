@@ -6,6 +6,7 @@ docs/explanation/how-interlock-talks-to-github.md gives. Nothing is repeated her
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -40,7 +41,8 @@ class Line:
     Args:
         api_url: `https://api.github.com`, `https://HOST/api/v3`, or a stand-in's address.
         now: the time, aware.
-        timeout: of one request.
+        timeout: of each wait within one request.
+        deadline: seconds after which a request is given up, however much of its answer has come.
         transport: instead of the network; for tests that judge each exchange.
     """
 
@@ -50,8 +52,10 @@ class Line:
         now: Callable[[], datetime],
         *,
         timeout: httpx.Timeout | float,
+        deadline: float,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._deadline = deadline
         self._base = api_url.rstrip("/")
         self._now = now
         self.breaker = Breaker(now)
@@ -149,7 +153,11 @@ class Line:
     ) -> httpx.Response:
         query = dict(params) if params else None
         try:
-            answer = await self._github.arequest(method, path, params=query, json=json, headers=headers)
+            async with asyncio.timeout(self._deadline):
+                answer = await self._github.arequest(method, path, params=query, json=json, headers=headers)
+        except TimeoutError as late:
+            # The client's own time-outs begin anew with each byte, so an answer that drips would never end.
+            raise transport_problem(late, method, path) from None
         except RequestError as error:
             if isinstance(error.exc, GitHubProblem):
                 raise error.exc from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from bot.localhub import keys
 from bot.localhub.acts import accounts, checks, comments, pulls, pushes, queue
@@ -94,6 +95,8 @@ class LocalHub:
         request = Request(scope, receive)
         if path.startswith(PREFIX):
             await (await self._admin.respond(request))(scope, receive, send)
+        elif self.faults.down and (self._git.owns(path) or self._api.owns(path)):
+            await HTMLResponse("<html><body>No server is available</body></html>", 503)(scope, receive, send)
         elif self._git.owns(path):
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
