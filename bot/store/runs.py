@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -245,4 +245,7 @@ class RunStore:
 def _run(row: sa.Row[Any]) -> Run:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented accessor.
     fields["state"] = RunState(fields["state"])
+    for name in ("created_at", "finished_at"):  # SQLite gives back the time that it was given in UTC, and forgets that.
+        if (moment := fields[name]) is not None and moment.tzinfo is None:
+            fields[name] = moment.replace(tzinfo=UTC)
     return Run(**fields)
