@@ -385,7 +385,7 @@ def test_a_failure_says_how_it_was_run_and_where_its_whole_log_is() -> None:
     repro = Repro.of(SUBJECT, replace(Progress.of(tier_two_red()), sandbox="bubblewrap"))
     shown = made.Shown(run_url=f"{URL}?t=abc", repro=repro)
     text = checks(Progress.of(tier_two_red()), shown=shown, state=RunState.FINISHED)[2].text
-    assert f"`runner run 21 --sandbox full --trust T1 --base {SUBJECT.base_sha}`" in text
+    assert f"`runner run 21 --sandbox full --trust T1 --base {SUBJECT.base_sha[:12]}`" in text
     assert f"git merge --quiet --no-commit --no-ff {SUBJECT.head_sha}" in text
 
 
