@@ -21,7 +21,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver, standing
+from bot.flows import (
+    accounts,
+    execute,
+    on_command,
+    on_commit,
+    on_delivery,
+    prepare,
+    reconcile,
+    redeliver,
+    republish,
+    standing,
+)
+from bot.flows.commands import order
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -45,6 +57,8 @@ from bot.store.freezes import Freezes
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.runs import RunStore
+from bot.web.api.audit import AuditLog
+from bot.web.api.commands import Commands
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -63,12 +77,13 @@ CODEC = Codec(
         execute.RunnerBroken,
         execute.Stopped,
         on_command.Answered,
-        on_delivery.Started,
+        order.Started,
         prepare.Decline,
         prepare.Pass,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        republish.Republish,
         standing.Barred,
         standing.Stopping,
         standing.Unsure,
@@ -135,7 +150,8 @@ class Bot:
             },
             draining,
         )
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
+        api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
@@ -276,6 +292,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(republish.NAME, republish.Republishing(ctx))
         engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         stack.push_async_callback(engine.close)

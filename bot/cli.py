@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_setup(commands)
     _add_doctor(commands)
+    _add_command(commands)
     _add_demo(commands)
     _add_localhub(commands)
     return parser
@@ -79,6 +80,15 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor = commands.add_parser("doctor", help="see what keeps pull requests from their checks, and what mends it")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
+
+
+def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    give = commands.add_parser("command", help="give the bot on this machine a command, as a comment would")
+    give.add_argument("subject", metavar="OWNER/NAME#N", help="the pull request")
+    give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
+    give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
+    give.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    give.set_defaults(run=_command)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,6 +130,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from bot.commands.doctor import doctor  # noqa: PLC0415 - as above.
 
     return doctor(arguments)
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    from bot.commands.command import command  # noqa: PLC0415 - as above.
+
+    return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import Literal
 from bot.domain.buttons import RERUN_ALL, Button, on
 from bot.domain.diff import NO_LINES, ChangedLines
 from bot.domain.progress import BoxState, Progress, SetupState, TierState
-from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.report import RunState, count, duration, excused_list, headline, place, red_table, section, tier_line
 from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, Weakening, proofs_section, unproved, weakened_list
 from bot.domain.subject import Subject
@@ -197,6 +197,20 @@ def held_by(check: Check, pr: int, *, waits: bool) -> Check:
     return replace(check, conclusion="failure", title=title)
 
 
+def frozen(check: Check, hold: str) -> Check:
+    """The overall check of a finished run while its base is frozen: what it found is kept, and nothing may be merged.
+
+    Args:
+        check: what the run would say by itself; one that is still open is concluded, too.
+        hold: why, as plain text in lower case (`frozen until 2026-12-24 17:00 UTC: why (by @mona)`).
+    """
+    found = f"Without that: {plain(check.title)}."
+    summary = cut(f"Nothing is merged now: {plain(hold, 500)}. {found}\n\n{check.summary}", BUDGET)
+    return replace(
+        check, status="completed", conclusion="action_required", title=one_line(hold, TITLE_BYTES), summary=summary
+    )
+
+
 def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
     """Interlock itself failed; `incident` is the id under which the log has the details."""
     said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."
@@ -221,6 +235,7 @@ def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunSta
     blocks = [
         _to_accept(scrutiny) if conclusion == "action_required" else "",
         red_table(progress.red),
+        excused_list(progress),
         weakened_list(weakened),
         setup_failures(progress.failed_setups),
         _tiers(progress),
@@ -251,8 +266,11 @@ def _to_accept(scrutiny: Scrutiny) -> str:
 
 
 def _overall_text(progress: Progress, scrutiny: Scrutiny, shown: Shown) -> str:
-    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs and progress.green else ""
-    return proved or (_sections(progress.boxes, shown) if not progress.green else "")
+    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs else ""
+    if progress.green and not progress.red_and_excused:
+        return proved
+    told = _sections(progress.boxes, shown)
+    return within(told, [proved], limit=BUDGET, left_out="What was proved is on the run's page.") if proved else told
 
 
 def _tier(tier: TierState, shown: Shown, state: RunState) -> Check:
@@ -263,7 +281,7 @@ def _tier(tier: TierState, shown: Shown, state: RunState) -> Check:
         title = f"did not run: {title}"
     summary = within(
         red_table(red) or f"{title[:1].upper()}{title[1:]}.",
-        [_held_back(tier), _link(shown.run_url)],
+        [excused_list(tier), _held_back(tier), _link(shown.run_url)],
         limit=BUDGET,
         left_out="The rest is on the run's page.",
     )
@@ -317,7 +335,8 @@ def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
 
 
 def _sections(boxes: Iterable[BoxState], shown: Shown) -> str:
-    told = [box for box in boxes if box.red] + [box for box in boxes if box.red_in_quarantine]
+    let_pass = [box for box in boxes if box.red_and_excused or box.red_in_quarantine]
+    told = [*(box for box in boxes if box.red), *let_pass]
     if not told:
         return ""
     where = f"[the run's page]({shown.run_url})" if shown.run_url else "the run's page"

@@ -94,6 +94,13 @@ class Context:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
 
+    async def place_of(self, repo_id: int) -> tuple[str, int] | None:
+        """What a repository is called now, and the installation that speaks for it; None if we never heard of it."""
+        if (known := await self.accounts.repository(repo_id)) is not None:
+            return known.name, known.installation_id
+        run = await self.runs.newest_in(repo_id)
+        return (run.repo, run.installation_id) if run else None
+
     def history(self, repo_id: int, trust: str) -> Path:
         """How long a repository's boxes took, and how they ended last."""
         return self.data_dir / "history" / str(repo_id) / f"{trust}.json"

@@ -71,7 +71,8 @@ class OnCommit:
         conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, ended)
         if newer:
             await self._start_newer(flow, run_id, newer)
-        if conclusion not in {"success", conclude.BEING_PROVED}:
+        is_asked_for = bool((await ctx.run(run_id)).prove)  # written when the row was made, and never again.
+        if conclusion not in {"success", conclude.BEING_PROVED} and not is_asked_for:
             return conclusion
         return await self._prove(flow, run_id, conclusion)
 

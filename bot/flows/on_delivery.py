@@ -25,6 +25,7 @@ from bot.domain.deliveries import (
 )
 from bot.engine import Flow
 from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
+from bot.flows.commands.order import Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -40,15 +41,6 @@ NAME = "on_delivery"
 
 _COMES = frozenset({"created", "unsuspend", "added"})
 """What happens to an installation when there may be pull requests that nobody has told us of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A flow that a delivery asks for; starting it twice changes nothing."""
-
-    flow: str
-    id: str
-    args: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -34,7 +34,6 @@ from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.errors import UserError
 from runner.execute.files import remove_tree
-from runner.model import Box, BoxId
 
 log = structlog.get_logger()
 
@@ -268,20 +267,13 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     if not listed.get("boxes"):
         return Refuse(unable("there is no box left on this head"), "there is no box left on this head")
     record.save_plan(files, listed["boxes"])
-    record.save_report(files, listed.get("report") or {})
-    if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
+    record.save_report(files, _report(run, listed.get("report") or {}))
+    if (mistake := mistake_in(run.selection, map(record.box, listed["boxes"]))) is not None:
         return Decline(mistake)
     await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
 
 
-def _box(raw: dict[str, Any]) -> Box:
-    """As much of a listed box as a selection can ask for."""
-    return Box(
-        id=BoxId(raw["suite"], raw["box"]),
-        tier=raw["tier"],
-        title=raw["title"],
-        kind=raw["kind"],
-        source=raw["source"],
-        tags=raw["tags"],
-    )
+def _report(run: Run, wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """What the report is to hold; who asks for proofs gets them, whatever the configuration says."""
+    return {**wanted, "falsify": "tell"} if run.prove and wanted.get("falsify") == "off" else wanted

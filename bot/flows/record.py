@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bot.domain.checks import ANNOTATIONS, note
-from bot.domain.progress import Progress
+from bot.domain.progress import Excused, Progress
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
 from bot.flows.comparing import weakened
@@ -18,7 +19,7 @@ from bot.flows.context import Context
 from bot.flows.run_files import RunFiles
 from bot.store.runs import OPEN, Run
 from runner.events import SCHEMA, BoxFinished, PlannedBox, RunFinished, read, to_line
-from runner.model import BoxId
+from runner.model import Box, BoxId
 from runner.whole_file import write_whole
 
 PLAN = "plan.json"
@@ -87,9 +88,7 @@ def comment_wanted(files: RunFiles) -> bool:
 
 def with_sabotage(files: RunFiles) -> frozenset[str]:
     """Ids of the boxes that falsification can say something about: those with a control, or that get one by itself."""
-    path = files.directory / PLAN
-    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    can = [raw for raw in listed if raw["control"] or raw["needs"] or raw["kind"] == "http"]
+    can = [raw for raw in listed(files) if raw["control"] or raw["needs"] or raw["kind"] == "http"]
     return frozenset(str(BoxId(raw["suite"], raw["box"])) for raw in can)
 
 
@@ -138,16 +137,37 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def expected(files: RunFiles) -> tuple[PlannedBox, ...]:
-    """All boxes that the subject has."""
+def listed(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as the runner listed them; empty before it was asked."""
     path = files.directory / PLAN
-    if not path.is_file():
-        return ()
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return found
+
+
+def expected(files: RunFiles) -> tuple[PlannedBox, ...]:
+    """All boxes that the subject has, for the fold of a run's events."""
     return tuple(
         PlannedBox(
             box=BoxId(raw["suite"], raw["box"]), tier=raw["tier"], title=raw["title"], source=raw["source"], done=False
         )
-        for raw in json.loads(path.read_text(encoding="utf-8"))
+        for raw in listed(files)
+    )
+
+
+def boxes(files: RunFiles) -> tuple[Box, ...]:
+    """All boxes that the subject has, as much of each as a selection can ask for."""
+    return tuple(map(box, listed(files)))
+
+
+def box(raw: Mapping[str, Any]) -> Box:
+    """As much of a listed box as a selection can ask for."""
+    return Box(
+        id=BoxId(raw["suite"], raw["box"]),
+        tier=raw["tier"],
+        title=raw["title"],
+        kind=raw["kind"],
+        source=raw["source"],
+        tags=raw["tags"],
     )
 
 
@@ -186,9 +206,11 @@ async def keep(ctx: Context, run: Run) -> None:
             shutil.copyfile(there / name, here / kept_as)
 
 
-def progress(files: RunFiles, *, kept: Iterable[BoxFinished]) -> Progress:
+def progress(
+    files: RunFiles, *, kept: Iterable[BoxFinished], excused: Mapping[BoxId, Excused] = MappingProxyType({})
+) -> Progress:
     """The state of the run after everything recorded so far."""
-    return Progress.of(files.events(), kept=kept, expected=expected(files))
+    return Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
 
 
 def save_nothing_run(files: RunFiles, now: float) -> None:

@@ -34,6 +34,7 @@ async def open_run(
     again: str = "",
     delivery: str = "",
     cause: str = "",
+    prove: str = "",
 ) -> Run:
     """The run of a head, made if it is not there. Safe to repeat.
 
@@ -59,6 +60,7 @@ async def open_run(
         kept_from=kept_from,
         delivery=delivery,
         cause=cause or next((run.cause for run in earlier if run.cause), "push" if pr is None else "pull_request"),
+        prove=prove,
     )
 
 

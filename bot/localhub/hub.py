@@ -376,6 +376,10 @@ class LocalHub:
         """The comments on an issue or pull request, oldest first."""
         return self.state.comments.where(repository_id=self.repository(repo).id, number=number)
 
+    def react(self, comment: Comment, content: str, by: str) -> None:
+        """React to a comment as somebody; GitHub sends no webhook for it."""
+        comments.react(self.forge, "comment", comment.id, content, by)
+
     def reactions(self, comment: Comment) -> list[str]:
         """What people and bots reacted to a comment with, oldest first."""
         return [row.content for row in self.state.reactions.where(subject="comment", subject_id=comment.id)]

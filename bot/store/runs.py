@@ -38,7 +38,8 @@ class Run:
 
     `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
     whoever wants the run to stop; the run itself obeys. `cause` is `pull_request`, `push` or `merge_group`, "" in
-    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known.
+    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known. `prove` is the selection of
+    boxes that somebody wants proved: such a run makes no verdict anew. "" for every other run.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Run:
     delivery: str
     cause: str
     tree: str
+    prove: str
     created_at: datetime
     finished_at: datetime | None
 
@@ -134,6 +136,15 @@ class RunStore:
         A delivery that comes late makes a run for a head of the past. It gives way before it knows a base.
         """
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
+        return await self._first(query.order_by(runs.c.number.desc()))
+
+    async def newest_in(self, repo_id: int) -> Run | None:
+        """The newest run of a repository."""
+        return await self._first(sa.select(runs).where(runs.c.repo_id == repo_id).order_by(runs.c.number.desc()))
+
+    async def newest_named(self, repo: str) -> Run | None:
+        """The newest run of the repository that was then called so."""
+        query = sa.select(runs).where(sa.func.lower(runs.c.repo) == repo.lower())
         return await self._first(query.order_by(runs.c.number.desc()))
 
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:

@@ -56,6 +56,7 @@ def box_json(state: BoxState, *, verdicts: int, repro: Repro) -> Mapping[str, ob
         "failures": [_failure(failure) for failure in result.failures[:100]] if result else [],
         "repro": repro.command(state.box),
         "kept": state.kept,
+        "excused": {"by": state.excused.by, "because": state.excused.because} if state.excused else None,
         "verdicts": verdicts,
     }
 
