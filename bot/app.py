@@ -46,7 +46,7 @@ from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
-from bot.ops.links import KeyUnusable, RunLinks, load_key
+from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
 from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
@@ -270,7 +270,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
-        key = load_key(settings.data_dir / "links.key")
+        key, *older = load_keys(settings.data_dir / "links.key")
         workspaces = Workspaces(settings.data_dir / "mirrors", github)
         ctx = Context(
             github=github,
@@ -286,7 +286,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             clock=clock,
             workspaces=workspaces,
             supplies=Supplies(github, workspaces),
-            links=RunLinks(key, settings.public_url or public_url),
+            links=RunLinks(key, settings.public_url or public_url, older=older, days=settings.link_days),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),

@@ -13,19 +13,22 @@ from bot.domain.checks import Check, config_error, conflict, note, refused, unab
 from bot.domain.desired import CLOSED, NOT_SHOWN
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
-from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
+from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
 from bot.domain.wanted import mistake_in
 from bot.flows import record
 from bot.flows.announcing import announce_early
 from bot.flows.context import Context
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
+from bot.flows.requests import MERGE_GROUP
+from bot.flows.reusing import reuse
 from bot.flows.showing import note_changed
 from bot.flows.standing import config_at, is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
+from bot.github.queue import queued
 from bot.github.supplies import Order, Wanted
 from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
@@ -87,12 +90,17 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
         async with ctx.workspaces.job(record.subject(run)) as is_ours:
             if not is_ours:
                 return Pass("the repository belongs to another installation than the delivery says")
-            if run.pr is None:
-                return await _prepare_push(ctx, run)
-            pull = await get_pull(ctx.installation(run), run.repo, run.pr)
-            return await _prepare_pull(ctx, run, pull)
+            return await _prepare(ctx, run)
     except NotFound as gone:
         return Pass(f"{NOT_SHOWN}: {gone}")
+
+
+async def _prepare(ctx: Context, run: Run) -> Answer:
+    if run.cause == MERGE_GROUP:
+        return await _prepare_group(ctx, run)
+    if run.pr is None:
+        return await _prepare_push(ctx, run)
+    return await _prepare_pull(ctx, run, await get_pull(ctx.installation(run), run.repo, run.pr))
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
@@ -120,6 +128,31 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
     return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, of_head, trust.level)
+
+
+async def _prepare_group(ctx: Context, run: Run) -> Answer:
+    """A head that GitHub's merge queue has made of a pull request and its base. The queue's own branch names both."""
+    github = ctx.installation(run)
+    if (await repository(github, run.repo)).id != run.repo_id:
+        return Pass(OTHER_REPOSITORY)
+    group = await queued(github, run.repo, run.base_ref, run.head_sha)
+    if group is None:
+        return Pass("the merge queue does not propose this commit any more")
+    trust = decide_trust(TrustFacts(event="merge_group", author="", is_protected=True))
+    assert isinstance(trust, Trusted), "it is the queue's"
+    await announce_early(ctx, run, group.base_sha)
+    subject = replace(record.subject(run), base_sha=group.base_sha)
+    mirror = await ctx.workspaces.fetch(subject)
+    if not await mirror.contains(run.head_sha, group.base_sha):
+        return Pass("the merge queue's commit does not contain the base that its branch names")
+    if not await _has_boxes(mirror, group.base_sha):
+        return Pass("the base has no boxes")
+    title = f"merge queue: #{group.pr}"
+    await ctx.runs.update(run.id, base_sha=group.base_sha, trust=str(trust.level), title=title)
+    answer = _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, subject, trust.level)
+    if isinstance(answer, Ready):
+        await reuse(ctx, await ctx.run(run.id))
+    return answer
 
 
 async def _protected_branch(ctx: Context, run: Run, default: str) -> str:
@@ -222,7 +255,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
-    async with Listing(ctx, run, trust) as listing:
+    async with Listing(ctx, run, trust, has_base=subject.has_base) as listing:
         workspace = await ctx.workspaces.prepare(subject, files.directory)
         if isinstance(workspace, Conflict):
             shown = conflict(workspace.paths, base_ref=subject.base_ref)

@@ -57,12 +57,19 @@ def subject(run: Run) -> Subject:
 
 def note_of(run: Run) -> str:
     """The line that says what is tested."""
-    return note(subject(run), merged=run.pr is not None)
+    return note(subject(run))
 
 
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def plan(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as `runner list` describes them."""
+    path = files.directory / PLAN
+    listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return listed
 
 
 def save_report(files: RunFiles, report: Mapping[str, object]) -> None:
