@@ -166,7 +166,10 @@ SUBSCRIPTIONS = (
         without="the re-run button and our own buttons do nothing",
     ),
     Subscription(
-        event="check_suite", tier=Tier.OBSERVE, permission="checks", without='the button "Re-run all checks" does nothing'
+        event="check_suite",
+        tier=Tier.OBSERVE,
+        permission="checks",
+        without='the button "Re-run all checks" does nothing',
     ),
     Subscription(
         event="merge_group",

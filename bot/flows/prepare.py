@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from bot.flows.context import Context
 from bot.flows.listing import Listing
 from bot.flows.showing import note_changed
 from bot.flows.terms import secrets_for
-from bot.github.errors import NotFound
+from bot.github.errors import GitHubUnavailable, NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
@@ -32,6 +33,9 @@ from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
 
 log = structlog.get_logger()
+
+YOUNG = timedelta(seconds=30)
+"""For so long a 404 about what GitHub has just told of is believed to be a delay of GitHub's own."""
 
 OTHER_REPOSITORY = "another repository has this name now"
 
@@ -86,6 +90,10 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
         pull = await get_pull(ctx.installation(run), run.repo, run.pr)
         return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
+        if ctx.clock.now() - run.created_at.replace(tzinfo=UTC) < YOUNG:
+            # What GitHub has just told of is not everywhere at once; the step is repeated until it can be told apart.
+            message = f"GitHub does not show it yet: {gone}"
+            raise GitHubUnavailable(message) from None
         return Pass(f"{NOT_SHOWN}: {gone}")
 
 

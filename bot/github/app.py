@@ -25,6 +25,7 @@ from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
 DEADLINE = 60.0
+"""Seconds after which a request is given up, however much of its answer has come."""
 
 
 class Clock(Protocol):
@@ -45,7 +46,6 @@ class GitHubApp:
         web_url: where pages and git are, if not where `addresses.web_url` says.
         transport: instead of the network; for tests that judge each exchange.
         timeout: of each wait within one request.
-        deadline: seconds after which a request is given up, however much of its answer has come.
         sleep: waits for so many seconds.
         random: spreads repeats.
         allowance: what an installation may write; called once for each.
@@ -68,7 +68,6 @@ class GitHubApp:
         web_url: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: httpx.Timeout | float = TIMEOUT,
-        deadline: float = DEADLINE,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
         allowance: Callable[[], Allowance] = Allowance,
@@ -82,7 +81,7 @@ class GitHubApp:
         self._sleep = sleep
         self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
-        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=deadline, transport=transport)
+        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=DEADLINE, transport=transport)
         self.quiet = Quiet(self.now, keep_quiet)
         self._by_their_clock = False
         self._tokens = TokenCache(self._mint, self._line.clock.now)
