@@ -21,10 +21,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver
+from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver, standing
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
+from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
 from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
@@ -68,6 +69,9 @@ CODEC = Codec(
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        standing.Barred,
+        standing.Stopping,
+        standing.Unsure,
     ),
     errors=(
         errors.BadCredentials,
@@ -127,6 +131,7 @@ class Bot:
                 "github": self._github,
                 "sandbox": self._sandbox,
                 "webhooks": self._webhooks,
+                "writes": self._writes,
             },
             draining,
         )
@@ -147,6 +152,15 @@ class Bot:
 
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
+
+    async def _writes(self) -> dict[str, object]:
+        """Of all installations together; those that wait name theirs."""
+        facts = {str(number): pacer.facts() for number, pacer in self.ctx.github.pacers().items()}
+        return {
+            "waiting": sum(each["waiting"] for each in facts.values()),
+            "oldest_seconds": max((each["oldest_seconds"] for each in facts.values()), default=0.0),
+            "installations": {number: each for number, each in facts.items() if each["waiting"]},
+        }
 
     async def _github(self) -> Mapping[str, object]:
         """How GitHub is doing, as far as we can tell. Nothing is asked of it: a slow one must not make this slow."""
@@ -182,6 +196,8 @@ class Bot:
         """Let what runs end, for as long as the settings allow; what does not will resume at the next start."""
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
+        for pacer in self.ctx.github.pacers().values():
+            pacer.close()  # what waits for its turn is parked, and found again at the next start.
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.ctx.engine.idle()
@@ -220,6 +236,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                allowance=lambda: Allowance(settings.github_writes_a_minute, settings.github_writes_an_hour),
                 keep_quiet=keep_quiet,
             )
         )

@@ -157,6 +157,12 @@ class Config(Value):
         trust = self.settings.get("trust")
         return frozenset(trust["bots"]) if isinstance(trust, dict) else frozenset()
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """Names of the branches below `trust: protected`."""
+        trust = self.settings.get("trust")
+        return frozenset(trust["protected"]) if isinstance(trust, dict) else frozenset()
+
 
 def load_config(text: str, *, file: str = FILE) -> Config:
     """Read and validate a configuration. Empty text is the empty configuration.

@@ -195,7 +195,7 @@ def _way_out(text: str, line: int, problem: str) -> str:
     if "\t" in there[: len(there) - len(there.lstrip())]:
         return "indent with spaces, not with tabs"
     if "<stream end>" in problem:
-        return "a bracket, a brace or a quote is not closed"
+        return "a bracket or a quote is not closed"
     if "mapping values are not allowed" in problem:
         return "quote text that has a colon and a space in it, and look at the indentation"
     return ""

@@ -38,7 +38,8 @@ class UserError(RunnerError):
         line: 1-based line in `file`; 0 when the file as a whole is meant.
         hint: the way out, in a few words; printed in parentheses.
 
-    `also` holds the others that were found at the same time, see `together`.
+    `also` holds the others that were found at the same time, see `together`. `place` is `base` or `default` when the
+    file is not of the tree at hand.
     """
 
     def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
@@ -46,6 +47,7 @@ class UserError(RunnerError):
         self.file = file
         self.line = line
         self.hint = hint
+        self.place = ""
         self.also: tuple[UserError, ...] = ()
         super().__init__(str(self))
 

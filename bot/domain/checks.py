@@ -126,10 +126,19 @@ def waiting(subject_note: str = "") -> Check:
     return Check(name=NAME, status="queued", conclusion=None, title="waiting to start", summary=said)
 
 
-def refused(untrusted: Untrusted, *, subject_note: str = "") -> tuple[Check, ...]:
-    """Nothing ran, because of who asks; says who can do what."""
+def refused(untrusted: Untrusted, *, subject_note: str = "", weakened: str = "") -> tuple[Check, ...]:
+    """Nothing ran, because of who asks; says who can do what, with the line that does it ready to copy.
+
+    Args:
+        untrusted: why, and what helps.
+        subject_note: a line of Markdown from `note`.
+        weakened: what the change weakens, as Markdown; whoever lets it run has read that.
+    """
     said = f"Nothing ran: {plain(untrusted.because, 500)}.\n\nWhat helps: {untrusted.who_can}."
-    return (_concluded("action_required", "needs someone with write permission", said, subject_note),)
+    if untrusted.line:
+        said = f"{said[:-1]}:\n\n{fenced(untrusted.line)}"
+    blocks = "\n\n".join(filter(None, (said, weakened)))
+    return (_concluded("action_required", "needs someone with write permission", blocks, subject_note),)
 
 
 def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Check, ...]:
@@ -208,8 +217,17 @@ def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunSta
         title += unproved(scrutiny)
         if scrutiny.waits:
             status, conclusion = "in_progress", None
+        elif green and scrutiny.unaccepted:
+            title += "; what the change weakens waits for someone with write permission"
+            conclusion = "action_required"
     weakened = scrutiny.weakened or ()
-    blocks = [red_table(progress.red), weakened_list(weakened), _setups(progress.failed_setups), _tiers(progress)]
+    blocks = [
+        _to_accept(scrutiny) if conclusion == "action_required" else "",
+        red_table(progress.red),
+        weakened_list(weakened),
+        setup_failures(progress.failed_setups),
+        _tiers(progress),
+    ]
     blocks += _warnings(progress)
     summary = within(
         shown.subject_note,
@@ -227,6 +245,12 @@ def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunSta
         annotations=tuple(_weakenings(weakened)),
         buttons=on(green=green, has_comments=shown.has_comments) if status == "completed" else (),
     )
+
+
+def _to_accept(scrutiny: Scrutiny) -> str:
+    """What helps a green run of a stranger's change that weakens something."""
+    how = "someone with write permission accepts what is listed here by commenting this line"
+    return f"Every box is green. The change weakens what judges it: {how}:\n\n{fenced(scrutiny.line)}"
 
 
 def _overall_text(progress: Progress, scrutiny: Scrutiny, shown: Shown) -> str:
@@ -314,7 +338,8 @@ def _checkout(repro: Repro) -> str:
     return f"To stand in a clone where these boxes ran:\n\n{fenced(repro.checkout, info='sh')}"
 
 
-def _setups(failed: Sequence[SetupState]) -> str:
+def setup_failures(failed: Sequence[SetupState]) -> str:
+    """Why each setup failed and what it printed last, as Markdown; empty for none."""
     blocks = []
     for setup in failed:
         title = f"Setup{f' of {plain(setup.suite)}' if setup.suite else ''} failed after {duration(setup.seconds)}"

@@ -188,10 +188,14 @@ async def _end(ctx: Context, runs: Iterable[Run]) -> None:
 
 async def _open_heads(ctx: Context, installation_id: int, repos: Iterable[tuple[int, str]]) -> tuple[Run, ...]:
     """Runs for the heads of the open pull requests; one that has its answer gets no other."""
-    github = ctx.github.installation(installation_id)
-    return tuple(
-        [
-            await open_run(
+    runs: list[Run] = []
+    for repo_id, name in repos:
+        try:
+            pulls = await open_pulls(ctx.github.installation(installation_id), name)
+        except (Forbidden, NotFound):
+            continue  # it went again while we looked.
+        for pull in pulls:
+            run = await open_run(
                 ctx,
                 installation_id=installation_id,
                 repo_id=repo_id,
@@ -200,7 +204,5 @@ async def _open_heads(ctx: Context, installation_id: int, repos: Iterable[tuple[
                 head_sha=pull.head_sha,
                 base_ref=pull.base_ref,
             )
-            for repo_id, name in repos
-            for pull in await open_pulls(github, name)
-        ]
-    )
+            runs.append(run)
+    return tuple(runs)

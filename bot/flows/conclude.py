@@ -10,17 +10,19 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, held_by, internal_error, superseded, unable, with_tiers
+from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
+from bot.domain.trust import Untrusted
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
 from bot.flows.showing import checks_of
+from bot.flows.standing import Barred
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
@@ -39,7 +41,9 @@ async def announce(ctx: Context, run_id: str) -> None:
     if run.stop_because:
         return
     state = _state_of(ctx, run)
-    await publish_checks(ctx, run, checks_of(ctx, run, state, Shown.QUEUED))
+    shown = checks_of(ctx, run, state, Shown.QUEUED)
+    is_waiting = NAME in await ctx.runs.checks_of(run.id)
+    await publish_checks(ctx, run, shown[1:] if is_waiting else shown)
     if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr):
         await _comment_on(ctx, run, state, Shown.QUEUED)
 
@@ -64,6 +68,8 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
     record.save_verdicts(ctx.files(run), state)
     shown = checks_of(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+    if shown[0].conclusion == "action_required":
+        record.save_shown(ctx.files(run), record.scrutiny(ctx.files(run)).weakened or ())
     await _comment_on(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
         return BEING_PROVED
@@ -94,6 +100,17 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
 
 
+async def bar(ctx: Context, run_id: str, barred: Barred) -> str:
+    """Show that a run that was about to begin may not, and close it."""
+    run = await ctx.run(run_id)
+    untrusted = Untrusted(barred.because, barred.who_can, barred.line)
+    shown = refused(untrusted, subject_note=record.note_of(run))
+    await _give_up(ctx, run, shown)
+    await _say(ctx, run, barred.because)
+    await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), barred.because)
+    return "refused"
+
+
 async def decline(ctx: Context, run_id: str, because: str) -> str:
     """Answer that a selection means nothing here; checks and comment stay as they are."""
     run = await ctx.run(run_id)
@@ -110,13 +127,24 @@ async def pass_over(ctx: Context, run_id: str, because: str) -> None:
     """Close a run that nobody needs to hear of."""
     run = await ctx.run(run_id)
     superseded_by = isinstance(from_text(run.stop_because), Superseded)
+    await _take_back(ctx, run, cancelled(because))
     await _close(ctx, run, RunState.SUPERSEDED if superseded_by else RunState.CANCELLED, "", because)
 
 
 async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
     """Close a run whose pull request moved on before it began."""
     run = await ctx.run(run_id)
+    await _take_back(ctx, run, superseded(head_sha))
     await _close(ctx, run, RunState.SUPERSEDED, "", in_words(Superseded(head_sha)))
+
+
+async def _take_back(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
+    """End what was announced of a run before anybody knew that it would not begin; mostly nothing was."""
+    if await ctx.runs.checks_of(run.id):
+        try:
+            await publish_checks(ctx, run, shown)
+        except (Forbidden, NotFound, Unprocessable) as refused:
+            log.warning("announcement_left", because=str(refused))
 
 
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:

@@ -33,6 +33,7 @@ class Context:
         instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         proving: one for each run whose boxes may be proved at the same time.
+        glances: one for each stranger's change that may be looked at, without executing it, at the same time.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         falsify_seconds: how long proving one run's boxes may take.
@@ -60,6 +61,7 @@ class Context:
     sandbox: Sandbox
     secrets_dir: Path | None
     falsify_seconds: float
+    glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     oddities: Tally = field(default_factory=Tally)
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -92,9 +94,13 @@ class Context:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
 
+    def history(self, repo_id: int, trust: str) -> Path:
+        """How long a repository's boxes took, and how they ended last."""
+        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
+
     def kept_of(self, repo_id: int) -> tuple[Path, ...]:
         """Every directory in which something of a repository is kept beyond its runs, but its mirror."""
-        return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers"))
+        return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers", "history"))
 
     async def welcome(self, run: Run) -> bool:
         """Whether we may still speak to GitHub about a run's repository, as far as GitHub has told."""

@@ -28,6 +28,7 @@ from bot.flows import accounts, buttons, comment_changes, groups, on_command, on
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
+from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.payloads import Unreadable, parse
 from bot.github.pulls import pulls_for_sha
 from bot.store.deliveries import Delivery
@@ -100,7 +101,11 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
         if because := await _refusal(ctx, action):
             log.info("delivery_ignored", reason=because)
             continue
-        started += await _act(ctx, action, delivery_id)
+        try:
+            started += await _act(ctx, action, delivery_id)
+        except (Forbidden, NotFound, Unprocessable) as answer:
+            # GitHub has answered, and would answer the same again: what the delivery is about is not there for us.
+            log.warning("delivery_declined", because=str(answer))
     return tuple(started)
 
 

@@ -19,6 +19,17 @@ ANNOTATIONS_AT_ONCE = 50
 _LOOKS = 3
 
 
+async def completed_at(gh: Installation, repo: str, check_run_id: int) -> datetime | None:
+    """When a check run was completed, by GitHub's clock; None while it is not.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    said = (await gh.get(f"{repository_path(repo)}/check-runs/{check_run_id}")).json
+    moment = said.get("completed_at") if isinstance(said, dict) else None
+    return datetime.fromisoformat(moment) if isinstance(moment, str) else None
+
+
 async def ensure_check(
     gh: Installation,
     repo: str,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 from bot.github.addresses import repository_path
 from bot.github.allowance import Lane
 from bot.github.app import Installation
-from bot.github.errors import GitHubUnavailable, NotFound, Overtaken
+from bot.github.errors import GitHubUnavailable, NotFound, Overtaken, UnexpectedAnswer
 from bot.github.pacer import Write
 
 _LOOKS = 3
@@ -60,6 +62,48 @@ async def reply(gh: Installation, repo: str, pr: int, body: str, *, marker: str)
     """
     signed = body if marker in body else f"{body}\n\n{marker}"
     return await _write_once(gh, repo, pr, signed, marker=marker, app_slug=await gh.app.slug(), edit=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A comment or a review as it stands; `written_at` by GitHub's clock, aware."""
+
+    author: str
+    body: str
+    written_at: datetime
+
+
+async def read_comment(gh: Installation, repo: str, comment_id: int) -> Said:
+    """A comment on an issue or pull request.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    path = f"{repository_path(repo)}/issues/comments/{comment_id}"
+    return _said((await gh.get(path)).json, "created_at", path)
+
+
+async def read_review(gh: Installation, repo: str, pr: int, review_id: int) -> Said:
+    """A submitted review.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    path = f"{repository_path(repo)}/pulls/{pr}/reviews"
+    async for review in gh.paginate(path):
+        if review.get("id") == review_id:
+            return _said(review, "submitted_at", path)
+    message = f"review {review_id} is gone"
+    raise NotFound(message)
+
+
+def _said(raw: Any, written: str, path: str) -> Said:
+    try:
+        author = (raw["user"] or {}).get("login", "ghost")
+        return Said(author=author, body=raw["body"] or "", written_at=datetime.fromisoformat(raw[written]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        message = f"GitHub answered GET {path} without a usable author, body or {written}"
+        raise UnexpectedAnswer(message) from None
 
 
 async def react(gh: Installation, repo: str, comment_id: int, reaction: Reaction) -> None:

@@ -155,6 +155,10 @@ class Mirror:
             if done.code:
                 raise _fetch_problem(_without(token, done.stderr), missing)
 
+    async def has(self, sha: str) -> bool:
+        """Whether a commit was fetched already."""
+        return self.path.is_dir() and await self._keeps(sha_of(sha))
+
     async def read(self, sha: str, path: str) -> bytes | None:
         """A file's bytes at a commit or tree; None when there is no regular file. A symlink is not followed: None.
 

@@ -88,17 +88,18 @@ class Pacer:
             Overtaken: nothing is to be sent: a newer write of the same target is, or it is progress and others wait.
             Paced: it would wait for long. Nothing was sent; come again after `until`.
         """
-        if any(one.write.final and not write.final for one in self._aiming_at(write)):
+        older = self._aiming_at(write)
+        if any(one.write.final and not write.final for one in older):
             raise self._given_up(write)
         moment = self._moment()
-        ahead = sum(one.lane <= write.lane for one in self._alive())
+        ahead = sum(one.lane <= write.lane for one in self._alive() if one not in older)
         wait = self._allowance.wait(write.lane, moment, behind=ahead)
-        if (wait or ahead) and write.lane is Lane.PROGRESS:
+        if (wait or ahead or older) and write.lane is Lane.PROGRESS:
             raise self._given_up(write)
         if wait > PATIENCE or (wait and self._closed):
             raise Paced(self._now() + timedelta(seconds=max(wait, 1.0)))
-        for older in self._aiming_at(write):
-            older.turn.set_exception(self._given_up(older.write))
+        for one in older:
+            one.turn.set_exception(self._given_up(one.write))
         if wait or ahead:
             await self._wait(write, moment)
         else:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.github.addresses import repository_path, segment
 from bot.github.app import Installation
-from bot.github.errors import UnexpectedAnswer
+from bot.github.errors import NotFound, UnexpectedAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,15 @@ async def get_pull(gh: Installation, repo: str, number: int) -> PullFacts:
     """
     path = f"{repository_path(repo)}/pulls/{number}"
     return _facts(_read(_Pull, (await gh.get(path, again=True)).json, path))
+
+
+async def is_there(gh: Installation, repo: str, path: str, sha: str) -> bool:
+    """Whether a commit has a file or directory, as GitHub says without a clone."""
+    try:
+        await gh.get(f"{repository_path(repo)}/contents/{quote(path)}", {"ref": sha})
+    except NotFound:
+        return False
+    return True
 
 
 async def pulls_for_sha(gh: Installation, repo: str, sha: str) -> tuple[PullFacts, ...]:

@@ -420,13 +420,16 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
             "f:2: 'get' must be a URL (write https://… or ${TARGET_URL}/…)",
             "f:2: 'get' must be a URL (write https://… or ${TARGET_URL}/…)",
             "f:2: '1' says nothing (it needs 'tier' and one of run, http)",
-            "f:1: unknown key 'on' (known: setup, boxes, suites, defaults, limits, trust, checkout, environments, report)",
+            (
+                "f:1: unknown key 'on'"
+                " (known: setup, boxes, suites, defaults, limits, trust, checkout, environments, report)"
+            ),
             "f:1: 'run' must be text (quote it)",
             "f:2: tags are not read here",
             "f:1: an alias inside its own anchor",
-            "f:1: not YAML: expected the node content, but found '<stream end>' (a bracket, a brace or a quote is not closed)",
+            "f:1: not YAML: expected the node content, but found '<stream end>' (a bracket or a quote is not closed)",
             "f:2: not YAML: found character '\\t' that cannot start any token (indent with spaces, not with tabs)",
-            "f:1: not YAML: expected ',' or '}', but got '<stream end>' (a bracket, a brace or a quote is not closed)",
+            "f:1: not YAML: expected ',' or '}', but got '<stream end>' (a bracket or a quote is not closed)",
             "f:1: 'comment' must be true or false (write true, unquoted)",
             "f:2: 'tier' must be a whole number from 0 to 999 (write it without quotes)",
             "f:1: not YAML: a character that is not allowed",
