@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from pathlib import Path
+from pprint import pformat
 
 import pytest
 
@@ -67,7 +69,9 @@ async def test_in_good_weather_the_story_ends_as_one_would_expect(calm: dict[str
 async def test_after_the_fault_everything_is_as_without_it(
     calm: dict[str, object], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await told(tmp_path / "told", FAULTS[name], monkeypatch) == calm
+    found = await told(tmp_path / "told", FAULTS[name], monkeypatch)
+    expected, seen = (pformat(state, width=120).splitlines() for state in (calm, found))
+    assert list(unified_diff(expected, seen, "in good weather", name, lineterm="")) == []
 
 
 def test_the_page_about_it_lists_every_fault() -> None:
