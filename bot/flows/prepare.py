@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 
 import structlog
 
@@ -25,7 +26,7 @@ from bot.flows.reusing import reuse
 from bot.flows.showing import note_changed
 from bot.flows.standing import config_at, is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
-from bot.github.errors import NotFound
+from bot.github.errors import GitHubUnavailable, NotFound
 from bot.github.git import Conflict, Mirror
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.github.queue import queued
@@ -38,6 +39,9 @@ from runner.errors import UserError
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
+
+YOUNG = timedelta(seconds=30)
+"""For so long a 404 about what GitHub has just told of is believed to be a delay of GitHub's own."""
 
 OTHER_REPOSITORY = "another repository has this name now"
 
@@ -92,6 +96,10 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
                 return Pass("the repository belongs to another installation than the delivery says")
             return await _prepare(ctx, run)
     except NotFound as gone:
+        if ctx.clock.now() - run.created_at.replace(tzinfo=UTC) < YOUNG:
+            # What GitHub has just told of is not everywhere at once; the step is repeated until it can be told apart.
+            message = f"GitHub does not show it yet: {gone}"
+            raise GitHubUnavailable(message) from None
         return Pass(f"{NOT_SHOWN}: {gone}")
 
 
