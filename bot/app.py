@@ -83,6 +83,7 @@ CODEC = Codec(
         order.Started,
         prepare.Decline,
         prepare.Pass,
+        prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
