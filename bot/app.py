@@ -19,13 +19,15 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
-from bot.domain import checks, deliveries
+from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import execute, on_command, on_commit, on_delivery, prepare
+from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver, standing
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
+from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
+from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
@@ -45,12 +47,14 @@ from bot.store.permits import Permits
 from bot.store.runs import RunStore
 from bot.web.health import Health
 from bot.web.pages import Pages
+from bot.web.patience import PatientProtocol
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
 
 CODEC = Codec(
     values=(
+        buttons.Button,
         checks.Annotation,
         checks.Check,
         deliveries.ReadCommands,
@@ -65,6 +69,9 @@ CODEC = Codec(
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        standing.Barred,
+        standing.Stopping,
+        standing.Unsure,
     ),
     errors=(
         errors.BadCredentials,
@@ -73,12 +80,18 @@ CODEC = Codec(
         errors.GitFailed,
         errors.GitHubUnavailable,
         errors.NotFound,
+        errors.Overtaken,
+        errors.Paced,
         errors.RateLimited,
         errors.UnexpectedAnswer,
         errors.Unprocessable,
     ),
 )
 """All that a flow may remember; a value that is missing here fails its first test, not its first crash."""
+
+
+QUIET = "quiet:"
+"""Before the name of whoever GitHub has asked for patience; the value is until when."""
 
 
 class AlreadyRunning(Exception):
@@ -106,11 +119,22 @@ class Bot:
         webhooks = Webhooks(
             inbox=self.ctx.inbox,
             secrets=self.settings.webhook_secrets,
+            app_id=self.settings.github_app_id,
             clock=self.ctx.clock,
             accepted=self.dispatch.accept,
             draining=draining,
         )
-        health = Health({"database": self._database, "flows": self._flows, "sandbox": self._sandbox}, draining)
+        health = Health(
+            {
+                "database": self._database,
+                "flows": self._flows,
+                "github": self._github,
+                "sandbox": self._sandbox,
+                "webhooks": self._webhooks,
+                "writes": self._writes,
+            },
+            draining,
+        )
         others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,8 +147,37 @@ class Bot:
     async def _database(self) -> dict[str, object]:
         return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
 
+    async def _webhooks(self) -> Mapping[str, object]:
+        return {"new_to_us": self.ctx.oddities.counts}
+
     async def _flows(self) -> dict[str, object]:
         return {"unfinished": len(await self.ctx.engine.unfinished())}
+
+    async def _writes(self) -> dict[str, object]:
+        """Of all installations together; those that wait name theirs."""
+        facts = {str(number): pacer.facts() for number, pacer in self.ctx.github.pacers().items()}
+        return {
+            "waiting": sum(each["waiting"] for each in facts.values()),
+            "oldest_seconds": max((each["oldest_seconds"] for each in facts.values()), default=0.0),
+            "installations": {number: each for number, each in facts.items() if each["waiting"]},
+        }
+
+    async def _github(self) -> Mapping[str, object]:
+        """How GitHub is doing, as far as we can tell. Nothing is asked of it: a slow one must not make this slow."""
+        github = self.ctx.github
+        facts: dict[str, object] = {
+            "breaker": str(github.breaker_state),
+            "last_answer": github.clock.heard_at.isoformat() if github.clock.heard_at else None,
+            "clock_ahead_seconds": round(github.clock.skew.total_seconds()),
+            "quiet": {name: until.isoformat() for name, until in github.quiet.speakers().items()},
+            **await redeliver.facts(self.ctx),
+        }
+        warnings = [
+            *(["GitHub does not answer; work waits for it"] if github.breaker_state is not BreakerState.CLOSED else []),
+            *(["this machine's clock is off: set it by NTP"] if github.clock.differs else []),
+            *(["deliveries were lost for good; see the log for delivery_not_recovered"] if facts["given_up"] else []),
+        ]
+        return {"status": "degraded", "warnings": warnings, **facts} if warnings else facts
 
     async def _sandbox(self) -> Mapping[str, object]:
         return self.ctx.sandbox.facts
@@ -143,6 +196,8 @@ class Bot:
         """Let what runs end, for as long as the settings allow; what does not will resume at the next start."""
         self.draining = True
         log.info("drain_started", seconds=self.settings.drain_seconds)
+        for pacer in self.ctx.github.pacers().values():
+            pacer.close()  # what waits for its turn is parked, and found again at the next start.
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.ctx.engine.idle()
@@ -169,6 +224,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
+        marks = Marks(database)
+
+        async def keep_quiet(name: str, until: str) -> None:
+            await marks.set(f"{QUIET}{name}", until)
+
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -176,8 +236,11 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
                 settings.github_private_key.get_secret_value(),
                 clock,
                 web_url=settings.github_url,
+                allowance=lambda: Allowance(settings.github_writes_a_minute, settings.github_writes_an_hour),
+                keep_quiet=keep_quiet,
             )
         )
+        github.quiet.restore(await marks.below(QUIET))
         sandbox = await asyncio.to_thread(find_sandbox, settings.sandbox, settings.sandbox_image)
         found = sandbox.facts
         tell = log.info if found["full"] else log.warning
@@ -196,7 +259,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             freezes=Freezes(database),
             audit=Audit(database),
             accounts=Accounts(database),
-            marks=Marks(database),
+            marks=marks,
             engine=engine,
             clock=clock,
             workspaces=Workspaces(settings.data_dir / "mirrors", github),
@@ -209,9 +272,12 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             secrets_dir=settings.secrets_dir,
             falsify_seconds=settings.falsify_seconds,
         )
+        await accounts.bar_the_lost(ctx)
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
+        engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)
@@ -273,6 +339,8 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
             bot.app,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 
-from runner.errors import BadMetadata
+from runner.errors import BadMetadata, UserError
 from runner.metadata import Defaults, find_block, read_box, toml_fields
 from runner.model import BoxId
 from runner.walk import TIER_DIRECTORY, join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from runner.fields import Fields
     from runner.model import Box
@@ -29,26 +29,61 @@ _TESTS = re.compile(r"^(?:async[ \t]+)?def test|^class Test", re.MULTILINE)
 
 
 def read(
-    tree: str, found: list[Found], roots: Mapping[str, str], defaults: Defaults, *, python_scan: bool
-) -> Iterator[Box]:
-    """The boxes among what `walk` found.
+    tree: str,
+    found: list[Found],
+    roots: Mapping[str, str],
+    defaults: Defaults,
+    *,
+    python_scan: bool,
+    known: Collection[BoxId] = (),
+) -> tuple[list[Box], tuple[list[UserError], list[UserError]]]:
+    """The boxes among what `walk` found, and what is wrong: first what must be mended, then what does not matter.
 
-    Raises:
-        BadMetadata: a file looks like a box and is none, leaves the tree through a link, or its metadata is wrong.
+    What a `known` box says about itself does not matter: it is a box with the defaults when that cannot be read.
+
+    Mistakes are: a file looks like a box and is none, leaves the tree through a link, or its metadata is wrong.
     """
     real = os.path.realpath(tree)
+    boxes: list[Box] = []
+    wrong: list[UserError] = []
+    passed_over: list[UserError] = []
+    sidecars = {item.path for item in found if _holds(wrong, _is_sidecar, real, item)}
     for root in roots.values():
-        _stays_inside(real, join(root, "boxes"))
-    sidecars = {item.path for item in found if _is_sidecar(real, item)}
+        _holds(wrong, _stays_inside, real, join(root, "boxes"))
     for item in found:
-        if not _is_box(real, item):
+        if not _holds(wrong, _is_box, real, item):
             continue
         sidecar = item.path + SIDECAR
-        yield _read_one(tree, item, roots, defaults, sidecar if sidecar in sidecars else "", python_scan=python_scan)
+        try:
+            beside = sidecar if sidecar in sidecars else ""
+            boxes.append(_read_one(tree, item, roots, defaults, beside, python_scan=python_scan))
+        except UserError as mistake:
+            if id_of(item) in known:
+                boxes.append(_read_one(tree, item, roots, defaults, None, python_scan=python_scan))
+                passed_over.append(mistake)
+            else:
+                wrong.append(mistake)
         sidecars.discard(sidecar)
     for orphan in sorted(sidecars):
         program = orphan.removesuffix(SIDECAR)
-        raise BadMetadata("there is no box beside it", file=orphan, hint=f"it belongs to {os.path.basename(program)}")
+        hint = f"it belongs to {os.path.basename(program)}"
+        wrong.append(BadMetadata("there is no box beside it", file=orphan, hint=hint))
+    return boxes, (wrong, passed_over)
+
+
+def _holds(wrong: list[UserError], question: Callable[..., bool | None], *about: object) -> bool:
+    """The answer; no where a mistake is in the way, which is kept."""
+    try:
+        return bool(question(*about))
+    except UserError as mistake:
+        wrong.append(mistake)
+        return False
+
+
+def id_of(item: Found) -> BoxId | None:
+    """The box that a file is by its name."""
+    name = _BOX.fullmatch(item.name)
+    return BoxId(item.suite, int(name[1])) if name else None
 
 
 def _is_box(real_tree: str, item: Found) -> bool:
@@ -94,16 +129,18 @@ def _stays_inside(real_tree: str, path: str) -> None:
 
 
 def _read_one(
-    tree: str, item: Found, roots: Mapping[str, str], defaults: Defaults, sidecar: str, *, python_scan: bool
+    tree: str, item: Found, roots: Mapping[str, str], defaults: Defaults, sidecar: str | None, *, python_scan: bool
 ) -> Box:
+    """`sidecar` is where its metadata is, "" for its own text, None for none that counts."""
     name = _BOX.fullmatch(item.name)
     tier = TIER_DIRECTORY.fullmatch(item.tier_dir)
     assert name is not None
     assert tier is not None
     text = _text(f"{tree}/{item.path}", item.path)
     root = roots[item.suite]
+    nothing = toml_fields("", file=item.path)
     return read_box(
-        _fields(tree, item.path, sidecar, text),
+        nothing if sidecar is None else _fields(tree, item.path, sidecar, text),
         id=BoxId(item.suite, int(name[1])),
         defaults=defaults,
         source=item.path,

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadSelection as bad:
         code = _say(f"{bad}", EXIT_USAGE)
     except UserError as error:
-        code = _say(f"{error}", EXIT_CONFIGURATION)
+        code = _say("\nrunner: ".join(map(str, error.every)), EXIT_CONFIGURATION)
     except NothingSelected as nothing:
         code = _say(f"{nothing}", EXIT_NOTHING_SELECTED)
     except NoRoom as full:

@@ -6,27 +6,127 @@ Reference: docs/reference/configuration.md.
 from __future__ import annotations
 
 from runner.documents import read_yaml
-from runner.errors import BadMetadata, BadSelection
-from runner.fields import Fields
-from runner.metadata import Defaults, read_box, read_box_id, read_defaults
+from runner.errors import BadMetadata, BadSelection, UserError, together
+from runner.fields import Fields, mistakes
+from runner.metadata import BOX_ID, DEFAULTS, ENTRY, Defaults, path, paths, read_box, read_box_id, read_defaults, words
 from runner.model import Setup, Value
 from runner.select import parse
+from runner.shapes import Anything, Choice, Count, Duration, Either, Flag, List, Named, Size, Table, Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeVar
 
+    from runner.documents import Path
     from runner.model import Box
+    from runner.shapes import Shape
+
+    Section = TypeVar("Section")
 
 FILE = ".github/interlock.yml"
-SECTIONS = ("setup", "boxes", "suites", "defaults", "limits", "trust", "environments", "report")
 DEFAULT_SETUP_TIMEOUT = 600.0  # seconds
+MOST_ANNOTATIONS = 250
 
-_SUITE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _END = r"(?:(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,250}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+_LEVELS = ("T0", "T1", "T2")
+_SIZES = ("memory", "workspace", "tmp")
 _TARGETS = ("process", "command", "compose", "pm2", "ecs")
 _STRATEGIES = ("recreate", "rolling", "blue_green", "canary")
 _FALSIFY = ("off", "tell", "require")
+
+
+def _named(what: str, about: str, of: Shape, *, names: str = _NAME) -> Named:
+    sentence = f"'{{name}}' is not a {what}'s name"
+    return Named(of=of, about=about, names=names, sentence=sentence, hint="letters, digits, dot, dash, underscore")
+
+
+_SETUP = Table(
+    {
+        "run": Text("a command that fills $SETUP_DIR"),
+        "inputs": paths("globs; the result is kept until one of these files changes"),
+        "network": words("hosts that it may reach: names of trust.egress, or host:port"),
+        "timeout": Duration("after it the setup has failed (10m)"),
+    },
+    about="one command before the boxes",
+    needed=("run",),
+)
+_LIMIT: dict[str, Shape] = {
+    "memory": Size("4GiB, 512MiB or bytes"),
+    "workspace": Size("how much the tree may grow"),
+    "tmp": Size("of /tmp"),
+    "processes": Count("at the same time", low=1),
+}
+_LIMITS = Table(
+    {**_LIMIT, **{level: Table(_LIMIT, about=f"the same at trust level {level}") for level in _LEVELS}},
+    about="what a box may use in a sandbox",
+)
+_TRUST = Table(
+    {
+        "bots": List(
+            "ids of the accounts of apps whose pull requests run",
+            of=Count(low=1, high=2**63 - 1),
+            what="numeric id",
+            unique=False,
+            hint="ids cannot be taken over, names can",
+        ),
+        "protected": words("further branches whose pushes run", what="branch"),
+        "network": words("egress rules and hosts allowed to pull requests of members", what="rule or host"),
+        "egress": _named(
+            "rule", "egress rules: a name and its hosts", words("", what="host or host:port", pattern=_END, most=300)
+        ),
+    },
+    about="who may have code run, and what that code may reach",
+)
+_CHECKOUT = Table(
+    {
+        "submodules": paths("paths of the submodules that are fetched"),
+        "lfs": Flag("whether files in Git LFS are fetched (false)"),
+    },
+    about="what is fetched besides the commit itself",
+)
+_ENVIRONMENT = Table(
+    {
+        "when": Named(of=Anything()),
+        "target": Table({"kind": Choice("how it is reached", words=_TARGETS)}, needed=("kind",), more=True),
+        "strategy": Choice("how a release takes the place of another", words=_STRATEGIES),
+        "gates": List("what must hold first", of=Either(Text(), Named(of=Anything(), only=1)), unique=False),
+        "smoke": Text("a selection"),
+        "watch": Named(of=Anything()),
+    },
+    needed=("target",),
+)
+_REPORT = Table(
+    {
+        "comment": Flag("whether the pull request gets its comment (true)"),
+        "annotations": Count("at most so many on a check run (50)", high=MOST_ANNOTATIONS),
+        "falsify": Choice("what becomes of the proof that boxes can turn red (tell)", words=_FALSIFY),
+    },
+    about="what is told",
+)
+CONFIG = Table(
+    {
+        "setup": _SETUP,
+        "boxes": Named(
+            of=ENTRY,
+            about="boxes without files of their own, by number or suite/number",
+            names=BOX_ID,
+            sentence="'{name}' is not the number of a box",
+            hint="a number, or suite/number",
+        ),
+        "suites": _named("suite", "more directories with boxes/ of their own", path(), names=rf"(?![0-9]+$){_NAME}"),
+        "defaults": DEFAULTS,
+        "limits": _LIMITS,
+        "trust": _TRUST,
+        "checkout": _CHECKOUT,
+        "environments": _named("environment", "where releases go (without effect in this version)", _ENVIRONMENT),
+        "report": _REPORT,
+    },
+    about="Boxes and how they are run",
+    or_nothing=True,
+)
+SECTIONS = tuple(CONFIG.keys)
 
 
 class Config(Value):
@@ -57,155 +157,160 @@ class Config(Value):
         trust = self.settings.get("trust")
         return frozenset(trust["bots"]) if isinstance(trust, dict) else frozenset()
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """Names of the branches below `trust: protected`."""
+        trust = self.settings.get("trust")
+        return frozenset(trust["protected"]) if isinstance(trust, dict) else frozenset()
+
 
 def load_config(text: str, *, file: str = FILE) -> Config:
     """Read and validate a configuration. Empty text is the empty configuration.
 
     Raises:
-        BadMetadata: it is not YAML, or a section is not as documented; says where.
+        UserError: it is not YAML, or not as documented; says where, and carries everything else that was found.
     """
     document, lines = read_yaml(text, file=file)
     if document is None:
         return Config()
     if not isinstance(document, dict):
         raise BadMetadata("the file must be a mapping", file=file, line=1, hint="begin with `boxes:`")
-    top = Fields(document, file=file, lines=lines)
-    sections = {name: top.inner(name) for name in SECTIONS}
-    top.done()
-    defaults = read_defaults(sections["defaults"]) if sections["defaults"] else Defaults()
-    suites = _suites(sections["suites"])
-    return Config(
-        setup=_setup(sections["setup"]),
-        boxes=_boxes(sections["boxes"], suites, defaults),
-        suites=suites,
-        suite_lines={name: sections["suites"].line(name) for name in suites} if sections["suites"] else {},
-        defaults=defaults,
-        settings={name: _SETTINGS[name](section) for name in _SETTINGS if (section := sections[name])},
-    )
+    flaws = list(mistakes(CONFIG, document, file=file, lines=lines))
+    reading = _Reading(Fields(document, file=file, lines=lines), [path for path, _ in flaws])
+    config = reading.config()
+    if found := [*(mistake for _, mistake in flaws), *reading.mistakes]:
+        raise together(found)
+    return config
 
 
-def _setup(fields: Fields | None) -> Setup | None:
-    if fields is None:
-        return None
-    setup = Setup(
-        run=fields.text("run", needed=True),
-        inputs=fields.paths("inputs"),
+class _Reading:
+    """Takes a document apart: what fits its shape is read, and what is wrong with its meaning is collected.
+
+    Args:
+        top: the document.
+        flawed: paths to what does not fit.
+    """
+
+    def __init__(self, top: Fields, flawed: Sequence[Path]) -> None:
+        self.mistakes: list[UserError] = []
+        self._top = top
+        self._flawed = {flaw[:depth] for flaw in flawed for depth in (1, 2)}
+
+    def config(self) -> Config:
+        """What can be read."""
+        suites = self._read("suites", _suites) or {}
+        suite_fields = self._top.inner("suites")
+        return Config(
+            setup=self._read("setup", _setup),
+            boxes=list(self._boxes(suites)),
+            suites=suites,
+            suite_lines={name: suite_fields.line(name) for name in suites} if suite_fields else {},
+            defaults=self._read("defaults", read_defaults),
+            settings={name: read for name in _SETTINGS if (read := self._read(name, _SETTINGS[name])) is not None},
+        )
+
+    def _read(self, name: str, read: Callable[[Fields], Section]) -> Section | None:
+        fields = self._top.inner(name)
+        if fields is None or (name,) in self._flawed:
+            return None
+        try:
+            return read(fields)
+        except UserError as mistake:
+            self.mistakes.append(mistake)
+            return None
+
+    def _boxes(self, suites: Mapping[str, str]) -> Iterator[Box]:
+        fields = self._top.inner("boxes")
+        defaults = self._read("defaults", read_defaults) or Defaults()
+        for key in fields.keys() if fields else ():
+            entry, box_id = fields.inner(key) if fields else None, read_box_id(key)
+            if fields is None or entry is None or box_id is None or ("boxes", key) in self._flawed:
+                continue
+            try:
+                if box_id.suite and box_id.suite not in suites and ("suites",) not in self._flawed:
+                    known = ", ".join(suites) or "none"
+                    raise fields.bad(key, f"there is no suite '{box_id.suite}'", f"suites: {known}")
+                yield read_box(entry, id=box_id, defaults=defaults, source=entry.file)
+            except UserError as mistake:
+                self.mistakes.append(mistake)
+
+
+def _setup(fields: Fields) -> Setup:
+    return Setup(
+        run=fields.text("run"),
+        inputs=fields.names("inputs"),
         network=fields.names("network"),
         timeout=fields.seconds("timeout", DEFAULT_SETUP_TIMEOUT),
         source=fields.file,
         line=fields.line(),
     )
-    fields.done()
-    return setup
 
 
-def _suites(fields: Fields | None) -> dict[str, str]:
-    if fields is None:
-        return {}
+def _suites(fields: Fields) -> dict[str, str]:
     suites: dict[str, str] = {}
-    for key in fields.keys():  # noqa: SIM118 - not a dict; this marks them as known.
-        name = _name(fields, key, "suite")
-        directory = fields.path(name, needed=True).strip("/").removeprefix("./")
+    for name in map(str, fields.keys()):
+        directory = fields.text(name).strip("/").removeprefix("./")
         if directory in {"", "."} or directory in suites.values():
             raise fields.bad(name, f"the directory of suite '{name}' must be one of its own")
         suites[name] = directory
     return suites
 
 
-def _boxes(fields: Fields | None, suites: Mapping[str, str], defaults: Defaults) -> list[Box]:
-    boxes: list[Box] = []
-    for key in fields.keys() if fields else ():
-        assert fields is not None
-        box_id = read_box_id(key)
-        if box_id is None or (box_id.suite and box_id.suite not in suites):
-            raise fields.bad(key, f"'{str(key)[:60]}' is not the number of a box", "a number, or suite/number")
-        entry = fields.inner(key)
-        if entry is None:
-            raise fields.bad(key, f"box {box_id} says nothing", "it needs 'tier' and 'run'")
-        boxes.append(read_box(entry, id=box_id, defaults=defaults, source=entry.file))
-    return boxes
-
-
 def _limits(fields: Fields) -> dict[str, object]:
     """Sizes in bytes; the keys of a trust level override those beside it."""
-    limits: dict[str, object] = _limit(fields)
-    for level in ("T0", "T1", "T2"):
-        inner = fields.inner(level)
-        if inner:
-            limits[level] = _limit(inner)
-            inner.done()
-    fields.done()
-    return limits
+    levels = {level: _limit(inner) for level in _LEVELS if (inner := fields.inner(level))}
+    return {**_limit(fields), **levels}
 
 
 def _limit(fields: Fields) -> dict[str, object]:
-    sizes = ("memory", "workspace", "tmp")
-    limits: dict[str, object] = {key: fields.size(key) for key in sizes if fields.knows(key)}
-    if fields.knows("processes"):
-        limits["processes"] = fields.count("processes", 0, low=1)
+    limits: dict[str, object] = {key: fields.size(key) for key in _SIZES if key in fields}
+    if "processes" in fields:
+        limits["processes"] = fields.count("processes")
     return limits
 
 
 def _trust(fields: Fields) -> dict[str, object]:
-    bots = fields.take("bots")
-    if bots is not None and not (isinstance(bots, list) and all(type(bot) is int and bot > 0 for bot in bots)):
-        raise fields.bad("bots", "'bots' must be a list of account ids", "ids cannot be taken over, names can")
-    trust: dict[str, object] = {"bots": bots or [], "protected": list(fields.names("protected", what="branch"))}
-    trust["network"] = list(fields.names("network", what="rule or host"))
     egress = fields.inner("egress")
-    trust["egress"] = (
-        {
-            str(name): list(egress.names(_name(egress, name, "rule"), _END, "host or host:port"))
-            for name in egress.keys()  # noqa: SIM118 - not a dict; this marks them as known.
-        }
-        if egress
-        else {}
-    )
-    fields.done()
-    return trust
+    return {
+        "bots": fields.take("bots") or [],
+        "protected": list(fields.names("protected")),
+        "network": list(fields.names("network")),
+        "egress": {str(name): list(egress.names(name)) for name in egress.keys()} if egress else {},  # noqa: SIM118
+    }
+
+
+def _checkout(fields: Fields) -> dict[str, object]:
+    return {"submodules": list(fields.names("submodules")), "lfs": fields.flag("lfs")}
 
 
 def _report(fields: Fields) -> dict[str, object]:
-    report: dict[str, object] = {
+    return {
         "comment": fields.flag("comment", default=True),
-        "annotations": fields.count("annotations", 50, high=50),
-        "falsify": fields.choice("falsify", _FALSIFY, "tell"),
+        "annotations": fields.count("annotations", 50),
+        "falsify": fields.text("falsify", "tell"),
     }
-    fields.done()
-    return report
 
 
 def _environments(fields: Fields) -> dict[str, object]:
-    return {_name(fields, key, "environment"): _environment(fields, key) for key in fields.keys()}  # noqa: SIM118
+    return {str(name): _environment(inner) for name in fields.keys() if (inner := fields.inner(name))}  # noqa: SIM118
 
 
-def _environment(fields: Fields, key: str | int) -> dict[str, object]:
+def _environment(fields: Fields) -> dict[str, object]:
     """One environment: its shape here, its meaning where it is deployed."""
-    inner = fields.inner(key)
-    if inner is None:
-        raise fields.bad(key, f"environment '{key}' says nothing", "it needs 'target'")
     environment = {
-        "when": _free(inner, "when", dict),
-        "target": _free(inner, "target", dict),
-        "strategy": inner.choice("strategy", _STRATEGIES, "recreate"),
-        "gates": _gates(inner),
-        "smoke": _selection(inner, "smoke", inner.text("smoke")),
-        "watch": _free(inner, "watch", dict),
+        "when": fields.take("when"),
+        "target": fields.take("target"),
+        "strategy": fields.text("strategy", "recreate"),
+        "gates": _gates(fields),
+        "smoke": _selection(fields, "smoke", fields.text("smoke")),
+        "watch": fields.take("watch"),
     }
-    target = inner.inner("target")
-    if target is None:
-        raise inner.bad("", "'target' is missing")
-    if not target.choice("kind", _TARGETS):
-        raise target.bad("", "'kind' is missing", f"one of {', '.join(_TARGETS)}")
-    inner.done()
     return {name: value for name, value in environment.items() if value is not None}
 
 
 def _gates(fields: Fields) -> list[object] | None:
-    gates = _free(fields, "gates", list)
+    gates = fields.take("gates")
     for gate in gates if isinstance(gates, list) else ():
-        if not isinstance(gate, str) and not (isinstance(gate, dict) and len(gate) == 1):
-            raise fields.bad("gates", "a gate is a word or a mapping with one key")
         if isinstance(gate, dict) and "boxes" in gate:
             _selection(fields, "gates", str(gate["boxes"]))
     return gates if isinstance(gates, list) else None
@@ -221,24 +326,10 @@ def _selection(fields: Fields, key: str, text: str) -> str | None:
     return text
 
 
-def _free(fields: Fields, key: str, kind: type) -> object:
-    value = fields.take(key)
-    if value is not None and not isinstance(value, kind):
-        raise fields.bad(key, f"'{key}' must be a {'list' if kind is list else 'mapping'}")
-    return value
-
-
-def _name(fields: Fields, key: str | int, what: str) -> str:
-    import re
-
-    if not isinstance(key, str) or not re.fullmatch(_SUITE, key) or (what == "suite" and key.isdigit()):
-        raise fields.bad(key, f"'{str(key)[:60]}' is not a {what}'s name", "letters, digits, dot, dash, underscore")
-    return key
-
-
 _SETTINGS: dict[str, Callable[[Fields], dict[str, object]]] = {
     "limits": _limits,
     "trust": _trust,
+    "checkout": _checkout,
     "environments": _environments,
     "report": _report,
 }

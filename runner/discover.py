@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from runner import __version__
-from runner.errors import BadMetadata, DuplicateNumber
+from runner.errors import MOST_TOLD, BadMetadata, DuplicateNumber, UserError, together
 from runner.model import Box, Suite
 from runner.plan import check_after, check_also
 from runner.suite_cache import TICK, Remembered, load, plain, store
@@ -16,26 +16,39 @@ from runner.walk import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import TypeVar
 
     from runner.config import Config
     from runner.model import BoxId
     from runner.walk import Found
 
+    Read = TypeVar("Read")
+
 CONFIG = ".github/interlock.yml"
+BASE, DEFAULT = "base", "default"  # where a mistake is, if not in the tree at hand.
 MISNAMED = ".github/interlock.yaml"
+# What counts of a box that only a change has. A list of what is allowed: a key that is added later is not.
+IDENTITY = ("id", "tier", "title", "kind", "source", "line", "file", "run")
+NEW_BOX_MAY_SAY = (
+    *("tags", "timeout", "slow", "retries", "flaky", "quarantine", "after", "needs", "locks", "inputs", "outputs"),
+    *("may_skip", "min_asserts", "python", "control"),
+)
 
 
-def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: bool = True) -> Suite:
+def discover(root: str, *, base: str = "", default: str = "", cache_dir: str = "", python_scan: bool = True) -> Suite:
     """Find and validate all boxes of a repository.
 
     With `base`, configuration and metadata are those of `base`, and the programs are those of `root`: a box of `base`
     whose file is missing in `root` stays, with the kind `missing`; a box that only `root` has keeps its own metadata
     without network, secrets, env and requests. Identity is (suite, number), so a renamed file is still the same box.
+    A configuration of `root` that is not valid counts for nothing then, and neither do blocks of boxes that `base` has;
+    the suite's `notes` say so.
 
     Args:
         root: the repository.
         base: another tree of it, whose word counts; "" for none.
+        default: the configuration file of a tree that has none of its own; "" for none.
         cache_dir: where the parsed suite is kept; "" to keep none. One directory for each repository.
         python_scan: whether a .py with tests is a pytest box; without, every file is just started.
 
@@ -43,14 +56,14 @@ def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: boo
         The suite; without any box if the repository has none.
 
     Raises:
-        UserError: something in the repository must be mended; says where.
+        UserError: something in the repository must be mended; says where, and carries what else was found.
     """
     trees = [os.path.abspath(root)] + ([os.path.abspath(base)] if base else [])
-    key = "\n".join([__version__, str(python_scan), *trees])
+    key = "\n".join([__version__, str(python_scan), default and os.path.abspath(default), default, *trees])
     path = os.path.join(cache_dir, "suite-base.json" if base else "suite.json")
     known = load(path, key) if cache_dir else None
-    if known is None or not _still_true(known, trees):
-        known = _discover(trees, python_scan=python_scan)
+    if known is None or not _still_true(known, trees, default):
+        known = _discover(trees, default, python_scan=python_scan)
         if cache_dir:
             store(path, key, known)
     return Suite(
@@ -60,16 +73,17 @@ def discover(root: str, *, base: str = "", cache_dir: str = "", python_scan: boo
         setups=known.setups,
         settings=known.settings,
         config_hash=known.config_hash,
+        notes=known.notes,
     )
 
 
-def _still_true(known: Remembered, trees: list[str]) -> bool:
+def _still_true(known: Remembered, trees: list[str], default: str) -> bool:
     """Whether every file that was read is untouched.
 
     A file that changed in the same tick of the clock in which it was read would look untouched, so what was stored
     that soon after a change is not believed (git calls such an index entry racy).
     """
-    looks = _Looks(trees)
+    looks = _Looks(trees, default)
     looks.at_boxes(trees, known.trees)
     return looks.text == known.prints and looks.latest + TICK < known.written
 
@@ -80,14 +94,16 @@ class _Looks:
     Taken before the files are read, so that whatever changes meanwhile looks changed to the next run.
     """
 
-    def __init__(self, trees: list[str]) -> None:
+    def __init__(self, trees: list[str], default: str) -> None:
         self.latest = 0  # the latest change, in nanoseconds since the epoch.
         self._lines: list[str] = []
-        for tree in trees:
+        configs = [f"{tree}/{CONFIG}" for tree in trees]
+        for path in [*configs, default] if default else configs:
             try:
-                status = os.stat(f"{tree}/{CONFIG}")
+                status = os.stat(path)
             except OSError:
-                self._lines.append(f"no configuration {os.path.lexists(f'{tree}/{MISNAMED}')}")
+                misnamed = os.path.join(os.path.dirname(path), os.path.basename(MISNAMED))
+                self._lines.append(f"no configuration {os.path.lexists(misnamed)}")
             else:
                 self._lines.append(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
                 self.latest = max(self.latest, status.st_ctime_ns)
@@ -108,22 +124,64 @@ class _Looks:
         return "\n".join(self._lines)
 
 
-def _discover(trees: list[str], *, python_scan: bool) -> Remembered:
-    looks = _Looks(trees)
-    configs = [_config(tree) for tree in trees]
-    ours = configs[-1]
-    roots: list[dict[str, str]] = [{"": ".", **ours.suites} for _ in trees]
+def _discover(trees: list[str], default: str, *, python_scan: bool) -> Remembered:
+    from runner.config import Config
+
+    looks = _Looks(trees, default)
+    notes: list[str] = []
+    wrong = _Wrong(BASE if len(trees) > 1 else "")
+    ours = wrong.kept(lambda: _config(trees[-1], default)) or Config()
+    roots: list[dict[str, str]] = [{"": ".", **ours.suites}]
     if len(trees) > 1:
-        roots[0] = {"": ".", **configs[0].suites, **ours.suites}  # where a suite lives is for the base to say.
-    boxes = [
-        _boxes(tree, found, config, places, python_scan=python_scan)
-        for tree, found, config, places in zip(trees, looks.at_boxes(trees, roots), configs, roots, strict=True)
-    ]
-    merged = boxes[0] if len(trees) == 1 else _merged(base=boxes[1], head=boxes[0])
-    return _remember(merged, ours, roots, looks.text)
+        theirs = _changes_own(trees[0], default, notes)
+        roots.insert(0, {"": ".", **theirs.suites, **ours.suites})  # where a suite lives is for the base to say.
+    found = looks.at_boxes(trees, roots)
+    boxes = wrong.kept(lambda: _boxes(trees[-1], found[-1], ours, roots[-1], python_scan=python_scan)) or []
+    wrong.must_be_none()
+    if len(trees) > 1:
+        known = frozenset(box.id for box in boxes)
+        programs = _boxes(trees[0], found[0], theirs, roots[0], python_scan=python_scan, known=known, notes=notes)
+        boxes = _merged(base=boxes, head=programs)
+    return _remember(boxes, ours, roots, looks.text, notes)
 
 
-def _remember(boxes: list[Box], config: Config, trees: list[dict[str, str]], prints: str) -> Remembered:
+class _Wrong:
+    """What is wrong with one tree, collected; `place` says which one it is, as in `UserError`."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._found: list[UserError] = []
+
+    def kept(self, read: Callable[[], Read]) -> Read | None:
+        """What `read` finds; None where there are mistakes, which are kept."""
+        try:
+            return read()
+        except UserError as wrong:
+            for mistake in wrong.every:
+                mistake.place = mistake.place or self._place
+            self._found.append(wrong)
+            return None
+
+    def must_be_none(self) -> None:
+        """Raises all that was found."""
+        if self._found:
+            raise together(self._found)
+
+
+def _changes_own(head: str, default: str, notes: list[str]) -> Config:
+    """The configuration of a change: of boxes of its own it is heard, and where it is wrong it says nothing."""
+    from runner.config import Config
+
+    try:
+        return _config(head, default)
+    except UserError as wrong:
+        notes.append(f"the configuration of this change counts for nothing, it is not valid: {wrong}")
+        return Config()
+
+
+def _remember(
+    boxes: list[Box], config: Config, trees: list[dict[str, str]], prints: str, notes: list[str]
+) -> Remembered:
     import hashlib
     import json
 
@@ -139,54 +197,99 @@ def _remember(boxes: list[Box], config: Config, trees: list[dict[str, str]], pri
         setups=setups,
         settings=config.settings,
         config_hash=hashlib.sha256(content.encode()).hexdigest(),
+        notes=tuple(notes),
     )
 
 
-def _config(tree: str) -> Config:
+def _config(tree: str, default: str) -> Config:
+    """The configuration of a tree, or the default one where it has none; where its suites are is looked up."""
     from runner.config import Config, load_config
 
+    if os.path.lexists(f"{tree}/{CONFIG}") or os.path.lexists(f"{tree}/{MISNAMED}"):
+        config = load_config(_text(tree), file=CONFIG)
+    elif default:
+        wrong = _Wrong(DEFAULT)
+        config = wrong.kept(lambda: _load_default(default)) or Config()
+        wrong.must_be_none()
+    else:
+        return Config()
+    real_tree, missing = os.path.realpath(tree), []
+    for name, directory in config.suites.items():
+        inside = os.path.realpath(f"{tree}/{directory}").startswith(f"{real_tree}/")
+        if not inside or not os.path.isdir(f"{tree}/{directory}"):
+            message = f"the directory {directory} of suite '{name}' is not in the repository"
+            missing.append(BadMetadata(message, file=CONFIG, line=config.suite_lines[name]))
+    if missing:
+        raise together(missing)
+    return config
+
+
+def _text(tree: str) -> str:
     path = f"{tree}/{CONFIG}"
-    real, real_tree = os.path.realpath(path), os.path.realpath(tree)
-    if not real.startswith(f"{real_tree}/"):
+    if not os.path.realpath(path).startswith(f"{os.path.realpath(tree)}/"):
         raise BadMetadata("a link that leaves the repository", file=CONFIG)
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            return file.read()
     except FileNotFoundError:
-        if os.path.lexists(f"{tree}/{MISNAMED}"):
-            raise BadMetadata("not the name of the configuration", file=MISNAMED, hint=f"name it {CONFIG}") from None
-        return Config()
+        if os.path.lexists(path):
+            raise BadMetadata("a link that leads nowhere", file=CONFIG) from None
+        raise BadMetadata("not the name of the configuration", file=MISNAMED, hint=f"name it {CONFIG}") from None
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise BadMetadata(message, file=CONFIG) from error
     except UnicodeDecodeError as error:
         raise BadMetadata("cannot be read as UTF-8 text", file=CONFIG) from error
-    config = load_config(text, file=CONFIG)
-    for name, directory in config.suites.items():
-        inside = os.path.realpath(f"{tree}/{directory}").startswith(f"{real_tree}/")
-        if not inside or not os.path.isdir(f"{tree}/{directory}"):
-            message = f"the directory {directory} of suite '{name}' is not in the repository"
-            raise BadMetadata(message, file=CONFIG, line=config.suite_lines[name])
-    return config
 
 
-def _boxes(tree: str, found: list[Found], config: Config, roots: dict[str, str], *, python_scan: bool) -> list[Box]:
+def _load_default(path: str) -> Config:
+    from runner.config import load_config
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        message = "cannot be read as text"
+        raise BadMetadata(message, file=path) from error
+    return load_config(text, file=path)
+
+
+def _boxes(
+    tree: str,
+    found: list[Found],
+    config: Config,
+    roots: dict[str, str],
+    *,
+    python_scan: bool,
+    known: Collection[BoxId] = (),
+    notes: list[str] | None = None,
+) -> list[Box]:
+    """The boxes of one tree. What `known` boxes say about themselves does not count: someone else knows it."""
     from runner.box_files import read
 
-    files = read(tree, found, roots, config.defaults, python_scan=python_scan)
-    return list(_unique([*files, *config.boxes]).values())
+    boxes, mistakes = read(tree, found, roots, config.defaults, python_scan=python_scan, known=known)
+    if notes is not None:
+        notes += [f"what a box says about itself counts for nothing, it is not valid: {one}" for one in mistakes[1]]
+    if mistakes[0]:
+        raise together(mistakes[0])
+    return list(_unique([*boxes, *config.boxes]).values())
 
 
 def _unique(boxes: Iterable[Box]) -> dict[BoxId, Box]:
     taken: dict[BoxId, Box] = {}
     every = list(boxes)
+    twice = []
     for box in every:
         first = taken.setdefault(box.id, box)
         if first is not box:
             free = _next_free({other.id.number for other in every if other.id.suite == box.id.suite}, box.id.number)
             message = f"box {box.id} is already taken by {_place(first)}"
             hint = f"give it a free number; next free: {free}"
-            raise DuplicateNumber(message, file=box.source, line=0 if box.file else box.line, hint=hint)
+            twice.append(DuplicateNumber(message, file=box.source, line=0 if box.file else box.line, hint=hint))
+        if len(twice) == MOST_TOLD:
+            break
+    if twice:
+        raise together(twice)
     return taken
 
 
@@ -215,7 +318,9 @@ def _with_program(box: Box, program: Box | None) -> Box:
 
 
 def _untrusted(box: Box) -> Box:
-    return _changed(box, network=(), secrets=(), env={}, http=())
+    """A box that only the change has, with what it may say about itself and nothing else."""
+    said: Mapping[str, object] = {name: getattr(box, name) for name in (*IDENTITY, *NEW_BOX_MAY_SAY)}
+    return Box(**said)  # type: ignore[arg-type]
 
 
 def _changed(box: Box, **changes: object) -> Box:

@@ -89,7 +89,8 @@ def read_yaml(text: str, *, file: str) -> tuple[object, Lines]:
         if problem.startswith("but "):  # the second half of a sentence
             problem = f"{error.context} {problem}"
         line = mark.line + 1 if mark else 0
-        raise BadMetadata(f"not YAML: {_lower(problem)}", file=file, line=line) from error  # noqa: EM102 - as above.
+        message, hint = f"not YAML: {_lower(problem)}", _way_out(text, line, problem)
+        raise BadMetadata(message, file=file, line=line, hint=hint) from error
     except YAMLError as error:
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position if isinstance(position, int) else 0) + 1
@@ -185,6 +186,19 @@ class _YamlReader:
 
     def _bad(self, node: Any, message: str, hint: str = "") -> BadMetadata:
         return BadMetadata(message, file=self._file, line=node.start_mark.line + 1, hint=hint)
+
+
+def _way_out(text: str, line: int, problem: str) -> str:
+    """What people most often meant where YAML ends."""
+    lines = text.split("\n")
+    there = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "\t" in there[: len(there) - len(there.lstrip())]:
+        return "indent with spaces, not with tabs"
+    if "<stream end>" in problem:
+        return "a bracket or a quote is not closed"
+    if "mapping values are not allowed" in problem:
+        return "quote text that has a colon and a space in it, and look at the indentation"
+    return ""
 
 
 def _lower(message: str) -> str:

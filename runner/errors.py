@@ -17,6 +17,10 @@ from __future__ import annotations
 
 import errno
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Of an OSError: there is no space, or no more of it for this user."""
 
@@ -33,6 +37,9 @@ class UserError(RunnerError):
         file: path relative to the repository's root.
         line: 1-based line in `file`; 0 when the file as a whole is meant.
         hint: the way out, in a few words; printed in parentheses.
+
+    `also` holds the others that were found at the same time, see `together`. `place` is `base` or `default` when the
+    file is not of the tree at hand.
     """
 
     def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
@@ -40,7 +47,14 @@ class UserError(RunnerError):
         self.file = file
         self.line = line
         self.hint = hint
+        self.place = ""
+        self.also: tuple[UserError, ...] = ()
         super().__init__(str(self))
+
+    @property
+    def every(self) -> tuple[UserError, ...]:
+        """This one and all that were found with it."""
+        return (self, *self.also)
 
     @property
     def where(self) -> str:
@@ -52,6 +66,21 @@ class UserError(RunnerError):
         place = f"{self.where}: " if self.where else ""
         hint = f" ({self.hint})" if self.hint else ""
         return f"{place}{self.message}{hint}"
+
+
+MOST_TOLD = 100
+"""Mistakes that are told at once; whoever makes more of them mends these first."""
+
+
+def together(found: Iterable[UserError]) -> UserError:
+    """The first of some mistakes, in the order of their places, carrying the others; there is at least one."""
+    every = {str(one): one for mistake in found for one in mistake.every}
+    first, *rest = sorted(every.values(), key=lambda mistake: (mistake.file, mistake.line))
+    first.also = tuple(rest[: MOST_TOLD - 1])
+    if len(rest) >= MOST_TOLD:
+        more = len(rest) - MOST_TOLD + 1
+        first.also += (UserError(f"and {more} more", file=first.file, line=first.line),)
+    return first
 
 
 class BadMetadata(UserError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from runner.later import later
 from runner.model import Failure, Metric, Value
 from runner.text import clean
 
@@ -297,15 +298,15 @@ def _count(attributes: dict[str, str], key: str) -> int:
     return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else 0
 
 
-_PLACE = re.compile(
+_PLACE = later(
     r"""File\ "(?P<python>[^"\n]{1,300})",\ line\ (?P<at>\d{1,7})"""
     r"""|(?<![^\s("'<\[`])(?P<path>[^\s:()"'<>\[\]`]{1,300}):(?P<line>\d{1,7})(?!\d)""",
     re.VERBOSE,
 )
 
 
-_COLUMN = re.compile(r"^(?::\d{1,7})?[:,\s-]*")  # `:12: words`, `: words`, ` - words`
-_EXCEPTION = re.compile(r"^\S.*$", re.MULTILINE)  # frames and their source lines are indented
+_COLUMN = later(r"^(?::\d{1,7})?[:,\s-]*")  # `:12: words`, `: words`, ` - words`
+_EXCEPTION = later(r"^\S.*$", re.MULTILINE)  # frames and their source lines are indented
 
 
 def find_location(text: str, exists: Callable[[str], bool]) -> tuple[str, int]:

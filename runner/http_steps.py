@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 
+from runner.shapes import SPACES, Anything, Count, Duration, Either, Flag, List, Named, Table, Text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +23,83 @@ LARGEST = 100_000  # characters of all steps as JSON; they are one argument of a
 
 _PORTS = {"http": 80, "https": 443}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_URL = re.compile(r"(?:https?://|\$\{[A-Za-z_][A-Za-z0-9_]*\})[^\s]*")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_STATUS = re.compile(r"[1-5]xx|[1-5][0-9][0-9]")
-_NAME = re.compile(r"[^\s:][^\n:]{0,60}")
 _PATH_START = re.compile(r"\$?")
 _PATH_PART = re.compile(r"""\.?([A-Za-z_][A-Za-z0-9_-]*)|\[(\d{1,9})\]|\["([^"\]]*)"\]""")
+
+
+_URL = Text(
+    pattern=rf"(?:https?://|\$\{{[A-Za-z_][A-Za-z0-9_]*\}})[^{SPACES}]*",
+    sentence="'{key}' must be a URL",
+    hint="write https://… or ${TARGET_URL}/…",
+)
+_STATUS = Either(
+    Count(low=100, high=599),
+    Text(pattern="[1-5]xx|[1-5][0-9][0-9]"),
+    sentence="'{value}' is not a status",
+    hint="write 200, 2xx, or a list of such",
+)
+_TEXT = Text(pattern="")
+_MATCHES = Table({"matches": Text("a regular expression", pattern="")}, needed=("matches",))
+
+
+def _texts(about: str) -> Either:
+    return Either(
+        Text(),
+        List(of=Text(pattern="", least=1), unique=False),
+        about=about,
+        sentence="'{key}' must be text, or a list of texts",
+    )
+
+
+STEP = Table(
+    {
+        "name": Text(
+            "what the step's assertions begin with",
+            pattern=r"[^ \t\r\n:\x00][^\n:\x00]{0,60}",
+            sentence="'name' of a step must be short and have no colon",
+        ),
+        **dict.fromkeys(METHODS, _URL),
+        "headers": Named(
+            about="headers of the request",
+            names="[A-Za-z0-9!#$%&'*+.^_`|~-]+",
+            sentence="'{name}' is not a header's name",
+            of=Text(pattern=r"[ \t]*[^\x00\r\n \t][^\x00\r\n]*", sentence="header '{key}' must be one line"),
+        ),
+        "body": Either(
+            _TEXT,
+            Named(of=Anything()),
+            List(of=Anything(), unique=False),
+            about="text as it is; a mapping or a list is sent as JSON",
+            sentence="'body' must be text, or a mapping or list to be sent as JSON",
+            hint="quote it",
+        ),
+        "status": Either(
+            _STATUS,
+            List(of=_STATUS, unique=False, least=1),
+            about="what will do (200): 302, 2xx, or a list",
+            sentence="'{value}' is not a status",
+            hint="write 200, 2xx, or a list of such",
+        ),
+        "header": Named(
+            about="headers of the answer, and their values",
+            of=Either(_TEXT, _MATCHES, sentence="header '{key}' must be text or {{matches: REGEX}}", hint="quote it"),
+        ),
+        "contains": _texts("text that is in the body"),
+        "matches": _texts("regular expressions that match in the body"),
+        "json": Named(about="paths such as $.items[0].name, and their values", of=Anything()),
+        "within": Duration("until the last byte of the answer has come"),
+        "follow": Flag("follow redirects (false)"),
+        "insecure": Flag("take any certificate (false)"),
+    },
+    one_of=METHODS,
+    sentence=f"'http' needs exactly one of {', '.join(METHODS)}",
+)
+STEPS = Either(
+    STEP,
+    List(of=STEP, unique=False, least=1),
+    about="a request and what must be true of its answer, or a list of them",
+    sentence="'{key}' must be a mapping or a list of mappings",
+)
 
 
 def read_steps(fields: Fields) -> tuple[dict[str, object], ...]:
@@ -39,8 +112,6 @@ def read_steps(fields: Fields) -> tuple[dict[str, object], ...]:
     names = [str(step["name"]) for step in steps if step["name"]]
     if len(set(names)) < len(names):
         raise fields.bad("http", "two steps of 'http' have the same name", "the ids of assertions begin with it")
-    if not steps:
-        raise fields.bad("http", "'http' says nothing", "it needs a request, such as {get: URL}")
     if len(json.dumps(steps)) > LARGEST:
         raise fields.bad("http", f"'http' is longer than {LARGEST} characters")
     return tuple(steps)
@@ -80,36 +151,26 @@ def ends(steps: Sequence[Mapping[str, object]], env: Mapping[str, str]) -> tuple
 
 
 def _step(fields: Fields) -> dict[str, object]:
-    methods = [method for method in METHODS if method in fields]
-    if len(methods) != 1:
-        raise fields.bad("", f"'http' needs exactly one of {', '.join(METHODS)}")
-    name = fields.text("name")
-    if name and not _NAME.fullmatch(name):
-        raise fields.bad("name", "'name' of a step must be short and have no colon")
-    step = {
-        "name": name,
-        "method": methods[0].upper(),
-        "url": _url(fields, methods[0]),
-        "headers": _headers(fields),
-        "body": _body(fields, methods[0]),
+    method = next(method for method in METHODS if method in fields)
+    return {
+        "name": fields.text("name"),
+        "method": method.upper(),
+        "url": _url(fields, method),
+        "headers": fields.variables("headers"),
+        "body": _body(fields, method),
         "status": _status(fields),
         "header": _conditions(fields, "header"),
         "contains": fields.texts("contains"),
         "matches": [_pattern(fields, "matches", text) for text in fields.texts("matches")],
         "json": [[path, _path(fields, path), wanted] for path, wanted in _conditions(fields, "json")],
-        "within": fields.seconds("within", 1.0) if "within" in fields else 0.0,
+        "within": fields.seconds("within", 0.0),
         "follow": fields.flag("follow"),
         "insecure": fields.flag("insecure"),
     }
-    fields.done()
-    return step
 
 
 def _url(fields: Fields, method: str) -> str:
-    url = fields.text(method, needed=True)
-    if not _URL.fullmatch(url):
-        hint = "write https://… or ${TARGET_URL}/…"
-        raise fields.bad(method, f"'{method}' must be a URL", hint)
+    url = fields.text(method)
     if "${" not in url:
         _check_place(fields, method, url)
     return url
@@ -127,27 +188,9 @@ def _check_place(fields: Fields, method: str, url: str) -> None:
         raise fields.bad(method, f"'{method}' names no host and port to ask", "write https://example.org/…")
 
 
-def _headers(fields: Fields) -> dict[str, str]:
-    headers = fields.inner("headers")
-    found: dict[str, str] = {}
-    for name in headers.keys() if headers else ():
-        assert headers is not None
-        if not _HEADER.fullmatch(str(name)):
-            raise headers.bad(name, f"'{str(name)[:60]}' is not a header's name")
-        value = headers.text(str(name), needed=True)
-        if "\n" in value or "\r" in value:
-            raise headers.bad(name, f"header '{name}' must be one line")
-        found[str(name)] = value
-    return found
-
-
 def _body(fields: Fields, method: str) -> object:
     """Text is sent as it is, a mapping or a list as JSON."""
     body = fields.take("body")
-    if body is None or isinstance(body, str):
-        pass
-    elif not isinstance(body, dict | list):
-        raise fields.bad("body", "'body' must be text, or a mapping or list to be sent as JSON", "quote it")
     if body is not None and method in {"get", "head"}:
         raise fields.bad("body", f"'{method}' sends no body")
     return body
@@ -155,13 +198,7 @@ def _body(fields: Fields, method: str) -> object:
 
 def _status(fields: Fields) -> list[str]:
     value = fields.take("status")
-    found = [str(one) for one in (value if isinstance(value, list) else [200 if value is None else value])]
-    for one in found:
-        if not _STATUS.fullmatch(one):
-            raise fields.bad("status", f"'{one[:60]}' is not a status", "write 200, 2xx, or a list of such")
-    if not found:
-        raise fields.bad("status", "'status' names none, so nothing would do")
-    return found
+    return [str(one) for one in (value if isinstance(value, list) else [200 if value is None else value])]
 
 
 def _conditions(fields: Fields, key: str) -> list[tuple[str, dict[str, object]]]:
@@ -173,8 +210,6 @@ def _conditions(fields: Fields, key: str) -> list[tuple[str, dict[str, object]]]
         wanted = inner.take(name)
         if isinstance(wanted, dict) and set(wanted) == {"matches"}:
             found.append((str(name), {"matches": _pattern(inner, name, wanted["matches"])}))
-        elif key == "header" and not isinstance(wanted, str):
-            raise inner.bad(name, f"header '{name}' must be text or {{matches: REGEX}}", "quote it")
         else:
             found.append((str(name), {"is": wanted}))
     return found

@@ -252,9 +252,10 @@ class Suite(Value):
     `root` is the absolute path of the repository; `roots` maps a suite's name to its directory relative to `root`
     ("" -> "."). `setups` likewise. `settings` keeps the sections that other layers read (limits, trust, environments,
     report) as plain validated values. `config_hash` is the digest of everything that was read to make this value.
+    `notes` are sentences about what was read and does not count.
     """
 
-    __slots__ = ("boxes", "config_hash", "root", "roots", "settings", "setups")
+    __slots__ = ("boxes", "config_hash", "notes", "root", "roots", "settings", "setups")
 
     def __init__(
         self,
@@ -265,6 +266,7 @@ class Suite(Value):
         setups: Mapping[str, Setup] | None = None,
         settings: Mapping[str, object] | None = None,
         config_hash: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.boxes = tuple(boxes)
@@ -272,6 +274,7 @@ class Suite(Value):
         self.setups = dict(setups or {})
         self.settings = dict(settings or {})
         self.config_hash = config_hash
+        self.notes = tuple(notes)
 
 
 class Plan(Value):

@@ -133,6 +133,22 @@ def _authorization() -> list[Kind]:
     ]
 
 
+def _installation_token() -> Kind:
+    """GitHub's tokens for Apps: `ghs_` and a run of letters, or since 2026 the App's number and a JWT of any length.
+
+    About 520 characters today, and nobody promised that: what is bounded here is only what a stream may hold back.
+    """
+    most = 4096
+    return Kind(
+        "github-token",
+        "ghs_",
+        # A dot belongs to it only where it goes on: one that ends a sentence stays.
+        rf"(?:{_WORD}|\.(?={_WORD})){{36,{most}}}+",
+        partial=rf"[A-Za-z0-9_.-]{{0,{most + 1}}}+",
+        longest=len("ghs_") + most + 1,
+    )
+
+
 def _aws_secrets() -> list[Kind]:
     said = r"""["' \t]{0,4}+[=:][ \t"']{0,4}+(?P<secret>[A-Za-z0-9/+]{40})"""
     so_far = r"""["' \t=:A-Za-z0-9/+]{0,60}+"""
@@ -142,7 +158,8 @@ def _aws_secrets() -> list[Kind]:
 
 KINDS: tuple[Kind, ...] = (
     *_private_keys(),
-    *_run("github-token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), _ALNUM, 36, 251),
+    *_run("github-token", ("ghp_", "gho_", "ghu_", "ghr_"), _ALNUM, 36, 251),
+    _installation_token(),
     *_run("github-token", ("github_pat_",), "[A-Za-z0-9_]", 22, 250),
     *_run("gitlab-token", ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"), _WORD, 20, 300),
     *_run("aws-key-id", ("AKIA", "ASIA"), "[A-Z2-7]", 16, 16),

@@ -15,6 +15,7 @@ import re
 from bisect import bisect_left, bisect_right
 
 from runner.errors import BadSelection, NothingSelected
+from runner.later import later
 from runner.selection import All, And, Changed, Failed, Not, Numbers, Or, Selection, Tag, Tiers
 
 TYPE_CHECKING = False
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 LONGEST = 10_000  # characters; a comment may be 65 536 long, and no selection is.
 DEEPEST = 50  # nested parentheses and `not`s; keeps every walk over the tree far from the recursion limit.
 
-_TOKEN = re.compile(r"[(),]|[^\s(),]+")
-_NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
-_UP_TO = re.compile(r"\.\.([0-9]{1,9})")
-_FROM = re.compile(r"([0-9]{1,9})\.\.")
-_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TOKEN = later(r"[(),]|[^\s(),]+")
+_NUMBERS = later(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+_UP_TO = later(r"\.\.([0-9]{1,9})")
+_FROM = later(r"([0-9]{1,9})\.\.")
+_SUITE = later(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXAMPLES = {"all": "all", "failed": "failed", "and": "and", "or": "or", "not": "not"}
 _EXAMPLES |= {"tier": "tier:4", "tag": "tag:smoke", "changed": "changed:origin/main"}
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = "interlock.suite/5"  # raise it when the meaning of what is stored changes.
+FORMAT = "interlock.suite/6"  # raise it when the meaning of what is stored changes.
 TICK = 20_000_000  # nanoseconds: file systems stamp files with a clock this coarse.
 
 
@@ -20,10 +20,10 @@ class Remembered(Value):
     """What was parsed, and what the files looked like then.
 
     `trees`: the roots of the suites of each tree that was read, in order. `prints`: what `runner.discover` computed of
-    the files. `written`: when this was stored, in nanoseconds since the epoch.
+    the files. `notes`: what to say about them. `written`: when this was stored, in nanoseconds since the epoch.
     """
 
-    __slots__ = ("boxes", "config_hash", "prints", "settings", "setups", "trees", "written")
+    __slots__ = ("boxes", "config_hash", "notes", "prints", "settings", "setups", "trees", "written")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Remembered(Value):
         setups: dict[str, Setup],
         settings: dict[str, object],
         config_hash: str,
+        notes: tuple[str, ...] = (),
         written: int = 0,
     ) -> None:
         self.trees = trees
@@ -42,6 +43,7 @@ class Remembered(Value):
         self.setups = setups
         self.settings = settings
         self.config_hash = config_hash
+        self.notes = notes
         self.written = written
 
 
@@ -60,6 +62,7 @@ def load(path: str, key: str) -> Remembered | None:
             setups={suite: Setup(**fields) for suite, fields in stored["setups"].items()},
             settings=stored["settings"],
             config_hash=stored["config_hash"],
+            notes=tuple(stored["notes"]),
             written=written,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -75,6 +78,7 @@ def store(path: str, key: str, remembered: Remembered) -> None:
             "trees": remembered.trees,
             "prints": remembered.prints,
             "config_hash": remembered.config_hash,
+            "notes": remembered.notes,
             **plain(remembered.boxes, remembered.setups, remembered.settings),
         },
         separators=(",", ":"),

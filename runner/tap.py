@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from runner.later import later
 from runner.model import Failure, Value
 from runner.text import clean
 
@@ -19,11 +20,11 @@ MOST_FAILURES = 200  # kept with their text; all are counted.
 LONGEST_DIAGNOSTIC = 1024  # characters of `#` and indented lines kept after a `not ok`.
 
 _NEEDLES = (b"ok", b"1..", b"TAP version", b"Bail out!")
-_POINT = re.compile(r"(not )?ok(?=\s|$)\s*(?:\d+(?=\s|$))?\s*(?:-\s+)?(.*)", re.DOTALL)
-_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(skip|todo)(?=[\s:]|$)[\s:]*(.*)", re.IGNORECASE | re.DOTALL)
-_PLAN = re.compile(r"1\.\.(\d{1,9})\s*(?:#\s*(.*))?")
-_SKIP = re.compile(r"skip(?:ped)?(?=[\s:]|$)[\s:]*(.*)", re.IGNORECASE | re.DOTALL)
-_VERSION = re.compile(r"TAP version \d+\s*")
+_POINT = later(r"(not )?ok(?=\s|$)\s*(?:\d+(?=\s|$))?\s*(?:-\s+)?(.*)", re.DOTALL)
+_DIRECTIVE = later(r"(?:^|\s)#\s*(skip|todo)(?=[\s:]|$)[\s:]*(.*)", re.IGNORECASE | re.DOTALL)
+_PLAN = later(r"1\.\.(\d{1,9})\s*(?:#\s*(.*))?")
+_SKIP = later(r"skip(?:ped)?(?=[\s:]|$)[\s:]*(.*)", re.IGNORECASE | re.DOTALL)
+_VERSION = later(r"TAP version \d+\s*")
 
 
 class TapSummary(Value):
@@ -161,7 +162,7 @@ class TapReader:
             self._skip_all = clean(self._redact(match[1]), 200)
 
     def _point(self, said: str, *, ok: bool) -> None:
-        if directive := _DIRECTIVE.search(said):
+        if "#" in said and (directive := _DIRECTIVE.search(said)):
             if directive[1].lower() == "skip":
                 self._skipped += 1
             else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from runner.later import later
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = later(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def clean(text: str, limit: int) -> str:
     """`text` without control characters and lone surrogates (newline and tab stay), cut to `limit` characters."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return _UNPRINTABLE.sub("\ufffd", short)
+    return short if short.isprintable() else _UNPRINTABLE.sub("\ufffd", short)

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bot.domain.buttons import RERUN_ALL, Button, on
+from bot.domain.diff import NO_LINES, ChangedLines
 from bot.domain.progress import BoxState, Progress, SetupState, TierState
 from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, Weakening, proofs_section, unproved, weakened_list
 from bot.domain.subject import Subject
-from bot.domain.text import BUDGET, clean, code, cut, fenced, one_line, plain, tail, within
+from bot.domain.text import BUDGET, clean, code, cut, fenced, one_line, plain, size, tail, within
 from bot.domain.trust import Untrusted
 from runner.errors import UserError
 from runner.model import Failure
@@ -22,7 +25,9 @@ from runner.model import Failure
 NAME = "Interlock"
 """The required check; the name is an interface that branch protections rely on."""
 
-ANNOTATIONS = 100
+ANNOTATIONS = 250
+"""Notes on one check: GitHub shows them all on the page of the check, and the first of them beside the diff."""
+
 TITLE_BYTES = 200
 
 Status = Literal["queued", "in_progress", "completed"]
@@ -57,6 +62,28 @@ class Check:
     summary: str
     text: str = ""
     annotations: tuple[Annotation, ...] = ()
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a run's checks say besides its verdicts.
+
+    Attributes:
+        subject_note: a line of Markdown from `note`.
+        run_url: where the whole run can be read; "" leaves the links out.
+        repro: what its boxes were run under.
+        changed: the lines of the change; what failed there is noted first.
+        annotations: how many notes a check may have.
+        has_comments: whether there is a pull request to answer on.
+    """
+
+    subject_note: str = ""
+    run_url: str = ""
+    repro: Repro = UNKNOWN
+    changed: ChangedLines = NO_LINES
+    annotations: int = ANNOTATIONS
+    has_comments: bool = False
 
 
 def tier_name(number: int) -> str:
@@ -78,26 +105,40 @@ def note(subject: Subject, *, merged: bool = True) -> str:
 
 
 def checks(
-    progress: Progress, *, subject_note: str, run_url: str, state: RunState, scrutiny: Scrutiny = NOTHING_KNOWN
+    progress: Progress, *, shown: Shown, state: RunState, scrutiny: Scrutiny = NOTHING_KNOWN
 ) -> tuple[Check, ...]:
     """The checks of a run: the overall one first, then one for each tier that is known.
 
     Args:
         progress: what the run's events say, kept verdicts and expected boxes included.
-        subject_note: a line of Markdown from `note`.
-        run_url: where the whole run can be read; "" leaves the links out.
+        shown: what else is said.
         state: whether the run waits, lives or has ended. Ended without a verdict for every box is a failure.
         scrutiny: what is known besides the verdicts. Proofs that are required and not there yet keep the overall check
             open; those that are missing turn it red.
     """
-    overall = _overall(progress, scrutiny, subject_note=subject_note, run_url=run_url, state=state)
-    return (overall, *(_tier(tier, run_url=run_url, state=state) for tier in progress.tiers))
+    overall = _overall(progress, scrutiny, shown, state)
+    return (overall, *(_tier(tier, shown, state) for tier in progress.tiers))
 
 
-def refused(untrusted: Untrusted, *, subject_note: str = "") -> tuple[Check, ...]:
-    """Nothing ran, because of who asks; says who can do what."""
+def waiting(subject_note: str = "") -> Check:
+    """The overall check as soon as it is known that there will be a run, before anything of it is known."""
+    said = "\n\n".join(filter(None, (subject_note, "The commits are being fetched.")))
+    return Check(name=NAME, status="queued", conclusion=None, title="waiting to start", summary=said)
+
+
+def refused(untrusted: Untrusted, *, subject_note: str = "", weakened: str = "") -> tuple[Check, ...]:
+    """Nothing ran, because of who asks; says who can do what, with the line that does it ready to copy.
+
+    Args:
+        untrusted: why, and what helps.
+        subject_note: a line of Markdown from `note`.
+        weakened: what the change weakens, as Markdown; whoever lets it run has read that.
+    """
     said = f"Nothing ran: {plain(untrusted.because, 500)}.\n\nWhat helps: {untrusted.who_can}."
-    return (_concluded("action_required", "needs someone with write permission", said, subject_note),)
+    if untrusted.line:
+        said = f"{said[:-1]}:\n\n{fenced(untrusted.line)}"
+    blocks = "\n\n".join(filter(None, (said, weakened)))
+    return (_concluded("action_required", "needs someone with write permission", blocks, subject_note),)
 
 
 def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Check, ...]:
@@ -168,7 +209,7 @@ def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...
 _MORE = "- and {n} more"
 
 
-def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_url: str, state: RunState) -> Check:
+def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunState) -> Check:
     green = progress.green and not scrutiny.short
     status, conclusion = _status(state, begun=state is not RunState.QUEUED, over=False, green=green)
     title = headline(progress, state)
@@ -176,12 +217,21 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
         title += unproved(scrutiny)
         if scrutiny.waits:
             status, conclusion = "in_progress", None
+        elif green and scrutiny.unaccepted:
+            title += "; what the change weakens waits for someone with write permission"
+            conclusion = "action_required"
     weakened = scrutiny.weakened or ()
-    blocks = [red_table(progress.red), weakened_list(weakened), _setups(progress.failed_setups), _tiers(progress)]
+    blocks = [
+        _to_accept(scrutiny) if conclusion == "action_required" else "",
+        red_table(progress.red),
+        weakened_list(weakened),
+        setup_failures(progress.failed_setups),
+        _tiers(progress),
+    ]
     blocks += _warnings(progress)
     summary = within(
-        subject_note,
-        [*filter(None, blocks), _link(run_url) + _isolation(progress)],
+        shown.subject_note,
+        [*filter(None, blocks), _link(shown.run_url) + _isolation(progress)],
         limit=BUDGET,
         left_out="The rest is on the run's page.",
     )
@@ -191,17 +241,24 @@ def _overall(progress: Progress, scrutiny: Scrutiny, *, subject_note: str, run_u
         conclusion=conclusion,
         title=one_line(title, TITLE_BYTES),
         summary=summary,
-        text=_overall_text(progress, scrutiny, run_url) if status == "completed" else "",
+        text=_overall_text(progress, scrutiny, shown) if status == "completed" else "",
         annotations=tuple(_weakenings(weakened)),
+        buttons=on(green=green, has_comments=shown.has_comments) if status == "completed" else (),
     )
 
 
-def _overall_text(progress: Progress, scrutiny: Scrutiny, run_url: str) -> str:
+def _to_accept(scrutiny: Scrutiny) -> str:
+    """What helps a green run of a stranger's change that weakens something."""
+    how = "someone with write permission accepts what is listed here by commenting this line"
+    return f"Every box is green. The change weakens what judges it: {how}:\n\n{fenced(scrutiny.line)}"
+
+
+def _overall_text(progress: Progress, scrutiny: Scrutiny, shown: Shown) -> str:
     proved = proofs_section(scrutiny.proofs) if scrutiny.proofs and progress.green else ""
-    return proved or (_sections(progress.boxes, run_url) if not progress.green else "")
+    return proved or (_sections(progress.boxes, shown) if not progress.green else "")
 
 
-def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
+def _tier(tier: TierState, shown: Shown, state: RunState) -> Check:
     status, conclusion = _status(state, begun=tier.begun, over=tier.complete, green=tier.green)
     red = [box for box in tier.boxes if box.red]
     title = tier_line(tier).partition(": ")[2]
@@ -209,7 +266,7 @@ def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
         title = f"did not run: {title}"
     summary = within(
         red_table(red) or f"{title[:1].upper()}{title[1:]}.",
-        [_held_back(tier), _link(run_url)],
+        [_held_back(tier), _link(shown.run_url)],
         limit=BUDGET,
         left_out="The rest is on the run's page.",
     )
@@ -219,8 +276,8 @@ def _tier(tier: TierState, *, run_url: str, state: RunState) -> Check:
         conclusion=conclusion,
         title=one_line(title, TITLE_BYTES),
         summary=summary,
-        text=_sections(tier.boxes, run_url) if status == "completed" else "",
-        annotations=tuple(_annotations(red)),
+        text=_sections(tier.boxes, shown) if status == "completed" else "",
+        annotations=tuple(_annotations(red, shown)),
     )
 
 
@@ -237,6 +294,7 @@ def _concluded(conclusion: Conclusion, title: str, summary: str, subject_note: s
         conclusion=conclusion,
         title=one_line(title, TITLE_BYTES),
         summary=cut("\n\n".join(filter(None, (summary, subject_note))), BUDGET),
+        buttons=(RERUN_ALL,),
     )
 
 
@@ -251,7 +309,7 @@ def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
     A tier that is over keeps its own conclusion: it is true of this head whatever came later. Every other one ends as
     the overall check did, and says so.
     """
-    known = [_tier(tier, run_url="", state=RunState.RUNNING) for tier in progress.tiers]
+    known = [_tier(tier, Shown(), RunState.RUNNING) for tier in progress.tiers]
     ended = [
         check
         if check.status == "completed"
@@ -261,17 +319,27 @@ def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
     return (overall, *ended)
 
 
-def _sections(boxes: Iterable[BoxState], run_url: str) -> str:
-    shown = [section(box) for box in boxes if box.red] + [section(box) for box in boxes if box.red_in_quarantine]
-    return within(
-        "",
-        shown,
-        limit=BUDGET,
-        left_out="{n} more on " + (f"[the run's page]({run_url})" if run_url else "the run's page"),
-    )
+def _sections(boxes: Iterable[BoxState], shown: Shown) -> str:
+    told = [box for box in boxes if box.red] + [box for box in boxes if box.red_in_quarantine]
+    if not told:
+        return ""
+    where = f"[the run's page]({shown.run_url})" if shown.run_url else "the run's page"
+    sections = [section(box, run_url=shown.run_url, repro=shown.repro) for box in told]
+    left_out = "{n} more on " + where
+    checkout = _checkout(shown.repro)
+    said = within("", sections, limit=BUDGET - size(checkout) - 2, left_out=left_out)
+    return "\n\n".join(filter(None, (said, checkout)))
 
 
-def _setups(failed: Sequence[SetupState]) -> str:
+def _checkout(repro: Repro) -> str:
+    """How to stand where the boxes ran."""
+    if not repro.checkout:
+        return ""
+    return f"To stand in a clone where these boxes ran:\n\n{fenced(repro.checkout, info='sh')}"
+
+
+def setup_failures(failed: Sequence[SetupState]) -> str:
+    """Why each setup failed and what it printed last, as Markdown; empty for none."""
     blocks = []
     for setup in failed:
         title = f"Setup{f' of {plain(setup.suite)}' if setup.suite else ''} failed after {duration(setup.seconds)}"
@@ -307,16 +375,20 @@ def _link(run_url: str) -> str:
     return f"[Logs and timings of this run]({run_url})" if run_url else "Logs and timings are on the run's page"
 
 
-def _annotations(red: Sequence[BoxState]) -> Iterable[Annotation]:
-    """At most a hundred notes, one assertion of each box before the second of any."""
+def _annotations(red: Sequence[BoxState], shown: Shown) -> Iterable[Annotation]:
+    """Lines of the change first, then one assertion of each box before the second of any; nothing twice."""
     noted = [
-        (nth, box, failure)
+        (not shown.changed.has(failure.file, failure.line), nth, box, failure)
         for box in red
         for nth, failure in enumerate(box.result.failures if box.result else ())
         if _is_inside(failure.file)
     ]
-    for _, box, failure in sorted(noted, key=lambda item: item[0])[:ANNOTATIONS]:
-        yield _annotation(box, failure)
+    noted.sort(key=lambda item: item[:2])
+    said: dict[tuple[str, int, str], Annotation] = {}
+    for _, _, box, failure in noted:
+        one = _annotation(box, failure)
+        said.setdefault((one.path, one.start_line, one.message), one)
+    return list(said.values())[: shown.annotations]
 
 
 def _annotation(box: BoxState, failure: Failure) -> Annotation:

@@ -39,6 +39,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class OkToTest:
+    """Let a commit of a stranger run; `sha` is what was written, and may be anything."""
+
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """Explain `topic`, a key of `TOPICS`; "" asks for the overview."""
 
@@ -54,7 +61,7 @@ class Mistake:
     hint: str
 
 
-Parsed = Run | Cancel | Help | Mistake
+Parsed = Run | Cancel | OkToTest | Help | Mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,12 @@ def _cancel(argument: str, line: str) -> Parsed:
     return Cancel()
 
 
+def _ok_to_test(argument: str, line: str) -> Parsed:
+    if len(argument.split()) != 1:
+        return Mistake(line, "it needs one commit SHA, in full", "the check `Interlock` has the line ready to copy")
+    return OkToTest(argument)
+
+
 def _help(argument: str, line: str) -> Parsed:
     words = argument.lower().removeprefix("/").split()
     if words[:1] == ["boxes"]:
@@ -183,6 +196,19 @@ REGISTRY = (
         examples=(("/boxes cancel", "end it now"),),
         who="write, maintain or admin",
         read=_cancel,
+    ),
+    Command(
+        words=("ok-to-test",),
+        argument="<sha>",
+        summary="let a stranger's commit run",
+        details=(
+            "Lets this commit run although nobody with write permission has written it: in a full sandbox, without "
+            "network and secrets. The SHA must be the head's, in full. The next push needs another permit. It also "
+            "accepts what the check has listed as weakened by then."
+        ),
+        examples=(("/ok-to-test 3f785c7a1d9e40d1b8e3c9a9f6b2f0a1c5d7e8f9", "let this commit run, and no other"),),
+        who="write, maintain or admin",
+        read=_ok_to_test,
     ),
     Command(
         words=("help",),

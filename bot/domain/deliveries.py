@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bot.domain.checks import NAME
+from bot.domain.desired import CLOSING
+from bot.domain.text import one_line
+from bot.domain.webhook_events import EVENTS, meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +27,16 @@ class Facts:
         sender_is_bot: whether that is an app.
         pr: the pull request's number; None where there is none, or where GitHub does not tell (check suites of forks).
         head_sha: the commit that it is about.
-        base_ref: the pull request's base, or the branch of a push, without `refs/heads/`; "" for a tag.
+        base_ref: the pull request's base, or the branch that moved or went, without `refs/heads/`; "" for a tag.
         base_changed: the pull request was edited to go into another base.
         default_branch: of the repository.
-        deleted: the push removed the branch.
+        deleted: the branch was removed.
+        forced: the push took commits away.
         app_id: the app that owns the check run or suite.
+        installed_app_id: the app whose installation it is; 0 where GitHub does not say.
         check_name: the check run's name.
         check_run_id: its number.
+        occasion: what tells one press of "Re-run" from the next; every hook that tells of a press says the same.
         external_id: what we called it when we made it.
         button: identifier of the button of a check run that somebody pressed.
         comment_id: the number of the comment, or of the review.
@@ -38,6 +44,7 @@ class Facts:
         commenter: login of who wrote it, which need not be the sender.
         commenter_is_bot: whether an app wrote it.
         group_ref: the merge queue's branch, without `refs/heads/`.
+        group_end: why a merge group is no more.
         base_sha: where the base of a merge group stood.
         account: login of the account that an installation is on.
         repositories: the repositories that an installation got or lost, as pairs of number and `owner/name`.
@@ -55,9 +62,12 @@ class Facts:
     base_changed: bool = False
     default_branch: str = ""
     deleted: bool = False
+    forced: bool = False
     app_id: int = 0
+    installed_app_id: int = 0
     check_name: str = ""
     check_run_id: int = 0
+    occasion: str = ""
     external_id: str = ""
     button: str = ""
     comment_id: int = 0
@@ -65,6 +75,7 @@ class Facts:
     commenter: str = ""
     commenter_is_bot: bool = False
     group_ref: str = ""
+    group_end: str = ""
     base_sha: str = ""
     account: str = ""
     repositories: tuple[tuple[int, str], ...] = ()
@@ -87,6 +98,7 @@ class StartRun:
     selection: str = "all"
     cause: Cause = "pull_request"
     base_sha: str = ""
+    occasion: str = ""
 
     @property
     def again(self) -> bool:
@@ -131,6 +143,7 @@ class CommentChanged:
     how: Literal["edited", "deleted"]
     author: str
     by: str
+    source: Literal["comment", "review"] = "comment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +169,17 @@ class CancelGroup:
     repo: str
     installation_id: int
     head_sha: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelLost:
+    """A branch lost commits, or is no more: end runs of pushes to it that it does not have."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    branch: str
     because: str
 
 
@@ -194,12 +218,11 @@ Action = (
     | CommentChanged
     | Press
     | CancelGroup
+    | CancelLost
     | InstallationChanged
     | RepositoryChanged
     | Ignore
 )
-
-NEW_HEADS = frozenset({"opened", "reopened", "synchronize", "ready_for_review"})
 
 
 def react(event: str, action: str, facts: Facts, *, own_app_id: int) -> tuple[Action, ...]:
@@ -211,72 +234,92 @@ def react(event: str, action: str, facts: Facts, *, own_app_id: int) -> tuple[Ac
         facts: what the payload says.
         own_app_id: our app's id; re-run buttons on other apps' checks are not for us.
     """
-    if event == "ping":
-        return (Ignore("GitHub only says that the webhook works"),)
-    if not facts.installation_id:
-        return (Ignore("it is about no installation"),)
-    if event in {"installation", "installation_repositories"}:
+    if because := _idle(event, action, facts, own_app_id):
+        return (Ignore(because),)
+    if event in _OF_INSTALLATIONS:
         return (_installation(action, facts),)
-    if not facts.repo_id:
-        return (Ignore("it is about no repository of an installation"),)
-    return (_react(event, action, facts, own_app_id),)
+    if event in {"check_run", "check_suite"}:
+        return (_check(event, action, facts, own_app_id),)
+    return _REACTIONS[event](action, facts)
 
 
-def _react(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
-    match event:
-        case "check_run" | "check_suite":
-            return _check(event, action, facts, own_app_id)
-        case _ if event in _REACTIONS:
-            return _REACTIONS[event](action, facts)
-        case _:
-            return Ignore(f"nothing reacts to {event}")
+def unknown(event: str, action: str) -> str:
+    """What of a delivery has no place in our table, as a name to count it by; "" when all has."""
+    if event not in EVENTS:
+        return f"event {event}"
+    return "" if meaning(event, action) else one_line(f"action {event} {action}", 100)
 
 
-def _pull_request(action: str, facts: Facts) -> Action:
+def _idle(event: str, action: str, facts: Facts, own_app_id: int) -> str:
+    """Why a delivery asks for nothing, whatever its event is about; "" when it may ask for something."""
+    known = meaning(event, action)
+    if known is None:
+        return f"nothing reacts to this: {unknown(event, action)}"
+    if not known.acts:
+        return known.says
+    if not facts.installation_id:
+        return "it is about no installation"
+    if facts.installed_app_id not in {0, own_app_id}:
+        return "it is about an installation of another app"
+    if not facts.repo_id and event not in _OF_INSTALLATIONS:
+        return "it is about no repository of an installation"
+    return ""
+
+
+def _pull_request(action: str, facts: Facts) -> tuple[Action, ...]:
     if facts.pr is None:
-        return Ignore("it names no pull request")
+        return (Ignore("it names no pull request"),)
     if action == "closed":
-        return CancelRuns(
-            repo_id=facts.repo_id,
-            repo=facts.repo,
-            installation_id=facts.installation_id,
-            pr=facts.pr,
-            because="closing the pull request",
-        )
-    if action in NEW_HEADS or (action == "edited" and facts.base_changed):
-        return _start(facts)
-    return Ignore(f"pull_request {action} changes neither head nor base")
+        return (CancelRuns(**_place(facts), pr=facts.pr, because=CLOSING),)
+    if action == "edited" and not facts.base_changed:
+        return (Ignore("it changes neither head nor base"),)
+    return (_start(facts),)
 
 
-def _push(_action: str, facts: Facts) -> Action:
+def _push(_action: str, facts: Facts) -> tuple[Action, ...]:
     if facts.deleted:
-        return Ignore("the branch was deleted")
+        return _gone("", facts)
     if not facts.base_ref or facts.base_ref != facts.default_branch:
-        return Ignore("not the default branch; an open pull request reports its own head")
-    return _start(facts, cause="push")
+        return (Ignore("not the default branch; an open pull request reports its own head"),)
+    started = _start(facts, cause="push")
+    if not facts.forced:
+        return (started,)
+    return (CancelLost(**_place(facts), branch=facts.base_ref, because="a forced push"), started)
 
 
-def _comment(action: str, facts: Facts) -> Action:
-    if facts.pr is not None and action in {"edited", "deleted"} and not facts.commenter_is_bot:
-        return CommentChanged(
-            repo_id=facts.repo_id,
-            repo=facts.repo,
-            installation_id=facts.installation_id,
-            pr=facts.pr,
-            comment_id=facts.comment_id,
-            how="edited" if action == "edited" else "deleted",
-            author=facts.commenter,
-            by=facts.sender,
-        )
-    if action != "created":
-        return Ignore("commands are read when a comment is created, never when it is edited")
-    return _commands(facts, "comment")
+def _gone(_action: str, facts: Facts) -> tuple[Action, ...]:
+    if not facts.base_ref:
+        return (Ignore("only a tag is gone"),)
+    return (CancelLost(**_place(facts), branch=facts.base_ref, because="the removal of its branch"),)
 
 
-def _review(action: str, facts: Facts) -> Action:
-    if action != "submitted":
-        return Ignore("commands are read when a review is submitted, never when it is edited")
-    return _commands(facts, "review")
+def _comment(action: str, facts: Facts) -> tuple[Action, ...]:
+    if action in {"edited", "deleted"}:
+        return (_changed(facts, "edited" if action == "edited" else "deleted", "comment"),)
+    return (_commands(facts, "comment"),)
+
+
+def _review(action: str, facts: Facts) -> tuple[Action, ...]:
+    return (_changed(facts, "edited", "review") if action == "edited" else _commands(facts, "review"),)
+
+
+def _changed(
+    facts: Facts, how: Literal["edited", "deleted"], source: Literal["comment", "review"]
+) -> CommentChanged | Ignore:
+    """Commands are read once, when a text is new; whoever edits it later may not be who wrote it."""
+    if facts.pr is None:
+        return Ignore("the comment is on an issue, not on a pull request")
+    if facts.commenter_is_bot:
+        return Ignore("a bot wrote it, so it permitted nothing")
+    return CommentChanged(
+        **_place(facts),
+        pr=facts.pr,
+        comment_id=facts.comment_id,
+        how=how,
+        author=facts.commenter,
+        by=facts.sender,
+        source=source,
+    )
 
 
 def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
@@ -287,9 +330,7 @@ def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
     if "/" not in facts.comment:
         return Ignore("it holds no command")
     return ReadCommands(
-        repo_id=facts.repo_id,
-        repo=facts.repo,
-        installation_id=facts.installation_id,
+        **_place(facts),
         pr=facts.pr,
         comment_id=facts.comment_id,
         body=facts.comment,
@@ -298,18 +339,11 @@ def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
     )
 
 
-def _group(action: str, facts: Facts) -> Action:
-    if action == "checks_requested":
-        return _start(facts, cause="merge_group")
+def _group(action: str, facts: Facts) -> tuple[Action, ...]:
     if action == "destroyed":
-        return CancelGroup(
-            repo_id=facts.repo_id,
-            repo=facts.repo,
-            installation_id=facts.installation_id,
-            head_sha=facts.head_sha,
-            because="the merge queue",
-        )
-    return Ignore(f"merge_group {action} asks for nothing")
+        because = f"the merge queue ({facts.group_end})" if facts.group_end else "the merge queue"
+        return (CancelGroup(**_place(facts), head_sha=facts.head_sha, because=because),)
+    return (_start(facts, cause="merge_group"),)
 
 
 def _installation(action: str, facts: Facts) -> Action:
@@ -318,26 +352,16 @@ def _installation(action: str, facts: Facts) -> Action:
     )
 
 
-def _repository(action: str, facts: Facts) -> Action:
-    return RepositoryChanged(
-        repo_id=facts.repo_id,
-        repo=facts.repo,
-        installation_id=facts.installation_id,
-        how=action,
-        old_name=facts.old_name,
-    )
+def _repository(action: str, facts: Facts) -> tuple[Action, ...]:
+    return (RepositoryChanged(**_place(facts), how=action, old_name=facts.old_name),)
 
 
 def _check(event: str, action: str, facts: Facts, own_app_id: int) -> Action:
-    if action not in {"rerequested", "requested_action"}:
-        return Ignore(f"{event} {action} is an echo of what was reported")
     if facts.app_id != own_app_id:
         return Ignore("the check belongs to another app")
     if action == "requested_action":
         return Press(
-            repo_id=facts.repo_id,
-            repo=facts.repo,
-            installation_id=facts.installation_id,
+            **_place(facts),
             check_run_id=facts.check_run_id,
             external_id=facts.external_id,
             name=facts.check_name,
@@ -355,19 +379,26 @@ def _start(facts: Facts, *, cause: Cause = "pull_request", selection: str = "all
     if not facts.head_sha:
         return Ignore("it names no commit")
     return StartRun(
-        repo_id=facts.repo_id,
-        repo=facts.repo,
-        installation_id=facts.installation_id,
+        **_place(facts),
         pr=facts.pr,
         head_sha=facts.head_sha,
         base_ref=facts.base_ref,
         base_sha=facts.base_sha,
         selection=selection,
         cause=cause,
+        occasion=facts.occasion,
     )
 
 
-_REACTIONS: Mapping[str, Callable[[str, Facts], Action]] = {
+def _place(facts: Facts) -> dict[str, Any]:
+    """Where everything happens that has to do with a repository."""
+    return {"repo_id": facts.repo_id, "repo": facts.repo, "installation_id": facts.installation_id}
+
+
+_OF_INSTALLATIONS = frozenset({"installation", "installation_repositories", "installation_target"})
+
+_REACTIONS: Mapping[str, Callable[[str, Facts], tuple[Action, ...]]] = {
+    "delete": _gone,
     "issue_comment": _comment,
     "merge_group": _group,
     "pull_request": _pull_request,

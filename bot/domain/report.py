@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from urllib.parse import quote
 
 from bot.domain.progress import BoxState, Phase, Progress, TierState
-from bot.domain.text import code, cut, fenced, plain, tail
+from bot.domain.repro import UNKNOWN, Repro
+from bot.domain.text import clean, code, cut, fenced, plain, tail
 from runner.events import BoxFinished
 from runner.model import Failure
 
@@ -84,8 +86,21 @@ def label(box: BoxState) -> str:
     return f"{plain(str(box.box), 80)} {plain(box.title, 100)}".strip()
 
 
-def section(box: BoxState) -> str:
-    """Everything that helps with one box that is not green, as Markdown; empty while it has no verdict."""
+def log_url(run_url: str, name: str) -> str:
+    """Where the whole log of an attempt can be read, from the address of its run's page; "" if there is none."""
+    page, _, query = run_url.partition("?")
+    file = name.rpartition("/")[2]
+    return f"{page}/logs/{quote(file)}{f'?{query}' if query else ''}" if page and file else ""
+
+
+def section(box: BoxState, *, run_url: str = "", repro: Repro = UNKNOWN) -> str:
+    """Everything that helps with one box that is not green, as Markdown; empty while it has no verdict.
+
+    Args:
+        box: any box.
+        run_url: the page of its run, for the link to its whole log; "" leaves it out.
+        repro: what it was run under.
+    """
     result = box.result
     if result is None:
         return ""
@@ -101,8 +116,8 @@ def section(box: BoxState) -> str:
     if result.failures:
         parts.append(_assertions(result.failures))
     if result.output.strip():
-        parts.append(_output(result.output))
-    parts.append(f"Run it yourself: {code(result.repro or f'runner run {box.box}', 200)}")
+        parts.append(_output(result, "" if box.kept else log_url(run_url, result.log)))
+    parts.append(f"Run it yourself: {code(repro.command(box.box), 300)}")
     return "\n\n".join(parts)
 
 
@@ -132,10 +147,12 @@ def _assertions(failures: Sequence[Failure]) -> str:
     return "\n".join(lines)
 
 
-def _output(output: str) -> str:
-    shown = tail(output, lines=OUTPUT_LINES, limit=OUTPUT_BYTES)
-    block = fenced(cut(shown, OUTPUT_BYTES))
-    return f"<details><summary>Last lines of its output</summary>\n\n{block}\n\n</details>"
+def _output(result: BoxFinished, whole: str) -> str:
+    shown = cut(tail(clean(result.output), lines=OUTPUT_LINES, limit=OUTPUT_BYTES), OUTPUT_BYTES)
+    is_cut = len(shown) < len(result.output.rstrip())
+    link = f"[The whole log]({whole})" + (", of which the above is the end." if is_cut else "") if whole else ""
+    told = "Last lines of its output" if is_cut else "Its output"
+    return f"<details><summary>{told}</summary>\n\n{fenced(shown)}\n\n</details>" + (f"\n\n{link}" if link else "")
 
 
 def _running(progress: Progress) -> str:

@@ -6,12 +6,13 @@ expected form is passed over, and every text is foreign.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.domain.report import count
-from bot.domain.text import code, plain
+from bot.domain.text import code, plain, size
 
 Falsify = Literal["off", "tell", "require"]
 """What becomes of the proofs: nobody asks for them, they are told, or the run is red without them."""
@@ -30,6 +31,7 @@ WORDS = {
     NO_CONTROL: "has no control, so nothing is known of it",
 }
 SHOWN = 100
+SHOWN_BYTES = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class Weakening:
     """One thing that the change removes, renumbers or weakens.
 
     `box` is its id before the change, "" for the suite's settings. `says` is a sentence in lower case. `file` and
-    `line` are where to look; `gone` if the change has no such place any more.
+    `line` are where to look; `gone` if the change has no such place any more. `unknown` if `says` is why nobody could
+    find out; no permit covers that.
     """
 
     box: str
@@ -45,6 +48,15 @@ class Weakening:
     file: str
     line: int
     gone: bool
+    unknown: bool = False
+
+    @property
+    def key(self) -> str:
+        """What a permit remembers it by; says nothing about another head."""
+        return hashlib.sha256(f"{self.box}\n{self.says}".encode("utf-8", "replace")).hexdigest()[:32]
+
+
+NOT_LOOKED = Weakening(box="", says="what this change weakens is not known", file="", line=0, gone=True, unknown=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +92,31 @@ class Proofs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrutiny:
-    """All of it. `weakened` and `proofs` are None as long as nobody looked."""
+    """All of it.
+
+    Attributes:
+        falsify: what becomes of the proofs.
+        weakened: None as long as nobody looked.
+        proofs: None as long as nobody looked.
+        accepted: keys of the weakenings that somebody with write permission has let pass, where that is needed (T2);
+            None where it is not.
+        line: the comment that accepts the others.
+    """
 
     falsify: Falsify = "off"
     weakened: tuple[Weakening, ...] | None = None
     proofs: Proofs | None = None
+    accepted: frozenset[str] | None = None
+    line: str = ""
+
+    @property
+    def unaccepted(self) -> tuple[Weakening, ...]:
+        """What must be accepted before anything is green. What nobody has looked for counts as found."""
+        if self.accepted is None:
+            return ()
+        if self.weakened is None:
+            return (NOT_LOOKED,)
+        return tuple(each for each in self.weakened if each.unknown or each.key not in self.accepted)
 
     @property
     def waits(self) -> bool:
@@ -118,6 +150,7 @@ def weakenings(document: Mapping[str, Any]) -> tuple[Weakening, ...]:
             file=_text(raw.get("file")),
             line=_number(raw.get("line")),
             gone=raw.get("gone") is True,
+            unknown=raw.get("unknown") is True,
         )
         for raw in _objects(document.get("changes"))
         if _text(raw.get("says"))
@@ -170,13 +203,26 @@ def weakened_list(found: Sequence[Weakening]) -> str:
     """A section of Markdown with a line for each; empty when nothing is weakened."""
     if not found:
         return ""
-    lines = [f"**{weakened_headline(found)}**", ""]
-    for each in found[:SHOWN]:
-        place = f" ({code(f'{each.file}:{each.line}' if each.line else each.file, 200)})" if each.file else ""
-        lines.append(f"- {plain(each.says, 400)}{'' if each.gone else place}")
-    if len(found) > SHOWN:
-        lines.append(f"- and {len(found) - SHOWN} more")
+    shown = named(found)
+    lines = [f"**{weakened_headline(found)}**", "", *map(_item, shown)]
+    if len(found) > len(shown):
+        lines.append(f"- and {len(found) - len(shown)} more")
     return "\n".join(lines)
+
+
+def named(found: Sequence[Weakening]) -> Sequence[Weakening]:
+    """Those that the list names, the first ones; there is room for so many."""
+    room = SHOWN_BYTES
+    for nth, each in enumerate(found[:SHOWN]):
+        room -= size(_item(each)) + 1
+        if room < 0:
+            return found[:nth]
+    return found[:SHOWN]
+
+
+def _item(each: Weakening) -> str:
+    place = f" ({code(f'{each.file}:{each.line}' if each.line else each.file, 200)})" if each.file else ""
+    return f"- {plain(each.says, 400)}{'' if each.gone else place}"
 
 
 def proofs_sentence(known: Proofs) -> str:

@@ -1,27 +1,44 @@
-"""Comments that somebody edits or deletes: nothing is carried out, and what they permitted holds no more."""
+"""Comments that somebody edits or deletes: nothing is carried out, and what they permitted may hold no more."""
 
 from __future__ import annotations
+
+import structlog
 
 from bot.domain.deliveries import CommentChanged
 from bot.flows.context import Context
 from bot.store.audit import Entry
 
+log = structlog.get_logger()
+
 
 async def note(ctx: Context, action: CommentChanged) -> None:
-    """Take back the permits of a comment, and write down who changed it. Safe to repeat."""
-    because = f"its comment was {action.how} by @{action.by}"
-    if not await ctx.permits.void(action.repo_id, action.comment_id, because=because):
+    """Take back the permit of a comment, and write down who changed it. Safe to repeat.
+
+    A permit that its own author's comment still stands for is kept when that author mends a word. Changed by somebody
+    else, or gone, the comment shows no longer who let what run: then nothing new begins by it. What runs already, runs
+    on; a push, a close or `/boxes cancel` ends it.
+    """
+    known = await ctx.permits.by_comment(action.repo_id, action.comment_id)
+    if not known:
         return
-    entry = Entry(
-        id=f"comment:{action.repo_id}:{action.comment_id}:{action.how}",
-        at=ctx.clock.now(),
-        actor=action.by,
-        action="ok-to-test",
-        decision="noted",
-        reason=f"comment_{action.how}",
-        repo_id=action.repo_id,
-        repo=action.repo,
-        pr=action.pr,
-        detail=f"the permit of @{action.author} is void: {because}",
-    )
-    await ctx.audit.write(entry)
+    by_author = action.how == "edited" and action.by == known[0].by
+    if not by_author:
+        because = f"@{action.by} has {action.how} the comment that let it run"
+        await ctx.permits.void(action.repo_id, action.comment_id, because=because)
+        log.warning("permit_withdrawn", pr=action.pr, comment=action.comment_id, how=action.how, by=action.by)
+    for permit in known:
+        stands = "stands" if by_author else "is void"
+        entry = Entry(
+            id=f"comment:{action.repo_id}:{action.comment_id}:{action.how}:{action.by}"[:200],
+            at=ctx.clock.now(),
+            actor=action.by,
+            action="ok-to-test",
+            decision="noted",
+            reason=f"comment_{action.how}",
+            repo_id=action.repo_id,
+            repo=action.repo,
+            pr=action.pr,
+            head_sha=permit.head_sha,
+            detail=f"the permit of @{permit.by} {stands}: its comment was {action.how} by @{action.by}",
+        )
+        await ctx.audit.write(entry)

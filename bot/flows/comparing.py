@@ -34,7 +34,8 @@ async def compare(files: RunFiles, cache: Path) -> None:
         document = await answer_of(await start_asking(argv, directory=files.directory, environ=runner_environ(cache)))
     except NoAnswer as why:
         log.warning("weakening_unknown", because=str(why))
-        document = {"changes": [{"says": f"what this change weakens could not be found out: {why}"}]}
+        unknown = f"what this change weakens could not be found out: {why}"
+        document = {"changes": [{"says": unknown, "unknown": True}]}
     write_whole(str(kept), [json.dumps(document)])
 
 

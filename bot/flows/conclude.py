@@ -10,15 +10,19 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import Check, cancelled, checks, held_by, internal_error, superseded, unable, with_tiers
+from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
+from bot.domain.trust import Untrusted
 from bot.flows import record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
+from bot.flows.showing import checks_of
+from bot.flows.standing import Barred
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
@@ -37,7 +41,9 @@ async def announce(ctx: Context, run_id: str) -> None:
     if run.stop_because:
         return
     state = _state_of(ctx, run)
-    await publish_checks(ctx, run, _checks(ctx, run, state, Shown.QUEUED))
+    shown = checks_of(ctx, run, state, Shown.QUEUED)
+    is_waiting = NAME in await ctx.runs.checks_of(run.id)
+    await publish_checks(ctx, run, shown[1:] if is_waiting else shown)
     if run.pr is not None and await ctx.runs.comment_of(run.repo_id, run.pr):
         await _comment_on(ctx, run, state, Shown.QUEUED)
 
@@ -60,8 +66,10 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
             assert_never(outcome)
     state = _state_of(ctx, run)
     record.save_verdicts(ctx.files(run), state)
-    shown = _checks(ctx, run, state, Shown.FINISHED)
+    shown = checks_of(ctx, run, state, Shown.FINISHED)
     await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+    if shown[0].conclusion == "action_required":
+        record.save_shown(ctx.files(run), record.scrutiny(ctx.files(run)).weakened or ())
     await _comment_on(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
         return BEING_PROVED
@@ -78,7 +86,7 @@ async def conclude_proved(ctx: Context, run_id: str, outcome: Outcome) -> str:
     else:
         conclusion = run.conclusion
         if record.scrutiny(ctx.files(run)).proofs is not None:
-            shown = _checks(ctx, run, _state_of(ctx, run), Shown.FINISHED)
+            shown = checks_of(ctx, run, _state_of(ctx, run), Shown.FINISHED)
             await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
     await _tidy(ctx, run)
     return conclusion
@@ -90,6 +98,17 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     await publish_checks(ctx, run, shown)
     await _say(ctx, run, because)
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
+
+
+async def bar(ctx: Context, run_id: str, barred: Barred) -> str:
+    """Show that a run that was about to begin may not, and close it."""
+    run = await ctx.run(run_id)
+    untrusted = Untrusted(barred.because, barred.who_can, barred.line)
+    shown = refused(untrusted, subject_note=record.note_of(run))
+    await _give_up(ctx, run, shown)
+    await _say(ctx, run, barred.because)
+    await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), barred.because)
+    return "refused"
 
 
 async def decline(ctx: Context, run_id: str, because: str) -> str:
@@ -108,18 +127,32 @@ async def pass_over(ctx: Context, run_id: str, because: str) -> None:
     """Close a run that nobody needs to hear of."""
     run = await ctx.run(run_id)
     superseded_by = isinstance(from_text(run.stop_because), Superseded)
+    await _take_back(ctx, run, cancelled(because))
     await _close(ctx, run, RunState.SUPERSEDED if superseded_by else RunState.CANCELLED, "", because)
 
 
 async def give_way(ctx: Context, run_id: str, head_sha: str) -> None:
     """Close a run whose pull request moved on before it began."""
     run = await ctx.run(run_id)
+    await _take_back(ctx, run, superseded(head_sha))
     await _close(ctx, run, RunState.SUPERSEDED, "", in_words(Superseded(head_sha)))
+
+
+async def _take_back(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
+    """End what was announced of a run before anybody knew that it would not begin; mostly nothing was."""
+    if await ctx.runs.checks_of(run.id):
+        try:
+            await publish_checks(ctx, run, shown)
+        except (Forbidden, NotFound, Unprocessable) as refused:
+            log.warning("announcement_left", because=str(refused))
 
 
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
+    if not await ctx.welcome(run):
+        await _close(ctx, run, RunState.CANCELLED, "cancelled", "the App has no access to the repository any more")
+        return
     try:
         await _give_up(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
         await _say(ctx, run, "Interlock itself failed; its check names the incident")
@@ -139,12 +172,13 @@ async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:
         case None:
             message = f"{run.id} was stopped, and its row does not say why"
             raise AssertionError(message)
+    welcome = await ctx.welcome(run)
     # A run that was stopped before it was announced shows nothing: its head may never have had a check.
-    if await ctx.runs.checks_of(run.id):
+    if welcome and await ctx.runs.checks_of(run.id):
         await publish_checks(ctx, run, shown)
     if ctx.files(run).directory.is_dir():
         record.save_verdicts(ctx.files(run), state)
-    if closed_as is RunState.CANCELLED:
+    if welcome and closed_as is RunState.CANCELLED:
         await _say(ctx, run, in_words(stop))
     await _close(ctx, run, closed_as, "cancelled", in_words(stop))
     return "cancelled"
@@ -168,16 +202,21 @@ async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 
 async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> None:
     if run.pr is not None and await _is_newest(ctx, run):
-        url = ctx.links.url(run.number)
-        scrutiny = record.scrutiny(ctx.files(run))
-        body = comment.render(state, pr=run.pr, head_sha=run.head_sha, run_url=url, state=shown, scrutiny=scrutiny)
-        await publish_comment(ctx, run, body)
+        said = comment.render(
+            state,
+            head_sha=run.head_sha,
+            run_url=ctx.links.url(run.number),
+            state=shown,
+            scrutiny=record.scrutiny(ctx.files(run)),
+            repro=Repro.of(record.subject(run), state),
+        )
+        await publish_comment(ctx, run, said)
 
 
 async def _say(ctx: Context, run: Run, sentence: str) -> None:
     """Put one sentence into the pull request's comment; what stood there spoke of a verdict that will not come."""
     if run.pr is not None and await _is_newest(ctx, run):
-        await publish_comment(ctx, run, comment.render_sentence(sentence, pr=run.pr, head_sha=run.head_sha))
+        await publish_comment(ctx, run, comment.render_sentence(sentence, head_sha=run.head_sha))
 
 
 async def _others_of_head(ctx: Context, run: Run) -> list[Run]:
@@ -211,7 +250,7 @@ async def _agree(ctx: Context, ended: Run) -> None:
         run = await ctx.run(known.id)
         if run.state is not RunState.FINISHED or run.conclusion != "success":
             continue
-        shown = _checks(ctx, run, _state_of(ctx, run), Shown.FINISHED)
+        shown = checks_of(ctx, run, _state_of(ctx, run), Shown.FINISHED)
         held = _held(shown, await _others_of_head(ctx, run))
         if shown[0].conclusion == "success" and held[0].status == "completed":
             await publish_checks(ctx, run, held)
@@ -240,12 +279,6 @@ async def _tidy(ctx: Context, run: Run) -> None:
 
 def _state_of(ctx: Context, run: Run) -> Progress:
     return record.progress(ctx.files(run), kept=record.kept(ctx, run))
-
-
-def _checks(ctx: Context, run: Run, state: Progress, shown: Shown) -> tuple[Check, ...]:
-    scrutiny = record.scrutiny(ctx.files(run))
-    url = ctx.links.url(run.number)
-    return checks(state, subject_note=record.note_of(run), run_url=url, state=shown, scrutiny=scrutiny)
 
 
 async def _is_newest(ctx: Context, run: Run) -> bool:

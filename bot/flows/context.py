@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.domain.stopping import Cancelled, Stop, to_text
+from bot.domain.tally import Tally
 from bot.engine import Engine
 from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
@@ -14,7 +15,7 @@ from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
 from bot.ops.sandbox import Sandbox
-from bot.store.accounts import Accounts
+from bot.store.accounts import Accounts, AccountState
 from bot.store.audit import Audit
 from bot.store.deliveries import Inbox
 from bot.store.excuses import Excuses
@@ -32,9 +33,11 @@ class Context:
         instance: tells this data directory's processes from those of every other bot on the machine.
         seats: one for each run that may execute at the same time.
         proving: one for each run whose boxes may be proved at the same time.
+        glances: one for each stranger's change that may be looked at, without executing it, at the same time.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         falsify_seconds: how long proving one run's boxes may take.
+        oddities: what was new to us in deliveries, since the start.
         stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
     """
 
@@ -58,6 +61,8 @@ class Context:
     sandbox: Sandbox
     secrets_dir: Path | None
     falsify_seconds: float
+    glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    oddities: Tally = field(default_factory=Tally)
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
@@ -88,6 +93,20 @@ class Context:
     def answers(self, repo_id: int, trust: str) -> Path:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
+
+    def history(self, repo_id: int, trust: str) -> Path:
+        """How long a repository's boxes took, and how they ended last."""
+        return self.data_dir / "history" / str(repo_id) / f"{trust}.json"
+
+    def kept_of(self, repo_id: int) -> tuple[Path, ...]:
+        """Every directory in which something of a repository is kept beyond its runs, but its mirror."""
+        return tuple(self.data_dir / kind / str(repo_id) for kind in ("cache", "setups", "answers", "history"))
+
+    async def welcome(self, run: Run) -> bool:
+        """Whether we may still speak to GitHub about a run's repository, as far as GitHub has told."""
+        account = await self.accounts.installation(run.installation_id)
+        repo = await self.accounts.repository(run.repo_id)
+        return all(known is None or known.state is AccountState.ACTIVE for known in (account, repo))
 
     async def stop(self, run_id: str, why: Stop) -> None:
         """Make a run stop: durably, and at once if it executes here."""

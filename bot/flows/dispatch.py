@@ -1,16 +1,21 @@
-"""From the inbox to flows: at once for what has just come in, and again for whatever a crash left without one."""
+"""From the inbox to flows: at once for what has just come in, and again for whatever a crash left without one.
+
+It also fires the rounds that look for what never came in: `redeliver` and `reconcile`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.deliveries import Ignore
-from bot.flows import conclude, on_commit, on_delivery
+from bot.flows import conclude, on_commit, on_delivery, reconcile, redeliver
 from bot.flows.context import Context
 from bot.github.errors import GitHubProblem
 from bot.store.deliveries import Delivery
@@ -25,6 +30,15 @@ CLOSE_AFTER = 0.25
 
 FLOWS_PER_DELIVERY = 5
 """Flows that one delivery may use up; a bug that failed that often will fail again."""
+
+JITTER = 3
+"""Seconds by which rounds are spread, so that many bots do not call GitHub in step."""
+
+ROUNDS = (
+    (redeliver.NAME, redeliver.EVERY, ""),
+    (reconcile.NAME, reconcile.EVERY, reconcile.EVERYWHERE),
+)
+"""What runs at start and again and again: the flow, how often, and its argument."""
 
 _GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 """Statuses of a flow that will not go on by itself. The second: the process died in it again and again."""
@@ -47,8 +61,23 @@ class Dispatch:
         """Take up what is left from before, then whatever comes."""
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
         await self.sweep()
-        self._scheduler.add_job(self.sweep, "interval", seconds=SWEEP_EVERY, max_instances=1, coalesce=True)
+        self._every(timedelta(seconds=SWEEP_EVERY), self.sweep)
+        began = self._ctx.clock.now().isoformat()
+        for name, every, what in ROUNDS:
+            # One of its own at each start: what was missed was most likely missed while nobody was there.
+            await self._ctx.engine.start(name, f"{name}:start:{began}", what)
+            self._every(every, self.fire, name, every, what)
         self._scheduler.start()
+
+    async def fire(self, name: str, every: timedelta, what: str) -> None:
+        """Start the round that is due. Its id is the same whoever fires it, so it happens once."""
+        due = self._ctx.clock.now().timestamp() // every.total_seconds() * every.total_seconds()
+        await self._ctx.engine.start(name, f"{name}:{int(due)}", what)
+
+    def _every(self, every: timedelta, what: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._scheduler.add_job(
+            what, "interval", args, seconds=every.total_seconds(), max_instances=1, coalesce=True, jitter=JITTER
+        )
 
     async def stop(self) -> None:
         """Start nothing more; what waits is found by the next sweep."""
@@ -94,9 +123,11 @@ class Dispatch:
             self._rest()
 
     async def _take(self, delivery: Delivery) -> None:
-        actions = on_delivery.actions_of(delivery, own_app_id=self._ctx.github.app_id)
-        reasons = [action.reason for action in actions if isinstance(action, Ignore)]
-        if len(reasons) < len(actions):
+        reading = on_delivery.understand(delivery, own_app_id=self._ctx.github.app_id)
+        for oddity in reading.oddities:
+            self._ctx.oddities.count(oddity)
+        reasons = [action.reason for action in reading.actions if isinstance(action, Ignore)]
+        if len(reasons) < len(reading.actions):
             await self._start(delivery)
             return
         log.debug("delivery_ignored", delivery=delivery.id, webhook=delivery.event, reason="; ".join(reasons))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import structlog
 
-from bot.domain.checks import checks
 from bot.domain.report import RunState as Shown
 from bot.flows import record
 from bot.flows.child import ChildCrashed, ChildPlan
@@ -20,6 +19,8 @@ from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
+from bot.flows.showing import checks_of
+from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
 from bot.store.runs import OPEN, Run, RunState
@@ -58,8 +59,11 @@ class RunnerBroken:
 Outcome = Executed | Stopped | NothingToRun | RunnerBroken
 
 
-async def execute_run(ctx: Context, run_id: str) -> Outcome:
-    """Run what has no verdict yet. Safe to repeat: the record of an earlier life is read, not made again."""
+async def execute_run(ctx: Context, run_id: str) -> Outcome | Stopping | Barred | Unsure:
+    """Run what has no verdict yet. Safe to repeat: the record of an earlier life is read, not made again.
+
+    Whether the code may run is asked once more when its turn has come; without a yes nothing is executed.
+    """
     # Before the row is read: a wish that comes between the two finds the event.
     stop = ctx.stops.setdefault(run_id, asyncio.Event())
     run = await ctx.run(run_id)
@@ -72,6 +76,9 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome:
         async with _seat(ctx, stop) as seated:
             if not seated:
                 return Stopped()
+            standing = await still_stands(ctx, run)
+            if not isinstance(standing, Stands):
+                return standing
             await record.keep(ctx, run)
             return await _execute(ctx, run, stop)
     finally:
@@ -99,7 +106,7 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
             break
     if finished is None:
         return Stopped()
-    shared = ctx.data_dir / "history" / f"{run.repo_id}.json"
+    shared = ctx.history(run.repo_id, run.trust)
     if history.is_file():
         await asyncio.to_thread(shutil.copyfile, history, shared)
     return Executed()
@@ -109,7 +116,7 @@ def _history(ctx: Context, run: Run) -> Path:
     """The run's own file of durations and last verdicts, begun from the pull request's last run or the repository's."""
     own = ctx.files(run).directory / record.HISTORY
     if not own.exists():
-        shared = ctx.data_dir / "history" / f"{run.repo_id}.json"
+        shared = ctx.history(run.repo_id, run.trust)
         shared.parent.mkdir(parents=True, exist_ok=True)
         if shared.is_file():
             shutil.copyfile(shared, own)
@@ -172,17 +179,14 @@ class _Updates:
             self._dirty.set()
 
     async def _publish(self) -> None:
-        note = record.note_of(self._run)
-        url = self._ctx.links.url(self._run.number)
         while True:
             await self._dirty.wait()
             if self._over.is_set():
                 return
             self._dirty.clear()
-            scrutiny = record.scrutiny(self._ctx.files(self._run))
-            shown = checks(self._progress, subject_note=note, run_url=url, state=Shown.RUNNING, scrutiny=scrutiny)
+            shown = checks_of(self._ctx, self._run, self._progress, Shown.RUNNING)
             try:
-                await publish_checks(self._ctx, self._run, shown)
+                await publish_checks(self._ctx, self._run, shown, passing=True)
             except GitHubProblem as error:
                 log.warning("progress_not_shown", because=str(error))
             with contextlib.suppress(TimeoutError):

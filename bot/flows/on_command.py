@@ -9,12 +9,12 @@ from typing import assert_never
 import structlog
 
 from bot.codec import StepFailed
-from bot.domain.commands import Cancel, Help, Mistake, Parsed, Refused, help_text, may_command, parse
+from bot.domain.commands import Cancel, Help, Mistake, OkToTest, Parsed, Refused, help_text, may_command, parse
 from bot.domain.commands import Run as RunCommand
 from bot.domain.deliveries import ReadCommands
 from bot.domain.text import code, plain
 from bot.engine import Flow
-from bot.flows import on_commit
+from bot.flows import on_commit, permitting
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
@@ -93,6 +93,11 @@ async def _carry_out(ctx: Context, comment: ReadCommands, commands: Sequence[Par
                 runs.append(await _run(ctx, comment, selection, nth))
             case Cancel():
                 await ctx.cancel(comment.repo_id, comment.pr, by=f"@{comment.author}")
+            case OkToTest(sha):
+                answer = await permitting.permit(ctx, comment, sha)
+                if isinstance(answer, permitting.Refused):
+                    return Answered(tuple(runs), f"@{comment.author}: {answer.because}.", "confused")
+                runs.append(answer.run_id)
             case Help(topic):
                 said.append(help_text(topic))
             case Mistake():

@@ -17,6 +17,7 @@ from bot.flows import conclude, execute, prepare, proving
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import request_run
+from bot.flows.standing import Barred, Stopping, Unsure, look_again
 from bot.github.errors import GitHubProblem
 
 log = structlog.get_logger()
@@ -49,20 +50,44 @@ class OnCommit:
                 return "passed_over"
             case prepare.Stale(head_sha):
                 await persevere(flow, ctx.clock, "give_way", conclude.give_way, ctx, run_id, head_sha)
-                newer = await flow.step("request_newer", request_run, ctx, run_id, head_sha)
-                await flow.start(NAME, newer, newer)
+                await self._start_newer(flow, run_id, head_sha)
                 return "superseded"
             case prepare.Refuse(checks, because):
                 return await self._refuse(flow, run_id, checks, because)
             case prepare.Decline(because):
                 return await persevere(flow, ctx.clock, "decline", conclude.decline, ctx, run_id, because)
             case prepare.Ready():
-                await persevere(flow, ctx.clock, "announce", conclude.announce, ctx, run_id)
-                outcome = await flow.step("execute", execute.execute_run, ctx, run_id)
-                conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, outcome)
-                if conclusion not in {"success", conclude.BEING_PROVED}:
-                    return conclusion
-                return await self._prove(flow, run_id, conclusion)
+                return await self._carry_out(flow, run_id)
+
+    async def _carry_out(self, flow: Flow, run_id: str) -> str:
+        """Announce, execute, conclude, prove."""
+        ctx = self.ctx
+        await persevere(flow, ctx.clock, "announce", conclude.announce, ctx, run_id)
+        outcome = await self._execute(flow, run_id)
+        if isinstance(outcome, Barred):
+            return await persevere(flow, ctx.clock, "bar", conclude.bar, ctx, run_id, outcome)
+        newer = outcome.head_sha if isinstance(outcome, Stopping) else ""
+        ended = execute.Stopped() if isinstance(outcome, Stopping) else outcome
+        conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, ended)
+        if newer:
+            await self._start_newer(flow, run_id, newer)
+        if conclusion not in {"success", conclude.BEING_PROVED}:
+            return conclusion
+        return await self._prove(flow, run_id, conclusion)
+
+    async def _execute(self, flow: Flow, run_id: str) -> execute.Outcome | Stopping | Barred:
+        """Execute the boxes, once GitHub has said that they still may be."""
+        ctx = self.ctx
+        while True:
+            outcome = await flow.step("execute", execute.execute_run, ctx, run_id)
+            if not isinstance(outcome, Unsure):
+                return outcome
+            log.warning("execution_postponed", because=outcome.because)
+            await persevere(flow, ctx.clock, "look_again", look_again, ctx, run_id)
+
+    async def _start_newer(self, flow: Flow, run_id: str, head_sha: str) -> None:
+        newer = await flow.step("request_newer", request_run, self.ctx, run_id, head_sha)
+        await flow.start(NAME, newer, newer)
 
     async def _prove(self, flow: Flow, run_id: str, conclusion: str) -> str:
         ctx = self.ctx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -10,6 +11,7 @@ import structlog
 from bot.domain.deliveries import (
     Action,
     CancelGroup,
+    CancelLost,
     CancelRuns,
     CommentChanged,
     Ignore,
@@ -19,19 +21,25 @@ from bot.domain.deliveries import (
     RepositoryChanged,
     StartRun,
     react,
+    unknown,
 )
 from bot.engine import Flow
-from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit
+from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
+from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.payloads import Unreadable, parse
 from bot.github.pulls import pulls_for_sha
 from bot.store.deliveries import Delivery
+from bot.store.runs import Run
 
 log = structlog.get_logger()
 
 NAME = "on_delivery"
+
+_COMES = frozenset({"created", "unsuspend", "added"})
+"""What happens to an installation when there may be pull requests that nobody has told us of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,27 @@ class OnDelivery:
             return outcome
 
 
-def actions_of(delivery: Delivery, *, own_app_id: int) -> tuple[Action, ...]:
-    """What a delivery asks for. Cheap and pure, so that the many that ask for nothing cost no flow."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A delivery as we understand it: what it asks for, and the names of what is new to us in it."""
+
+    actions: tuple[Action, ...]
+    oddities: tuple[str, ...] = ()
+
+
+def understand(delivery: Delivery, *, own_app_id: int) -> Reading:
+    """Read a delivery. Cheap and pure, so that the many that ask for nothing cost no flow."""
     payload = parse(delivery.event, delivery.body)
     if isinstance(payload, Unreadable):
-        return (Ignore(f"unreadable: {payload.reason}"),)
-    return react(delivery.event, payload.action, payload.facts, own_app_id=own_app_id)
+        return Reading((Ignore(f"unreadable: {payload.reason}"),), (f"unreadable {delivery.event}",))
+    actions = react(delivery.event, payload.action, payload.facts, own_app_id=own_app_id)
+    odd = unknown(delivery.event, payload.action)
+    return Reading(actions, ((odd,) if odd else ()) + payload.oddities)
+
+
+def actions_of(delivery: Delivery, *, own_app_id: int) -> tuple[Action, ...]:
+    """What a delivery asks for."""
+    return understand(delivery, own_app_id=own_app_id).actions
 
 
 async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
@@ -75,29 +98,65 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
         return ()
     started: list[Started] = []
     for action in actions_of(delivery, own_app_id=ctx.github.app_id):
-        match action:
-            case StartRun():
-                started += await _start_run(ctx, action, delivery_id)
-            case CancelRuns():
-                await ctx.cancel(action.repo_id, action.pr, by=action.because)
-            case ReadCommands():
-                started.append(on_command_started(action))
-            case Press():
-                runs = await buttons.press(ctx, action, delivery_id)
-                started += [Started(on_commit.NAME, run_id, run_id) for run_id in runs]
-            case CancelGroup():
-                await groups.cancel(ctx, action)
-            case CommentChanged():
-                await comment_changes.note(ctx, action)
-            case InstallationChanged():
-                await accounts.installation_changed(ctx, action)
-            case RepositoryChanged():
-                await accounts.repository_changed(ctx, action)
-            case Ignore(reason):
-                log.info("delivery_ignored", reason=reason)
-            case _:
-                assert_never(action)
+        if because := await _refusal(ctx, action):
+            log.info("delivery_ignored", reason=because)
+            continue
+        try:
+            started += await _act(ctx, action, delivery_id)
+        except (Forbidden, NotFound, Unprocessable) as answer:
+            # GitHub has answered, and would answer the same again: what the delivery is about is not there for us.
+            log.warning("delivery_declined", because=str(answer))
     return tuple(started)
+
+
+async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Started]:
+    match action:
+        case StartRun():
+            return await _start_run(ctx, action, delivery_id)
+        case ReadCommands():
+            return [on_command_started(action)]
+        case Press() | CancelRuns():
+            if isinstance(action, Press):
+                ids = await buttons.press(ctx, action, delivery_id)
+            else:
+                ids = await reconcile.closed(ctx, action)
+            return [Started(on_commit.NAME, run_id, run_id) for run_id in ids]
+        case InstallationChanged():
+            opened = await accounts.installation_changed(ctx, action)
+            return [*map(_run_started, opened), *_reconciled(action, delivery_id)]
+        case RepositoryChanged():
+            return [_run_started(run) for run in await accounts.repository_changed(ctx, action)]
+        case CancelGroup() | CancelLost() | CommentChanged():
+            await _end(ctx, action)
+        case Ignore(reason):
+            log.info("delivery_ignored", reason=reason)
+        case _:
+            assert_never(action)
+    return []
+
+
+async def _end(ctx: Context, action: CancelGroup | CancelLost | CommentChanged) -> None:
+    """End what holds no more: runs, or what a comment permitted."""
+    match action:
+        case CancelGroup():
+            await groups.cancel(ctx, action)
+        case CancelLost():
+            await accounts.cancel_lost(ctx, action)
+        case CommentChanged():
+            await comment_changes.note(ctx, action)
+        case _:
+            assert_never(action)
+
+
+async def _refusal(ctx: Context, action: Action) -> str:
+    """Why something that was asked for a repository is not done; what tells of access itself is always read."""
+    if isinstance(action, Ignore | InstallationChanged | RepositoryChanged):
+        return ""
+    return await accounts.refusal(ctx, action.installation_id, action.repo_id, action.repo)
+
+
+def _run_started(run: Run) -> Started:
+    return Started(on_commit.NAME, run.id, run.id)
 
 
 def on_command_started(action: ReadCommands) -> Started:
@@ -123,9 +182,16 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             head_sha=action.head_sha,
             base_ref=action.base_ref,
             selection=action.selection,
-            again=delivery_id if action.again else "",
+            again=(action.occasion or delivery_id) if action.again else "",
             delivery=delivery_id,
             cause="merge_group" if action.cause == "merge_group" else "",
         )
-        started.append(Started(on_commit.NAME, run.id, run.id))
+        started.append(_run_started(run))
     return started
+
+
+def _reconciled(action: InstallationChanged, delivery_id: str) -> list[Started]:
+    """What was open before the App came has no check yet."""
+    if action.how not in _COMES:
+        return []
+    return [Started(reconcile.NAME, f"{reconcile.NAME}:{delivery_id}", str(action.installation_id))]

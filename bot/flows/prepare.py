@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
-from bot.domain.checks import Check, config_error, conflict, refused, unable
+from bot.domain.checks import Check, config_error, conflict, note, refused, unable
+from bot.domain.desired import CLOSED, NOT_SHOWN
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
-from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust
+from bot.domain.trust import TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
 from bot.domain.wanted import mistake_in
 from bot.flows import record
+from bot.flows.announcing import announce_early
 from bot.flows.context import Context
+from bot.flows.glancing import glance
 from bot.flows.listing import Listing
+from bot.flows.showing import note_changed
+from bot.flows.standing import default_config, trust_of
 from bot.flows.terms import secrets_for
 from bot.github.errors import NotFound
 from bot.github.git import Conflict, Mirror
-from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
-from runner.config import load_config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
 from runner.model import Box, BoxId
@@ -76,17 +80,19 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
     run = await ctx.run(run_id)
     if (stop := from_text(run.stop_because)) is not None:
         return Pass(in_words(stop))
+    if not await ctx.welcome(run):
+        return Pass("the App has no access to the repository any more")
     try:
         if run.pr is None:
             return await _prepare_push(ctx, run)
         pull = await get_pull(ctx.installation(run), run.repo, run.pr)
         return await _prepare_pull(ctx, run, pull)
     except NotFound as gone:
-        return Pass(f"GitHub does not show it to us any more: {gone}")
+        return Pass(f"{NOT_SHOWN}: {gone}")
 
 
 async def _prepare_push(ctx: Context, run: Run) -> Answer:
-    """The delivery only hints: which branch is the default one, and whether it has the commit, is read here.
+    """The delivery only hints: which branches are protected, and whether one has the commit, is read here.
 
     A re-run button on a commit that no open pull request has leads here too, and the commit may be any stranger's:
     GitHub hands out a fork's commits from the base repository.
@@ -95,29 +101,48 @@ async def _prepare_push(ctx: Context, run: Run) -> Answer:
     facts = await repository(github, run.repo)
     if facts.id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
-    branch = facts.default_branch
-    tip = await branch_head(github, run.repo, branch)
-    of_head = replace(record.subject(run), base_ref=branch, base_sha=tip)
-    mirror = await ctx.workspaces.fetch(of_head)
-    is_there = await mirror.contains(tip, run.head_sha)
-    trust = decide_trust(TrustFacts(event="push", author="", to_default_branch=is_there))
-    if isinstance(trust, Untrusted):
+    if run.base_ref in ("", facts.default_branch):
+        await announce_early(ctx, run, run.head_sha)
+    branch = await _protected_branch(ctx, run, facts.default_branch)
+    trust = decide_trust(TrustFacts(event="push", author="", is_protected=branch is not None))
+    if isinstance(trust, Untrusted) or branch is None:
+        if run.base_ref not in ("", facts.default_branch):
+            return Pass("a push to a branch that the configuration does not list")
         log.warning("run_refused", reason="untrusted", author="", fork=False)
+        assert isinstance(trust, Untrusted), "no branch has it"
         return Refuse(refused(trust), trust.because)
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=run.head_sha))
     if not await _has_boxes(mirror, run.head_sha):
         return Pass("there are no boxes")
-    of_head = replace(of_head, base_sha=run.head_sha)
+    of_head = replace(record.subject(run), base_ref=branch, base_sha=run.head_sha)
     await ctx.runs.update(
         run.id, base_ref=branch, base_sha=run.head_sha, trust=str(trust.level), title=f"push to {branch}"
     )
     return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, of_head, trust.level)
 
 
+async def _protected_branch(ctx: Context, run: Run, default: str) -> str | None:
+    """A branch whose pushes run and that has the run's head: the default one, or the pushed one if it is listed there.
+
+    The list is the default branch's, so that nobody can push a branch that lists itself.
+    """
+    candidates = [default]
+    if run.base_ref not in ("", default) and run.base_ref in (await default_config(ctx, run, default)).protected:
+        candidates.append(run.base_ref)
+    for branch in candidates:
+        with contextlib.suppress(NotFound):
+            tip = await branch_head(ctx.installation(run), run.repo, branch)
+            mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip))
+            if await mirror.contains(tip, run.head_sha):
+                return branch
+    return None
+
+
 async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     if pull.base_repo_id != run.repo_id:
         return Pass(OTHER_REPOSITORY)
     if pull.state != "open":
-        return Pass(f"the pull request is {pull.state}")
+        return Pass(CLOSED)
     if pull.head_sha != run.head_sha:
         return Stale(pull.head_sha)
     base_sha = await _base_of(ctx, run, pull)
@@ -126,25 +151,28 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     )
     await _supersede(ctx, run)
     subject = replace(record.subject(run), base_ref=pull.base_ref, base_sha=base_sha)
+    await announce_early(ctx, run, base_sha)
     # The base alone, first: whether there are boxes decides whether a stranger's pull request hears anything at all.
     mirror = await ctx.workspaces.fetch(replace(subject, head_sha=base_sha))
     if not await _has_boxes(mirror, base_sha):
         return Pass("the base has no boxes")
-    trust = decide_trust(
-        TrustFacts(
-            event="pull_request",
-            author=pull.author_login,
-            author_permission=str(await permission(ctx.installation(run), run.repo, pull.author_login)),
-            author_is_bot=pull.author_type == "Bot",
-            bot_is_listed=await _is_listed(ctx, run, pull),
-            is_fork=pull.head_is_fork,
-        )
-    )
+    trust = await trust_of(ctx, run, pull)
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author=pull.author_login, fork=pull.head_is_fork)
-        return Refuse(refused(trust), trust.because)
+        weakened = await glance(ctx, run, subject) if trust.line else ""
+        return Refuse(refused(trust, subject_note=note(subject), weakened=weakened), trust.because)
     await ctx.runs.update(run.id, trust=str(trust.level))
-    return _hindrance(ctx, run, trust.level) or await _lay_out(ctx, run, subject, trust.level)
+    return _hindrance(ctx, run, trust.level) or await _lay_out_pull(ctx, run, subject, trust.level)
+
+
+async def _lay_out_pull(ctx: Context, run: Run, subject: Subject, level: TrustLevel) -> Answer:
+    answer = await _lay_out(ctx, run, subject, level)
+    if isinstance(answer, Ready) and level is TrustLevel.T2:
+        assert run.pr is not None, "a stranger's code comes with a pull request"
+        permit = await ctx.permits.of(run.repo_id, run.pr, run.head_sha)
+        covers = permit.covers.split() if permit else ()
+        record.save_accepted(ctx.files(run), covers, line=permit_line(run.head_sha))
+    return answer
 
 
 async def _base_of(ctx: Context, run: Run, pull: PullFacts) -> str:
@@ -176,30 +204,6 @@ async def _has_boxes(mirror: Mirror, sha: str) -> bool:
     return bool(await mirror.list(sha, "boxes")) or await mirror.read(sha, CONFIG) is not None
 
 
-async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
-    """Whether the default branch lists, at this moment, the app that opened a pull request.
-
-    Not the base: an app that can push could make a branch that lists it, and choose that as the base.
-    """
-    if pull.author_type != "Bot" or pull.head_is_fork:
-        return False
-    tip = await branch_head(ctx.installation(run), run.repo, pull.default_branch)
-    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
-    return pull.author_id in await _listed_bots(mirror, tip)
-
-
-async def _listed_bots(mirror: Mirror, sha: str) -> frozenset[int]:
-    """Ids of the accounts that a commit lists; none when its configuration cannot be read, which is told later."""
-    text = await mirror.read(sha, CONFIG)
-    if text is None:
-        return frozenset()
-    try:
-        config = await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
-    except UserError:
-        return frozenset()
-    return config.bots
-
-
 def _hindrance(ctx: Context, run: Run, trust: TrustLevel) -> Refuse | None:
     """Why this machine cannot run boxes of this trust level as its owner wants, before anything is laid out."""
     try:
@@ -226,7 +230,9 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
         if isinstance(workspace, Conflict):
             shown = conflict(workspace.paths, base_ref=subject.base_ref)
             return Refuse(shown, f"it does not merge into {subject.base_ref}")
-        listed = await listing.read()
+        mirror = ctx.workspaces.mirror(run.repo_id, run.repo)
+        tree = await mirror.tree_of(workspace.commit)
+        listed, _ = await asyncio.gather(listing.read(), note_changed(ctx, run, subject.base_sha, tree))
     if errors := listed.get("errors"):
         return Refuse(config_error([UserError(**error) for error in errors]), "its boxes cannot be read")
     if not listed.get("boxes"):
@@ -235,7 +241,7 @@ async def _lay_out(ctx: Context, run: Run, subject: Subject, trust: TrustLevel) 
     record.save_report(files, listed.get("report") or {})
     if (mistake := mistake_in(run.selection, map(_box, listed["boxes"]))) is not None:
         return Decline(mistake)
-    await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")))
+    await ctx.runs.update(run.id, config_hash=str(listed.get("config_hash", "")), tree=tree)
     return Ready()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bot.domain.checks import note
+from bot.domain.checks import ANNOTATIONS, note
 from bot.domain.progress import Progress
-from bot.domain.scrutiny import Proof, Proofs, Scrutiny
+from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
 from bot.flows.comparing import weakened
 from bot.flows.context import Context
@@ -27,6 +27,8 @@ PROOFS = "proofs.json"
 VERDICTS = "verdicts.jsonl"
 KEPT = "kept.jsonl"
 HISTORY = "history.json"
+ACCEPTED = "accepted.json"
+SHOWN = "shown.json"
 
 
 def process_id(ctx: Context, run: Run) -> str:
@@ -66,6 +68,16 @@ def save_report(files: RunFiles, report: Mapping[str, object]) -> None:
     (files.directory / REPORT).write_text(json.dumps({"falsify": "tell", **report}), encoding="utf-8")
 
 
+def annotations_wanted(files: RunFiles) -> int:
+    """How many notes the configuration in force wants on a check."""
+    return int(_object(files.directory / REPORT).get("annotations", ANNOTATIONS))
+
+
+def comment_wanted(files: RunFiles) -> bool:
+    """Whether the configuration in force wants a comment on the pull request; where none was read, it does."""
+    return _object(files.directory / REPORT).get("comment", True) is not False
+
+
 def with_sabotage(files: RunFiles) -> frozenset[str]:
     """Ids of the boxes that falsification can say something about: those with a control, or that get one by itself."""
     path = files.directory / PLAN
@@ -84,7 +96,30 @@ def scrutiny(files: RunFiles) -> Scrutiny:
     report, proved = _object(files.directory / REPORT), _object(files.directory / PROOFS)
     falsify = report.get("falsify", "off")
     found = Proofs(**{**proved, "boxes": tuple(Proof(**raw) for raw in proved["boxes"])}) if proved else None
-    return Scrutiny(falsify=falsify, weakened=weakened(files), proofs=found)
+    accepted = _object(files.directory / ACCEPTED)
+    return Scrutiny(
+        falsify=falsify,
+        weakened=weakened(files),
+        proofs=found,
+        accepted=frozenset(accepted["keys"]) if accepted else None,
+        line=accepted.get("line", ""),
+    )
+
+
+def save_accepted(files: RunFiles, keys: Iterable[str], *, line: str) -> None:
+    """Keep what somebody has let a stranger's change weaken; `line` is the comment that accepts more."""
+    write_whole(str(files.directory / ACCEPTED), [json.dumps({"keys": sorted(keys), "line": line})])
+
+
+def save_shown(files: RunFiles, found: Sequence[Weakening]) -> None:
+    """Keep which weakenings the run's check names, for the permit of somebody who has read it."""
+    keys = [each.key for each in named(found) if not each.unknown]
+    write_whole(str(files.directory / SHOWN), [json.dumps({"keys": keys})])
+
+
+def shown(files: RunFiles) -> frozenset[str]:
+    """Keys of the weakenings that the run's check names; none when it names none, or the run was cleared away."""
+    return frozenset(_object(files.directory / SHOWN).get("keys", ()))
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -132,10 +167,11 @@ async def continued(ctx: Context, run: Run) -> Run | None:
 async def keep(ctx: Context, run: Run) -> None:
     """Bring along the verdicts and the history of the run that this one continues. Safe to repeat.
 
-    Nothing is kept of another base: those verdicts say nothing about what is tested now.
+    Nothing is kept of another base: those verdicts say nothing about what is tested now. Nor of another trust level:
+    what a stranger's code wrote is not read on other terms.
     """
     older = await continued(ctx, run)
-    if older is None or (older.base_ref, older.base_sha) != (run.base_ref, run.base_sha):
+    if older is None or (older.base_ref, older.base_sha) != (run.base_ref, run.base_sha) or older.trust != run.trust:
         return
     here, there = ctx.files(run).directory, ctx.files(older).directory
     for name, kept_as in ((VERDICTS, KEPT), (HISTORY, HISTORY)):

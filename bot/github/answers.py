@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from random import Random
 
 import httpx
@@ -18,13 +17,15 @@ from bot.github.errors import (
     RateLimited,
     Unprocessable,
 )
+from bot.github.their_clock import date_of
 
 ATTEMPTS = 3
 """How often one call is sent at most; with `pause` a call never waits longer than 2 seconds in all."""
 
 _BY_STATUS = {401: BadCredentials, 403: Forbidden, 404: NotFound, 410: NotFound}
 _WITHOUT_ADVICE = timedelta(seconds=60)
-_SAFE = frozenset({"GET", "HEAD"})
+_LONGEST = timedelta(days=1)
+SAFE = frozenset({"GET", "HEAD"})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 
 
@@ -44,9 +45,9 @@ def problem(response: httpx.Response, now: datetime) -> GitHubProblem | None:
     asked = f"GitHub answered {status} to {response.request.method} {response.request.url.path}"
     message = f"{asked}: {said}" if said else asked
     if status >= 500:
-        return GitHubUnavailable(message, response.request.method not in _SAFE)
-    if status in (403, 429) and (until := _limited_until(status, response.headers, said, now)):
-        return RateLimited(until)
+        return GitHubUnavailable(message, response.request.method not in SAFE)
+    if status in (403, 429) and (limited := _limited(status, response.headers, said, now)):
+        return limited
     if named := _BY_STATUS.get(status):
         return named(message)
     return Unprocessable(message, errors, status)
@@ -54,7 +55,7 @@ def problem(response: httpx.Response, now: datetime) -> GitHubProblem | None:
 
 def transport_problem(error: Exception, method: str, path: str) -> GitHubUnavailable:
     """No answer came. A write may have been carried out unless the connection was never made."""
-    maybe_done = method not in _SAFE and not isinstance(error, _NOT_SENT)
+    maybe_done = method not in SAFE and not isinstance(error, _NOT_SENT)
     return GitHubUnavailable(f"no answer from GitHub to {method} {path}: {_said(error)}", maybe_done)
 
 
@@ -77,32 +78,29 @@ def pause(attempt: int, random: Random) -> float:
     return base * (1 + random.random())
 
 
-def _limited_until(status: int, headers: Mapping[str, str], said: str, now: datetime) -> datetime | None:
+def _limited(status: int, headers: Mapping[str, str], said: str, now: datetime) -> RateLimited | None:
+    """The limit that an answer states. What it dates is by GitHub's clock, and is told by ours."""
+    told: datetime | None = None
+    theirs = date_of(headers.get("date", "")) or now
     if "retry-after" in headers:
-        return _retry_after(headers["retry-after"], now)
-    if headers.get("x-ratelimit-remaining") == "0":
-        return _reset(headers.get("x-ratelimit-reset", ""), now)
-    # A secondary limit sometimes says so in words only; 429 has no other meaning.
-    if status == 429 or "rate limit" in said.lower():
-        return now + _WITHOUT_ADVICE
-    return None
+        told = _retry_after(headers["retry-after"], theirs)
+    elif headers.get("x-ratelimit-remaining") == "0":
+        told = _reset(headers.get("x-ratelimit-reset", ""))
+    elif status != 429 and "rate limit" not in said.lower():  # a secondary limit sometimes says so in words only.
+        return None
+    wait = min(max(told - theirs, timedelta()), _LONGEST) if told else _WITHOUT_ADVICE
+    return RateLimited(now + wait, told is not None)
 
 
-def _retry_after(text: str, now: datetime) -> datetime:
-    """Seconds, or an HTTP date (RFC 9110 §10.2.3); a minute when it is neither."""
+def _retry_after(text: str, theirs: datetime) -> datetime | None:
+    """Seconds, or an HTTP date (RFC 9110 §10.2.3); None when it is neither."""
     if text.strip().isdecimal():
-        return now + timedelta(seconds=min(int(text), 86_400))
-    try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
-        return now + _WITHOUT_ADVICE
-    return then if then.tzinfo else then.replace(tzinfo=UTC)
+        return theirs + timedelta(seconds=min(int(text), 86_400))
+    return date_of(text)
 
 
-def _reset(text: str, now: datetime) -> datetime:
-    if not text.strip().isdecimal():
-        return now + _WITHOUT_ADVICE
-    return max(datetime.fromtimestamp(min(int(text), 2**40), UTC), now)
+def _reset(text: str) -> datetime | None:
+    return datetime.fromtimestamp(min(int(text), 2**40), UTC) if text.strip().isdecimal() else None
 
 
 def _said(error: Exception) -> str:

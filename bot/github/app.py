@@ -7,18 +7,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from random import Random
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import httpx
 
 from bot.github import addresses
+from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
-from bot.github.calls import Calls, Response
-from bot.github.errors import RateLimited
+from bot.github.breaker import BreakerState
+from bot.github.calls import Calls
+from bot.github.errors import Forbidden
 from bot.github.line import Line
+from bot.github.pacer import Pacer, Write
+from bot.github.quiet import Quiet
+from bot.github.their_clock import TheirClock
 from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
+DEADLINE = 60.0
 
 
 class Clock(Protocol):
@@ -38,9 +44,15 @@ class GitHubApp:
         clock: the time.
         web_url: where pages and git are, if not where `addresses.web_url` says.
         transport: instead of the network; for tests that judge each exchange.
-        timeout: of each request.
+        timeout: of each wait within one request.
+        deadline: seconds after which a request is given up, however much of its answer has come.
         sleep: waits for so many seconds.
         random: spreads repeats.
+        allowance: what an installation may write; called once for each.
+        keep_quiet: writes down who keeps quiet until when, by name.
+
+    Attributes:
+        quiet: who keeps quiet; `restore` it with what was written down.
 
     Raises:
         BadCredentials: the private key cannot be read.
@@ -56,8 +68,11 @@ class GitHubApp:
         web_url: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: httpx.Timeout | float = TIMEOUT,
+        deadline: float = DEADLINE,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
+        allowance: Callable[[], Allowance] = Allowance,
+        keep_quiet: Callable[[str, str], Awaitable[object]] | None = None,
     ) -> None:
         self.api_url = api_url.rstrip("/")
         self.web_url = addresses.web_url(self.api_url, web_url)
@@ -65,12 +80,16 @@ class GitHubApp:
         self.now = clock.now
         self._key = AppKey(private_key)
         self._sleep = sleep
+        self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
-        self._line = Line(self.api_url, self.now, timeout=timeout, transport=transport)
-        self._tokens = TokenCache(self._mint, self.now)
+        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=deadline, transport=transport)
+        self.quiet = Quiet(self.now, keep_quiet)
+        self._by_their_clock = False
+        self._tokens = TokenCache(self._mint, self._line.clock.now)
         self._itself = AppItself(self, self._line)
         self._installations: dict[int, Installation] = {}
         self._slug = ""
+        self._barred: set[int] = set()
 
     async def __aenter__(self) -> Self:
         await self._line.open()
@@ -83,7 +102,13 @@ class GitHubApp:
 
     def installation(self, id: int) -> Installation:  # noqa: A002 - GitHub's word for it.
         """The App on one account. Nothing is asked of GitHub yet."""
-        return self._installations.setdefault(id, Installation(self, self._line, id))
+        if id not in self._installations:
+            self._installations[id] = Installation(self, self._line, id, Pacer(self.now, self._allowance()))
+        return self._installations[id]
+
+    def pacers(self) -> Mapping[int, Pacer]:
+        """What gives each installation's writes their turn, by installation."""
+        return {number: one.pacer for number, one in self._installations.items()}
 
     def itself(self) -> AppItself:
         """The App as itself: `/app` and what is below it."""
@@ -99,15 +124,46 @@ class GitHubApp:
             NotFound: the installation is gone.
             Forbidden: it is suspended.
         """
+        if installation_id in self._barred:
+            message = f"the App is not welcome at installation {installation_id} any more"
+            raise Forbidden(message)
         return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
 
     def forget(self, token: SecretToken) -> None:
         """GitHub refused this token: never hand it out again."""
         self._tokens.forget(token)
 
+    def bar(self, installation_id: int) -> None:
+        """Ask GitHub for nothing in the name of an installation that was removed or suspended."""
+        self._barred.add(installation_id)
+
+    def unbar(self, installation_id: int) -> None:
+        """It is back."""
+        self._barred.discard(installation_id)
+
     def assertion(self) -> SecretToken:
         """The App's own statement of who it is, made for one call."""
-        return self._key.assertion(self.app_id, self.now())
+        return self._key.assertion(self.app_id, self._line.clock.now() if self._by_their_clock else self.now())
+
+    def date_otherwise(self) -> bool:
+        """GitHub refused an assertion: date the next one by the other clock, if there is another. False if not."""
+        if self._by_their_clock:
+            self._by_their_clock = False
+        elif self._line.clock.can_be_mended:
+            self._by_their_clock = True
+        else:
+            return False
+        return True
+
+    @property
+    def clock(self) -> TheirClock:
+        """GitHub's clock, as its answers show it."""
+        return self._line.clock
+
+    @property
+    def breaker_state(self) -> BreakerState:
+        """Whether GitHub is asked at all."""
+        return self._line.breaker.state
 
     async def slug(self) -> str:
         """The App's short name, asked once; its comments are written by `<slug>[bot]`."""
@@ -135,38 +191,36 @@ class AppItself(Calls):
     """Speaks as the App, by its signed assertion."""
 
     def __init__(self, app: GitHubApp, line: Line) -> None:
-        super().__init__(line, app.rest)
+        super().__init__("app", line, app.rest, app.quiet)
         self._app = app
 
     async def _token(self) -> SecretToken:
         return self._app.assertion()
 
-    def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - a new assertion says nothing new.
-        return False
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        """What the App does as itself is no content."""
+
+    def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - it is made for each call.
+        return self._app.date_otherwise()
 
 
 class Installation(Calls):
-    """Speaks as the App on one account; keeps quiet while GitHub has asked it to."""
+    """Speaks as the App on one account, and writes at the pacer's pace."""
 
-    def __init__(self, app: GitHubApp, line: Line, id: int) -> None:  # noqa: A002 - GitHub's word for it.
-        super().__init__(line, app.rest)
+    def __init__(self, app: GitHubApp, line: Line, id: int, pacer: Pacer) -> None:  # noqa: A002 - GitHub's word for it.
+        super().__init__(f"installation:{id}", line, app.rest, app.quiet)
         self.app = app
         self.id = id
-        self._quiet_until: datetime | None = None
+        self.pacer = pacer
 
     async def _token(self) -> SecretToken:
-        if self._quiet_until and self.app.now() < self._quiet_until:
-            # Calling on while limited is what gets an app banned.
-            raise RateLimited(self._quiet_until)
         return await self.app.token(self.id)
 
     def _another_token_may_help(self, refused: SecretToken) -> bool:
         self.app.forget(refused)
         return True
 
-    async def _call(self, method: str, path: str, **how: Any) -> Response:
-        try:
-            return await super()._call(method, path, **how)
-        except RateLimited as limited:
-            self._quiet_until = limited.until
-            raise
+    async def _may_send(self, method: str, write: Write | None) -> None:
+        if method != "GET":
+            # Each attempt counts: GitHub counts what it gets, not what it carries out.
+            await self.pacer.turn(write or Write(lane=Lane.COMMENTS))

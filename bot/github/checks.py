@@ -8,13 +8,26 @@ from typing import Any
 
 from bot.domain.checks import Annotation, Check
 from bot.github.addresses import repository_path, segment
+from bot.github.allowance import Lane
 from bot.github.app import Installation
-from bot.github.errors import GitHubUnavailable
+from bot.github.errors import GitHubUnavailable, NotFound, Unprocessable
+from bot.github.pacer import Write
 
 ANNOTATIONS_AT_ONCE = 50
 """GitHub takes no more in one request. Source: https://docs.github.com/en/rest/checks/runs"""
 
 _LOOKS = 3
+
+
+async def completed_at(gh: Installation, repo: str, check_run_id: int) -> datetime | None:
+    """When a check run was completed, by GitHub's clock; None while it is not.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    said = (await gh.get(f"{repository_path(repo)}/check-runs/{check_run_id}")).json
+    moment = said.get("completed_at") if isinstance(said, dict) else None
+    return datetime.fromisoformat(moment) if isinstance(moment, str) else None
 
 
 async def ensure_check(
@@ -27,6 +40,7 @@ async def ensure_check(
     check: Check,
     details_url: str = "",
     started_at: datetime | None = None,
+    lane: Lane = Lane.CHECKS,
 ) -> int:
     """The id of our check run of this name and external id on a head; made from `check` if there is none yet.
 
@@ -42,6 +56,7 @@ async def ensure_check(
         check: what it says at first.
         details_url: where its "Details" lead.
         started_at: aware; when the work began. GitHub takes the moment of creation otherwise.
+        lane: how urgent it is.
 
     Raises:
         Unprocessable: GitHub does not know the head.
@@ -61,6 +76,7 @@ async def ensure_check(
                 check=check,
                 details_url=details_url,
                 started_at=started_at,
+                lane=lane,
             )
         except GitHubUnavailable as lost:
             if not lost.maybe_done or looks == _LOOKS:
@@ -77,6 +93,7 @@ async def create_check(
     check: Check,
     details_url: str = "",
     started_at: datetime | None = None,
+    lane: Lane = Lane.CHECKS,
 ) -> int:
     """Make a check run that says all of `check` but its annotations, and return its id.
 
@@ -89,7 +106,7 @@ async def create_check(
     body = {"name": name, "head_sha": head_sha, "external_id": external_id}
     body |= {"details_url": details_url} if details_url else {}
     body |= _state(check, started_at, gh.app.now()) | {"output": _output(check, ())}
-    return int((await gh.post(f"{repository_path(repo)}/check-runs", body)).json["id"])
+    return int((await gh.post(f"{repository_path(repo)}/check-runs", body, write=Write(lane=lane))).json["id"])
 
 
 async def update_check(
@@ -100,6 +117,7 @@ async def update_check(
     *,
     sent_annotations: int,
     started_at: datetime | None = None,
+    lane: Lane = Lane.CHECKS,
 ) -> int:
     """Make a check run say `check`; returns how many of its annotations GitHub has now.
 
@@ -115,6 +133,10 @@ async def update_check(
         check: what it should say.
         sent_annotations: what the last call returned; 0 at first.
         started_at: aware; when the work began, if GitHub is to know it better than before.
+        lane: how urgent it is.
+
+    Raises:
+        Overtaken: something newer is said of the same check run, or it was progress and had no turn.
     """
     path = f"{repository_path(repo)}/check-runs/{check_run_id}"
     state = _state(check, started_at, gh.app.now())
@@ -124,7 +146,9 @@ async def update_check(
         batch = check.annotations[sent : sent + ANNOTATIONS_AT_ONCE]
         is_last = sent + len(batch) >= len(check.annotations)
         try:
-            await gh.patch(path, {"output": _output(check, batch)} | (state if is_last else {}), idempotent=not batch)
+            said = {"output": _output(check, batch)} | (state if is_last else {})
+            # It adds something, so nothing newer can take its place.
+            await gh.patch(path, said, idempotent=not batch, write=Write(lane=lane))
         except GitHubUnavailable as lost:
             looks += 1
             if not lost.maybe_done or looks == _LOOKS:
@@ -133,13 +157,24 @@ async def update_check(
         sent += len(batch)
         if is_last:
             return max(sent, sent_annotations)
-    await gh.patch(path, state | {"output": _output(check, ())})
+    write = Write(lane=lane, target=path, final=check.status == "completed")
+    await gh.patch(path, state | {"output": _output(check, ())}, write=write)
     return sent
 
 
 def timestamp(moment: datetime) -> str:
     """As GitHub writes time: UTC, seconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def is_shown(gh: Installation, repo: str, *, name: str, head_sha: str) -> bool:
+    """Whether our App has a check run of this name on a head. A head that GitHub does not know shows none."""
+    path = f"{repository_path(repo)}/commits/{segment(head_sha)}/check-runs"
+    query: dict[str, str | int] = {"check_name": name, "app_id": gh.app.app_id}
+    try:
+        return [run async for run in gh.paginate(path, query, key="check_runs", again=True)] != []
+    except (NotFound, Unprocessable):
+        return False
 
 
 async def _find(gh: Installation, repo: str, *, name: str, head_sha: str, external_id: str) -> int | None:
@@ -161,7 +196,8 @@ async def _annotations_there(gh: Installation, path: str) -> int:
 
 
 def _state(check: Check, started_at: datetime | None, now: datetime) -> dict[str, Any]:
-    state: dict[str, Any] = {"status": check.status}
+    buttons = [{"label": b.label, "description": b.description, "identifier": b.identifier} for b in check.buttons]
+    state: dict[str, Any] = {"status": check.status, "actions": buttons}
     if started_at:
         state["started_at"] = timestamp(started_at)
     if check.conclusion:

@@ -1,14 +1,16 @@
 """Everything that GitHub, or git, can answer instead of what was asked; translated once, here.
 
     GitHubProblem
-    ├── GitHubUnavailable    5xx, time-outs, resets; `maybe_done` says whether a write may have been carried out
+    ├── GitHubUnavailable    5xx, time-outs, resets, half an answer; `maybe_done`: a write may have been carried out
     ├── RateLimited          a primary or secondary limit; nothing was done; repeat it after `until`
+    │   └── Paced            our own pacer asks for patience, so that GitHub never has to
+    ├── Overtaken            our own pacer did not send it: a newer write to the same place is, or progress had no turn
     ├── BadCredentials       401 with a fresh token: a wrong key, or an app that was deleted
     ├── Forbidden            403: the installation lacks a permission, or is suspended
     ├── NotFound             404 or 410: not there, or not visible to this installation
     │   └── CommitNotFound   the repository has no such commit (force-pushed away and collected, or of another network)
     ├── Unprocessable        400, 409, 422 and other 4xx: GitHub understood and declined; `errors` says what
-    ├── UnexpectedAnswer     not GitHub's API: a redirect to another host, a page instead of JSON
+    ├── UnexpectedAnswer     not GitHub's API: a redirect to another host, JSON of another shape
     └── GitFailed            git itself ended badly: out of disk, a hostile tree, a time-out of a local command
 
 A repeat is safe after every one of these but `GitHubUnavailable` with `maybe_done`: look before you write again.
@@ -30,7 +32,7 @@ class GitHubProblem(Exception):
 
 
 class GitHubUnavailable(GitHubProblem):
-    """GitHub did not answer, or answered that it cannot.
+    """GitHub did not answer, or answered that it cannot, or with something that is not its API's (a proxy's page).
 
     Args:
         message: what was asked and what came back.
@@ -43,15 +45,41 @@ class GitHubUnavailable(GitHubProblem):
 
 
 class RateLimited(GitHubProblem):
-    """GitHub asks to be left alone until `until` (aware, UTC). The call was not carried out."""
+    """GitHub asks to be left alone until `until` (aware, UTC, by this machine's clock). The call was not carried out.
 
-    def __init__(self, until: datetime) -> None:
+    Args:
+        until: when to ask again.
+        advised: GitHub said so itself; otherwise it is the least that it asks for.
+    """
+
+    def __init__(self, until: datetime, advised: bool = True) -> None:
         self.until = until
-        super().__init__(until)
+        self.advised = advised
+        super().__init__(until, advised)
 
     def __str__(self) -> str:
         """Says until when."""
         return f"GitHub's rate limit is used up until {self.until.isoformat(timespec='seconds')}"
+
+
+class Paced(RateLimited):
+    """More is to be written than GitHub allows in an hour or a minute. GitHub was not asked; come again at `until`."""
+
+    def __str__(self) -> str:
+        """Says until when."""
+        return f"writes to GitHub are paced until {self.until.isoformat(timespec='seconds')}"
+
+
+class Overtaken(GitHubProblem):
+    """A write of `target` was not sent because a newer one is, or because progress had no turn. Nothing was done."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        super().__init__(target)
+
+    def __str__(self) -> str:
+        """Names the target."""
+        return f"a write of {self.target or 'GitHub'} was overtaken"
 
 
 class BadCredentials(GitHubProblem):

@@ -155,6 +155,10 @@ class Mirror:
             if done.code:
                 raise _fetch_problem(_without(token, done.stderr), missing)
 
+    async def has(self, sha: str) -> bool:
+        """Whether a commit was fetched already."""
+        return self.path.is_dir() and await self._keeps(sha_of(sha))
+
     async def read(self, sha: str, path: str) -> bytes | None:
         """A file's bytes at a commit or tree; None when there is no regular file. A symlink is not followed: None.
 
@@ -228,6 +232,33 @@ class Mirror:
         async with self._writer.held() as lock:
             await self._ok("update-ref", f"{_KEEP}{commit}", commit, lock=lock)
         return Merged(tree, commit)
+
+    async def diff(self, old: str, new: str) -> bytes:
+        """What turns one commit or tree into another, without context, every file as text; renames are not looked for.
+
+        Raises:
+            CommitNotFound: one of them is not in the mirror.
+            GitFailed: it is longer than `MAX_OUTPUT`.
+        """
+        options = ("-r", "-p", "-U0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--text")
+        config = {"protocol.allow": "never", "core.quotePath": "false"}
+        done = await self._git("diff-tree", *options, sha_of(old), sha_of(new), config=config)
+        if done.code:
+            for sha in (old, new):
+                await self._must_have(sha)
+            raise _failed("diff-tree", done)
+        return done.stdout
+
+    async def tree_of(self, sha: str) -> str:
+        """The SHA of a commit's tree.
+
+        Raises:
+            CommitNotFound: `sha` is not in the mirror.
+        """
+        done = await self._git("rev-parse", "--verify", "--quiet", f"{sha_of(sha)}^{{tree}}")
+        if done.code:
+            raise CommitNotFound(sha)
+        return sha_of(done.stdout.decode().strip())
 
     async def export(
         self, sha: str, destination: Path, *, max_bytes: int = MAX_TREE_BYTES, max_files: int = MAX_TREE_FILES

@@ -6,6 +6,7 @@ docs/explanation/how-interlock-talks-to-github.md gives. Nothing is repeated her
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -17,7 +18,9 @@ from githubkit.exception import RequestError
 
 from bot.github.addresses import origin
 from bot.github.answers import problem, transport_problem
-from bot.github.errors import GitHubProblem, UnexpectedAnswer
+from bot.github.breaker import Breaker, BreakerState
+from bot.github.errors import GitHubProblem, GitHubUnavailable, UnexpectedAnswer
+from bot.github.their_clock import TheirClock
 from bot.github.tokens import SecretToken
 from runner import __version__
 
@@ -29,12 +32,17 @@ _MAX_REDIRECTS = 3
 
 
 class Line:
-    """Sends requests to the API at `api_url`, and nowhere else.
+    """Sends requests to the API at `api_url`, and nowhere else; while that is away, not even there.
+
+    Attributes:
+        breaker: leaves GitHub alone after enough failures.
+        clock: GitHub's, as its answers show it.
 
     Args:
         api_url: `https://api.github.com`, `https://HOST/api/v3`, or a stand-in's address.
         now: the time, aware.
-        timeout: of one request.
+        timeout: of each wait within one request.
+        deadline: seconds after which a request is given up, however much of its answer has come.
         transport: instead of the network; for tests that judge each exchange.
     """
 
@@ -44,11 +52,15 @@ class Line:
         now: Callable[[], datetime],
         *,
         timeout: httpx.Timeout | float,
+        deadline: float,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._deadline = deadline
         self._base = api_url.rstrip("/")
         self._now = now
-        self._github = _OpenGitHub(self._base, timeout, transport, self._judge)
+        self.breaker = Breaker(now)
+        self.clock = TheirClock(now)
+        self._github = _OpenGitHub(self._base, timeout, transport, self._stamp, self._judge)
 
     async def open(self) -> None:
         """Open the one client."""
@@ -67,8 +79,11 @@ class Line:
         params: Mapping[str, str | int] | None = None,
         json: object = None,
         accept: str = JSON,
+        etag: str = "",
     ) -> httpx.Response:
         """One request and its good answer. Redirects are followed within the API, as a renamed repository needs.
+
+        With an `etag` the answer may be an empty 304: what it names is still true.
 
         Raises:
             GitHubProblem: the answer was not good, or there was none.
@@ -76,6 +91,8 @@ class Line:
         # httpx.Headers, not a dict: a traceback that shows local variables shows [secure] for the token.
         headers = httpx.Headers({"Accept": accept, "X-GitHub-Api-Version": API_VERSION})
         headers["Authorization"] = f"Bearer {token.reveal()}"
+        if etag:
+            headers["If-None-Match"] = etag
         for _ in range(_MAX_REDIRECTS + 1):
             answer = await self._send(method, path, params, json, headers)
             if answer.status_code not in _REDIRECTS:
@@ -109,9 +126,38 @@ class Line:
     async def _send(
         self, method: str, path: str, params: Mapping[str, str | int] | None, json: object, headers: httpx.Headers
     ) -> httpx.Response:
+        if not self.breaker.admit():
+            message = f"GitHub was away a moment ago, so {method} {path} was not sent"
+            raise GitHubUnavailable(message)
+        try:
+            answer = await self._exchanged(method, path, params, json, headers)
+        except GitHubUnavailable:
+            self.breaker.fail()
+            raise
+        except GitHubProblem:
+            self.breaker.succeed()
+            raise
+        except BaseException:
+            self.breaker.abandon()
+            raise
+        self.breaker.succeed()
+        return answer
+
+    @property
+    def resting(self) -> bool:
+        """Whether GitHub is left alone at this moment."""
+        return self.breaker.state is not BreakerState.CLOSED
+
+    async def _exchanged(
+        self, method: str, path: str, params: Mapping[str, str | int] | None, json: object, headers: httpx.Headers
+    ) -> httpx.Response:
         query = dict(params) if params else None
         try:
-            answer = await self._github.arequest(method, path, params=query, json=json, headers=headers)
+            async with asyncio.timeout(self._deadline):
+                answer = await self._github.arequest(method, path, params=query, json=json, headers=headers)
+        except TimeoutError as late:
+            # The client's own time-outs begin anew with each byte, so an answer that drips would never end.
+            raise transport_problem(late, method, path) from None
         except RequestError as error:
             if isinstance(error.exc, GitHubProblem):
                 raise error.exc from None
@@ -119,8 +165,12 @@ class Line:
             raise transport_problem(error.exc, method, path) from None
         return answer.raw_response
 
+    async def _stamp(self, request: httpx.Request) -> None:
+        request.extensions["asked_at"] = self._now()
+
     async def _judge(self, response: httpx.Response) -> None:
         """State our problem before githubkit states its own: its reading of limits trips over dates in Retry-After."""
+        self.clock.observe(response.headers.get("date", ""), response.request.extensions["asked_at"])
         if response.is_error:
             await response.aread()
         if found := problem(response, self._now()):
@@ -139,6 +189,7 @@ class _OpenGitHub(GitHub[UnauthAuthStrategy]):
         base_url: str,
         timeout: httpx.Timeout | float,
         transport: httpx.AsyncBaseTransport | None,
+        stamp: Callable[[httpx.Request], Awaitable[None]],
         judge: Callable[[httpx.Response], Awaitable[None]],
     ) -> None:
         super().__init__(
@@ -148,7 +199,7 @@ class _OpenGitHub(GitHub[UnauthAuthStrategy]):
             timeout=timeout,
             follow_redirects=False,
             async_transport=transport,
-            async_event_hooks={"response": [judge]},
+            async_event_hooks={"request": [stamp], "response": [judge]},
             cache_strategy=MemCacheStrategy(),
             http_cache=False,
             auto_retry=False,

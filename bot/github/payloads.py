@@ -7,13 +7,30 @@ are dropped, a null counts as absent, actions and states are open strings, and w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bot.domain.deliveries import Facts
+from bot.domain.webhook_events import ACTORS, GROUP_ENDS
+from bot.github.payload_parts import (
+    Account,
+    CheckRun,
+    Installation,
+    Issue,
+    IssueComment,
+    Lenient,
+    MergeGroup,
+    Name,
+    PullRequest,
+    Repository,
+    RequestedAction,
+    Review,
+    Sha,
+    Suite,
+)
 
 MAX_BODY = 25 * 1024 * 1024
 """Bytes of a delivery; GitHub sends none above."""
@@ -21,145 +38,55 @@ MAX_BODY = 25 * 1024 * 1024
 BRANCHES = "refs/heads/"
 NO_COMMIT = "0" * 40
 
+Repositories = Annotated[tuple[Repository, ...], Field(max_length=20_000)]
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_absent(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: item for name, item in value.items() if item is not None}
-        return value
+_EVERYWHERE = frozenset({"organization", "enterprise", "business"})
+_MOST_NEW_FIELDS = 10
 
 
-class Account(_Lenient):
-    """A user, an organisation or an app."""
-
-    login: str = ""
-    id: int = 0
-    type: str = "User"
-
-    @property
-    def is_bot(self) -> bool:
-        """GitHub says so by the type, and keeps the suffix for apps."""
-        return self.type == "Bot" or self.login.endswith("[bot]")
-
-
-class Repository(_Lenient):
-    """The repository that a delivery is about."""
-
-    id: int
-    full_name: str
-    default_branch: str = ""
-
-
-class Installation(_Lenient):
-    """The app on an account."""
-
-    id: int
-    app_id: int = 0
-    account: Account = Account()
-
-
-class Commitish(_Lenient):
-    """A pull request's head or base. `repo` is absent when the fork was deleted."""
-
-    ref: str = ""
-    sha: str = ""
-
-
-class PullRequest(_Lenient):
-    """A pull request, whole or as a check run lists it."""
-
-    number: int
-    head: Commitish = Commitish()
-    base: Commitish = Commitish()
-
-
-class App(_Lenient):
-    """Whose check it is."""
-
-    id: int = 0
-
-
-class Suite(_Lenient):
-    """A check suite."""
-
-    head_sha: str = ""
-    app: App = App()
-    pull_requests: tuple[PullRequest, ...] = ()
-
-
-class CheckRun(_Lenient):
-    """A check run."""
-
-    id: int = 0
-    name: str = ""
-    head_sha: str = ""
-    external_id: str = ""
-    app: App = App()
-    pull_requests: tuple[PullRequest, ...] = ()
-
-
-class IssueComment(_Lenient):
-    """A comment."""
-
-    id: int
-    body: str = ""
-    user: Account = Account()
-
-
-class Review(_Lenient):
-    """A review of a pull request."""
-
-    id: int
-    body: str = ""
-    user: Account = Account()
-
-
-class MergeGroup(_Lenient):
-    """Pull requests on their way into a branch, merged in the order of the queue. The refs are whole."""
-
-    head_sha: str = ""
-    head_ref: str = ""
-    base_sha: str = ""
-    base_ref: str = ""
-
-
-class RequestedAction(_Lenient):
-    """The button that was pressed."""
-
-    identifier: str = ""
-
-
-class Issue(_Lenient):
-    """An issue; it is a pull request when it has that key."""
-
-    number: int
-    pull_request: Mapping[str, Any] | None = None
-
-
-class Payload(_Lenient):
+class Payload(Lenient):
     """What every delivery may have. Each event below adds its own and says its `facts`."""
 
     event: ClassVar[str] = ""
+    passed_over: ClassVar[frozenset[str]] = frozenset()
+    """Names that GitHub gives the event and that say nothing to us."""
 
-    action: str = ""
+    action: Name = ""
     repository: Repository | None = None
     installation: Installation | None = None
     sender: Account = Account()
+    new_fields: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _new_fields_are_noted(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not cls.event:
+            return value
+        new = value.keys() - cls.model_fields.keys() - _EVERYWHERE - cls.passed_over
+        return {**value, "new_fields": tuple(sorted(str(name)[:100] for name in new)[:_MOST_NEW_FIELDS])}
 
     @property
     def facts(self) -> Facts:
         """What bot.domain.deliveries decides from."""
         return Facts(**self._common())
 
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """Fields and values that are new to us, as names to count them by."""
+        fields = (f"field {self.event} {name}" for name in self.new_fields)
+        values = (f"value {self.event} {name}: {value}" for name, value in self._odd_values())
+        return (*fields, *values)
+
+    def _odd_values(self) -> Iterator[tuple[str, str]]:
+        if self.sender.type not in ACTORS:
+            yield "sender.type", self.sender.type
+
     def _common(self) -> dict[str, Any]:
         return {
             "repo_id": self.repository.id if self.repository else 0,
             "repo": self.repository.full_name if self.repository else "",
             "installation_id": self.installation.id if self.installation else 0,
+            "installed_app_id": self.installation.app_id if self.installation else 0,
             "default_branch": self.repository.default_branch if self.repository else "",
             "sender": self.sender.login,
             "sender_is_bot": self.sender.is_bot,
@@ -174,30 +101,69 @@ class PingPayload(Payload):
     """`ping`: the webhook was set up."""
 
     event: ClassVar[str] = "ping"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"hook", "hook_id", "zen"})
 
 
 class PushPayload(Payload):
     """`push`: a branch or tag moved, came or went."""
 
     event: ClassVar[str] = "push"
+    passed_over: ClassVar[frozenset[str]] = frozenset(
+        {"base_ref", "before", "commits", "compare", "created", "head_commit", "pusher"}
+    )
 
-    ref: str = ""
-    before: str = ""
-    after: str = ""
+    ref: Name = ""
+    after: Sha = ""
     deleted: bool = False
+    forced: bool = False
 
     @property
     def facts(self) -> Facts:
         """The branch is the base of itself."""
         gone = self.deleted or self.after == NO_COMMIT
         branch = self.ref.removeprefix(BRANCHES) if self.ref.startswith(BRANCHES) else ""
-        return Facts(**self._common(), base_ref=branch, head_sha="" if gone else self.after, deleted=gone)
+        return Facts(
+            **self._common(), base_ref=branch, head_sha="" if gone else self.after, deleted=gone, forced=self.forced
+        )
+
+
+class DeletePayload(Payload):
+    """`delete`: a branch or tag is gone. Only here GitHub gives the bare name."""
+
+    event: ClassVar[str] = "delete"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"pusher_type"})
+
+    ref: Name = ""
+    ref_type: Name = ""
+
+    @property
+    def facts(self) -> Facts:
+        """As of a push that removed the branch."""
+        return Facts(**self._common(), base_ref=self.ref if self.ref_type == "branch" else "", deleted=True)
+
+    def _odd_values(self) -> Iterator[tuple[str, str]]:
+        yield from super()._odd_values()
+        if self.ref_type not in {"branch", "tag"}:
+            yield "ref_type", self.ref_type
 
 
 class PullRequestPayload(Payload):
     """`pull_request`."""
 
     event: ClassVar[str] = "pull_request"
+    passed_over: ClassVar[frozenset[str]] = frozenset(
+        {
+            "number",
+            "label",
+            "assignee",
+            "before",
+            "after",
+            "requested_reviewer",
+            "requested_team",
+            "reason",
+            "milestone",
+        }
+    )
 
     pull_request: PullRequest
     changes: Mapping[str, Any] = Field(default_factory=dict)
@@ -219,6 +185,7 @@ class IssueCommentPayload(Payload):
     """`issue_comment`: on an issue or a pull request."""
 
     event: ClassVar[str] = "issue_comment"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"changes"})
 
     issue: Issue
     comment: IssueComment
@@ -240,6 +207,7 @@ class ReviewPayload(Payload):
     """`pull_request_review`: its body may hold commands."""
 
     event: ClassVar[str] = "pull_request_review"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"changes"})
 
     pull_request: PullRequest
     review: Review
@@ -263,6 +231,7 @@ class MergeGroupPayload(Payload):
     event: ClassVar[str] = "merge_group"
 
     merge_group: MergeGroup
+    reason: Name = ""
 
     @property
     def facts(self) -> Facts:
@@ -272,9 +241,15 @@ class MergeGroupPayload(Payload):
             **self._common(),
             head_sha=group.head_sha,
             group_ref=group.head_ref.removeprefix(BRANCHES),
+            group_end=self.reason if self.reason in GROUP_ENDS else "",
             base_ref=group.base_ref.removeprefix(BRANCHES),
             base_sha=group.base_sha,
         )
+
+    def _odd_values(self) -> Iterator[tuple[str, str]]:
+        yield from super()._odd_values()
+        if self.reason and self.reason not in GROUP_ENDS:
+            yield "reason", self.reason
 
 
 class RepositoryPayload(Payload):
@@ -314,6 +289,7 @@ class CheckRunPayload(Payload):
             app_id=run.app.id,
             check_name=run.name,
             check_run_id=run.id,
+            occasion=_occasion("check_run", run.id, run.check_suite.updated_at),
             external_id=run.external_id,
             button=self.requested_action.identifier,
         )
@@ -330,17 +306,24 @@ class CheckSuitePayload(Payload):
     def facts(self) -> Facts:
         """As for a check run, without a name."""
         suite = self.check_suite
-        return Facts(**self._common(), **_of_pulls(suite.pull_requests), head_sha=suite.head_sha, app_id=suite.app.id)
+        return Facts(
+            **self._common(),
+            **_of_pulls(suite.pull_requests),
+            head_sha=suite.head_sha,
+            app_id=suite.app.id,
+            occasion=_occasion("check_suite", suite.id, suite.updated_at),
+        )
 
 
 class InstallationPayload(Payload):
-    """`installation` and `installation_repositories`: who has us, and where."""
+    """`installation`: who has us, and where."""
 
     event: ClassVar[str] = "installation"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"requester", "repository_selection"})
 
-    repositories: tuple[Repository, ...] = ()
-    repositories_added: tuple[Repository, ...] = ()
-    repositories_removed: tuple[Repository, ...] = ()
+    repositories: Repositories = ()
+    repositories_added: Repositories = ()
+    repositories_removed: Repositories = ()
 
     @property
     def facts(self) -> Facts:
@@ -351,6 +334,26 @@ class InstallationPayload(Payload):
             account=self.installation.account.login if self.installation else "",
             repositories=tuple((each.id, each.full_name) for each in about),
         )
+
+
+class InstallationRepositoriesPayload(InstallationPayload):
+    """`installation_repositories`: the same with repositories that came or went."""
+
+    event: ClassVar[str] = "installation_repositories"
+
+
+class InstallationTargetPayload(Payload):
+    """`installation_target`: the account is called otherwise now."""
+
+    event: ClassVar[str] = "installation_target"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"changes", "target_type"})
+
+    account: Account = Account()
+
+    @property
+    def facts(self) -> Facts:
+        """The account by its new name."""
+        return Facts(**self._common(), account=self.account.login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,9 +377,11 @@ MODELS: Mapping[str, type[Payload]] = {
             CheckRunPayload,
             CheckSuitePayload,
             InstallationPayload,
+            InstallationRepositoriesPayload,
+            InstallationTargetPayload,
+            DeletePayload,
         )
     },
-    "installation_repositories": InstallationPayload,
 }
 
 
@@ -408,6 +413,11 @@ def _where(bad: ValidationError) -> str:
     field = ".".join(str(part) for part in first["loc"])
     more = f" (and {bad.error_count() - 1} more)" if bad.error_count() > 1 else ""
     return f"{field}: {first['msg'].lower()}{more}"
+
+
+def _occasion(kind: str, number: int, updated_at: str) -> str:
+    """GitHub dates a suite anew with every re-run that is asked for; an old server may not say when."""
+    return f"{kind}{number}@{updated_at}" if number and updated_at else ""
 
 
 def _of_pulls(pulls: tuple[PullRequest, ...]) -> dict[str, Any]:

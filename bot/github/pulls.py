@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.github.addresses import repository_path, segment
 from bot.github.app import Installation
-from bot.github.errors import UnexpectedAnswer
+from bot.github.errors import NotFound, UnexpectedAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ async def repository(gh: Installation, repo: str) -> RepositoryFacts:
         NotFound: it is gone, or the installation no longer covers it.
     """
     path = repository_path(repo)
-    said = _read(_Repository, (await gh.get(path)).json, path)
+    said = _read(_Repository, (await gh.get(path, again=True)).json, path)
     return RepositoryFacts(
         id=said.id,
         full_name=said.full_name,
@@ -100,7 +100,16 @@ async def get_pull(gh: Installation, repo: str, number: int) -> PullFacts:
         NotFound: there is none of this number.
     """
     path = f"{repository_path(repo)}/pulls/{number}"
-    return _facts(_read(_Pull, (await gh.get(path)).json, path))
+    return _facts(_read(_Pull, (await gh.get(path, again=True)).json, path))
+
+
+async def is_there(gh: Installation, repo: str, path: str, sha: str) -> bool:
+    """Whether a commit has a file or directory, as GitHub says without a clone."""
+    try:
+        await gh.get(f"{repository_path(repo)}/contents/{quote(path)}", {"ref": sha})
+    except NotFound:
+        return False
+    return True
 
 
 async def pulls_for_sha(gh: Installation, repo: str, sha: str) -> tuple[PullFacts, ...]:
@@ -111,9 +120,9 @@ async def pulls_for_sha(gh: Installation, repo: str, sha: str) -> tuple[PullFact
 
 
 async def open_pulls(gh: Installation, repo: str) -> tuple[PullFacts, ...]:
-    """Every open pull request, by number."""
+    """Every open pull request, by number. Cheap where nothing has changed since the last time."""
     path = f"{repository_path(repo)}/pulls"
-    pulls = [_facts(_read(_Pull, pull, path)) async for pull in gh.paginate(path, {"state": "open"})]
+    pulls = [_facts(_read(_Pull, pull, path)) async for pull in gh.paginate(path, {"state": "open"}, again=True)]
     return tuple(sorted(pulls, key=lambda pull: pull.number))
 
 

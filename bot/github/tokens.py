@@ -83,7 +83,7 @@ class TokenCache:
 
     Args:
         mint: buys a token from GitHub.
-        now: the time, aware.
+        now: the time by GitHub's clock, aware.
     """
 
     def __init__(self, mint: Callable[[Scope], Awaitable[SecretToken]], now: Callable[[], datetime]) -> None:

@@ -50,6 +50,13 @@ class Workspaces:
         mirror.remote_url = self._app.git_url(repo)
         return mirror
 
+    async def drop(self, repo_id: int) -> None:
+        """Forget a repository's commits. A git that is at work in them ends badly, which is what it should."""
+        self._mirrors.pop(repo_id, None)
+        if (kept := self._root / f"{repo_id}.git").is_dir():
+            gone = kept.rename(self._root / f"{repo_id}.gone")
+            await asyncio.to_thread(shutil.rmtree, gone)
+
     async def fetch(self, subject: Subject) -> Mirror:
         """The mirror, once it has the subject's two commits. A fork's head comes from the base repository too.
 

@@ -164,7 +164,8 @@ class Hooks:
             delivered_at=self._clock.stamp(),
         )
         began = monotonic()
-        answer = await self._post(client, row, body)
+        is_lost = self._faults.fails(outgoing.event)
+        answer = "failed to connect to host" if is_lost else await self._post(client, row, body)
         self._state.deliveries.put(_answered(row, answer, round(monotonic() - began, 2)))
 
     async def _post(self, client: httpx.AsyncClient, row: Delivery, body: bytes) -> httpx.Response | str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from bot.localhub import keys
-from bot.localhub.acts import accounts, checks, comments, pulls, pushes
+from bot.localhub.acts import accounts, checks, comments, pulls, pushes, queue
 from bot.localhub.admin import PREFIX, Admin
 from bot.localhub.clock import Clock, new_secret
 from bot.localhub.faults import Faults
@@ -29,12 +30,12 @@ from bot.localhub.state import State
 from bot.localhub.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import httpx
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from bot.localhub.records import App, CheckRun, Comment, Delivery, Installation, PullRequest, Repository
+    from bot.localhub.records import App, CheckRun, Comment, Delivery, Installation, MergeGroup, PullRequest, Repository
 
 APP_SLUG = "interlock"
 APP_OWNER = "interlock-dev"
@@ -94,6 +95,8 @@ class LocalHub:
         request = Request(scope, receive)
         if path.startswith(PREFIX):
             await (await self._admin.respond(request))(scope, receive, send)
+        elif self.faults.down and (self._git.owns(path) or self._api.owns(path)):
+            await HTMLResponse("<html><body>No server is available</body></html>", 503)(scope, receive, send)
         elif self._git.owns(path):
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
@@ -331,6 +334,28 @@ class LocalHub:
             message = f"{repo}#{number} has conflicts"
             raise ValueError(message)
         return sha
+
+    def enqueue(self, repo: str, number: int, by: str, *, required: Sequence[str] = ("Interlock",)) -> MergeGroup:
+        """Press "Merge when ready": a group of the merge queue is made, and merged once its required checks are green.
+
+        Raises:
+            ValueError: it conflicts with what it would be merged onto.
+        """
+        pull = self.pull_request(repo, number)
+        return queue.enqueue(self.forge, self.repository(repo), pull, by, required=required)
+
+    def dequeue(self, repo: str, number: int, by: str) -> MergeGroup:
+        """Take a pull request out of the merge queue.
+
+        Raises:
+            LookupError: it is in none.
+        """
+        row = self.repository(repo)
+        group = self.state.groups.first(repository_id=row.id, number=number, state="open")
+        if group is None:
+            message = f"{repo}#{number} is in no merge queue"
+            raise LookupError(message)
+        return queue.remove(self.forge, row, group, by, reason="dequeued")
 
     def comment(self, repo: str, number: int, body: str, by: str) -> Comment:
         """Write a comment on an issue or pull request."""

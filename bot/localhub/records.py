@@ -139,6 +139,26 @@ class PullRequest(Issue):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergeGroup:
+    """A pull request in a merge queue: `head_sha` is it, merged onto `base_sha`, on a branch of the queue's own.
+
+    `state` is `open`, or why it left the queue: `merged`, `invalidated`, `dequeued`. `required` are the names of the
+    checks that decide.
+    """
+
+    id: int
+    repository_id: int
+    number: int
+    base_ref: str
+    base_sha: str
+    head_ref: str
+    head_sha: str
+    by: str
+    required: list[str]
+    state: str = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
     """A comment on an issue or pull request; `app_id` is the App it was written through, or 0."""
 

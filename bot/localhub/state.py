@@ -14,6 +14,7 @@ from bot.localhub.records import (
     Delivery,
     Installation,
     Issue,
+    MergeGroup,
     PullRequest,
     Reaction,
     Registration,
@@ -114,6 +115,7 @@ class State:
         self.repositories = Table("repository", Repository, store, first_id=400_001)
         self.issues = Table("issue", Issue, store, first_id=5_000_001)
         self.pulls = Table("pull", PullRequest, store, first_id=6_000_001)
+        self.groups = Table("merge_group", MergeGroup, store, first_id=65_000_001)
         self.comments = Table("comment", Comment, store, first_id=70_000_001)
         self.reactions = Table("reaction", Reaction, store, first_id=8_000_001)
         self.suites = Table("check_suite", CheckSuite, store, first_id=900_000_001)

@@ -34,6 +34,13 @@ class RunLinks:
         """What proves that the holder was shown the link."""
         return hmac.new(self._key, f"run:{number}".encode(), hashlib.sha256).hexdigest()[:32]
 
+    def sign(self, text: str) -> str:
+        """What proves that `text` was written by this installation of the bot: for marks in places that others write.
+
+        No link is signed by it: the purpose is part of what is signed.
+        """
+        return hmac.new(self._key, f"mark:{text}".encode(), hashlib.sha256).hexdigest()[:32]
+
     def allows(self, number: int, token: str) -> bool:
         """Whether `token` belongs to that run."""
         return hmac.compare_digest(self.token(number).encode(), token.encode("utf-8", "replace"))

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.domain.trust import TrustLevel
+from runner.errors import UserError
 from runner.isolation import Level, Rung, choose
 from runner.sandbox.probe import rungs
 
@@ -24,6 +26,9 @@ class Sandbox:
         Raises:
             UserError: what was asked for, or what the trust level demands, does not work here; nothing may run.
         """
+        if self.asked == "off" and trust == TrustLevel.T2:
+            message = "code of strangers runs only in a full sandbox, and this installation isolates nothing"
+            raise UserError(message, hint="whoever runs Interlock sets INTERLOCK_SANDBOX to auto or full")
         return choose(self.asked, trust, self.rungs)
 
     @property

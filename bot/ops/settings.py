@@ -39,6 +39,8 @@ class Settings(BaseModel):
     redis_url: Annotated[str, Field(description="reserved for scaling out; not used by this version")] = ""
     github_api_url: Annotated[str, Field(description="address of GitHub's REST API")] = "https://api.github.com"
     github_url: Annotated[str, Field(description="address of GitHub's pages and git")] = ""
+    github_writes_a_minute: Annotated[int, Field(description="content writes GitHub allows an installation", ge=1)] = 80
+    github_writes_an_hour: Annotated[int, Field(description="the same for an hour", ge=1)] = 500
     github_app_id: Annotated[int, Field(description="the App's id", gt=0)]
     github_private_key: Annotated[SecretStr, Field(description="the App's private key, PEM (or …_FILE)")]
     webhook_secret: Annotated[SecretStr, Field(description="the webhook's secret; comma-separated while rotating")]

@@ -63,6 +63,11 @@ class Accounts:
         row = await self._rows.first(sa.select(installations).where(installations.c.id == installation_id))
         return KnownInstallation(**{**row, "state": AccountState(row["state"])}) if row else None
 
+    async def installations(self) -> list[KnownInstallation]:
+        """Every installation that was ever told of."""
+        rows = await self._rows.all(sa.select(installations).order_by(installations.c.id))
+        return [KnownInstallation(**{**row, "state": AccountState(row["state"])}) for row in rows]
+
     async def repository(self, repo_id: int) -> KnownRepository | None:
         """A repository, or None when GitHub never told of it."""
         row = await self._rows.first(sa.select(repositories).where(repositories.c.id == repo_id))

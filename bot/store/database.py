@@ -67,7 +67,11 @@ async def _prepare(connection: AsyncConnection) -> None:
     await connection.run_sync(metadata.create_all)
 
 
-def open_writer(url: str) -> sa.Engine:
+INBOX_PATIENCE = 5.0
+"""Seconds that a delivery waits while somebody else holds the database. GitHub hangs up after ten."""
+
+
+def open_writer(url: str, *, patience: float = INBOX_PATIENCE) -> sa.Engine:
     """A blocking engine on the same database, for the one thread that writes the inbox.
 
     One hop to a thread and back for each group of deliveries is what keeps an acknowledgement fast; the asynchronous
@@ -78,6 +82,11 @@ def open_writer(url: str) -> sa.Engine:
     engine = sa.create_engine(address.set(drivername=driver or address.drivername))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
+
+        @event.listens_for(engine, "connect")
+        def _be_brief(connection: Any, _record: object) -> None:
+            connection.execute(f"PRAGMA busy_timeout={patience * 1000:.0f}")
+
     return engine
 
 

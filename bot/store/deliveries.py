@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.store.models import deliveries
 
 Result = TypeVar("Result")
+
+ROOM = 128 * 1024 * 1024
+"""Bytes of bodies that wait to be written at the same time; what comes beyond is refused, and GitHub keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Inbox:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
         self._waiting: list[tuple[Delivery, asyncio.Future[bool]]] = []
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -72,10 +76,17 @@ class Inbox:
         Raises:
             InboxUnavailable: it is not durable.
         """
+        if self._waiting_bytes + len(delivery.body) > ROOM:
+            message = "too much waits to be written"
+            raise InboxUnavailable(message)
+        self._waiting_bytes += len(delivery.body)
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, done))
         self._wake.set()
-        return await done
+        try:
+            return await done
+        finally:
+            self._waiting_bytes -= len(delivery.body)
 
     async def open(self, limit: int = 200) -> list[Delivery]:
         """Deliveries whose flow is not known to be done, oldest first."""
@@ -101,6 +112,34 @@ class Inbox:
                         connection.execute(closed.values(flow_done=True, outcome=what))
 
         await self._in_thread(update)
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that are here."""
+
+        def look() -> set[str]:
+            found: set[str] = set()
+            with self._engine.connect() as connection:
+                for some in _batched(list(ids), _AT_ONCE):
+                    query = sa.select(deliveries.c.id).where(deliveries.c.id.in_(some))
+                    found.update(connection.execute(query).scalars())
+            return found
+
+        return await self._in_thread(look)
+
+    async def last_received(self) -> datetime | None:
+        """When the newest delivery came in; None while there was none."""
+        # Twice through the index, once for each value of its first column, in place of once through the table.
+        newest = sa.select(sa.func.max(deliveries.c.received_at))
+
+        def look() -> datetime | None:
+            with self._engine.connect() as connection:
+                found = [
+                    connection.execute(newest.where(deliveries.c.flow_done == done)).scalar() for done in (False, True)
+                ]
+            moments = [moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in found if moment]
+            return max(moments, default=None)
+
+        return await self._in_thread(look)
 
     async def count_open(self) -> int:
         """How many deliveries wait for the end of their flow."""

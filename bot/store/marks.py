@@ -23,3 +23,8 @@ class Marks:
     async def set(self, key: str, value: str) -> None:
         """Remember a value."""
         await self._rows.upsert(marks, {"key": key, "value": value})
+
+    async def below(self, prefix: str) -> dict[str, str]:
+        """Everything whose key begins with `prefix`, by the rest of its key."""
+        rows = await self._rows.all(sa.select(marks).where(marks.c.key.startswith(prefix, autoescape=True)))
+        return {str(row["key"]).removeprefix(prefix): str(row["value"]) for row in rows}

@@ -77,6 +77,7 @@ permits = sa.Table(
     sa.Column("comment_id", sa.BigInteger, nullable=False),
     sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("void_because", sa.Text, nullable=False, default=""),
+    sa.Column("covers", sa.Text, nullable=False, default=""),
     sa.Index("permits_of_a_comment", "repo_id", "comment_id"),
 )
 

@@ -14,7 +14,11 @@ from bot.store.rows import Rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """One `/ok-to-test`. `void_because` is "" while it holds."""
+    """One `/ok-to-test`.
+
+    `covers` has the keys of the weakenings that had been shown when it was written, one a line; the permit accepts
+    these and no others. `void_because` is "" while it holds.
+    """
 
     repo_id: int
     pr: int
@@ -23,6 +27,7 @@ class Permit:
     comment_id: int
     given_at: datetime
     void_because: str = ""
+    covers: str = ""
 
 
 class Permits:
@@ -41,6 +46,17 @@ class Permits:
         key = (permits.c.repo_id == repo_id, permits.c.pr == pr, permits.c.head_sha == head_sha)
         row = await self._rows.first(sa.select(permits).where(*key, permits.c.void_because == ""))
         return Permit(**row) if row else None
+
+    async def withdrawn(self, repo_id: int, pr: int, head_sha: str) -> str:
+        """Why the last permit of a head holds no more, in words; "" when there was none, or it does hold."""
+        key = (permits.c.repo_id == repo_id, permits.c.pr == pr, permits.c.head_sha == head_sha)
+        row = await self._rows.first(sa.select(permits).where(*key))
+        return str(row["void_because"]) if row else ""
+
+    async def by_comment(self, repo_id: int, comment_id: int) -> list[Permit]:
+        """What a comment permitted, void or not."""
+        key = (permits.c.repo_id == repo_id, permits.c.comment_id == comment_id)
+        return [Permit(**row) for row in await self._rows.all(sa.select(permits).where(*key))]
 
     async def void(self, repo_id: int, comment_id: int, *, because: str) -> int:
         """Take back what a comment permitted; how many permits that were. The row stays for whoever asks later."""

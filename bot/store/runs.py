@@ -118,6 +118,12 @@ class RunStore:
         async with self._engine.begin() as connection:
             await connection.execute(sa.update(runs).where(runs.c.id == run_id).values(**values))
 
+    async def move(self, repo_id: int, *, repo: str, installation_id: int) -> None:
+        """Let a repository's runs follow it to another name, or another account. Its number stays."""
+        named = sa.update(runs).where(runs.c.repo_id == repo_id)
+        async with self._engine.begin() as connection:
+            await connection.execute(named.values(repo=repo, installation_id=installation_id))
+
     async def recent(self, limit: int = 50) -> list[Run]:
         """The newest runs, newest first."""
         return await self._all(sa.select(runs).order_by(runs.c.number.desc()).limit(limit))
@@ -134,6 +140,11 @@ class RunStore:
         """Runs of a pull request that have not ended, oldest first."""
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
         return await self._all(query.order_by(runs.c.number))
+
+    async def of_pull(self, repo_id: int, pr: int, limit: int = 100) -> list[Run]:
+        """The newest runs of a pull request, newest first."""
+        query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr)
+        return await self._all(query.order_by(runs.c.number.desc()).limit(limit))
 
     async def of_head(self, repo_id: int, pr: int | None, head_sha: str) -> list[Run]:
         """Runs of one head of one pull request (or of a pushed head), newest first."""

@@ -10,7 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 Probe = Callable[[], Awaitable[Mapping[str, object]]]
-"""Answers facts about one part; raising means that the part does not work."""
+"""Answers facts about one part; raising means that the part does not work.
+
+A fact `status` of `degraded` means that it works, but worse than it should: no reason to take traffic away.
+"""
 
 
 class Health:
@@ -40,7 +43,7 @@ class Health:
     async def ready(self, _request: Request) -> Response:
         """200 when a delivery sent now would be taken in, else 503 with the parts that are down."""
         parts = await self._look()
-        down = sorted(name for name, part in parts.items() if part["status"] != "up")
+        down = sorted(name for name, part in parts.items() if part["status"] == "down")
         if self._draining():
             down.append("draining")
         return JSONResponse({"status": "unready" if down else "ready", "down": down}, status_code=503 if down else 200)
@@ -48,9 +51,12 @@ class Health:
     async def detailed(self, _request: Request) -> Response:
         """Every part with its facts and how long the look at it took, in milliseconds."""
         parts = await self._look()
-        healthy = all(part["status"] == "up" for part in parts.values())
-        status = "draining" if self._draining() else "healthy" if healthy else "unhealthy"
-        return JSONResponse({"status": status, "parts": parts}, status_code=200 if status == "healthy" else 503)
+        said = {part["status"] for part in parts.values()}
+        health = "unhealthy" if "down" in said else "degraded" if "degraded" in said else "healthy"
+        status = "draining" if self._draining() else health
+        return JSONResponse(
+            {"status": status, "parts": parts}, status_code=503 if status in {"draining", "unhealthy"} else 200
+        )
 
     async def _look(self) -> dict[str, dict[str, object]]:
         parts: dict[str, dict[str, object]] = {}

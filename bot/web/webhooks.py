@@ -1,6 +1,6 @@
 """The door: a delivery is checked, made durable and acknowledged. Nothing else happens before the answer.
 
-Order matters: size, then signature over the raw bytes, then the insert; the body is not parsed here at all.
+Order matters: headers, size, then signature over the raw bytes, then the insert; the body is not parsed here at all.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -30,8 +30,20 @@ READ_SECONDS = 20.0
 HELD = 8 * MAX_BODY
 """Bytes of unfinished bodies that are held at once, before anybody has shown to know the secret."""
 
+MAX_HEAD = 32 * 1024
+"""Bytes of all headers together; GitHub sends less than one kilobyte, and proxies add little."""
+
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _EVENT = re.compile(r"[a-z_]{1,64}")
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_ONCE = frozenset(
+    {
+        *(b"x-hub-signature-256", b"x-github-delivery", b"x-github-event"),
+        *(b"x-github-hook-installation-target-id", b"x-github-hook-installation-target-type"),
+        *(b"content-type", b"content-length", b"content-encoding"),
+    }
+)
+"""Headers that decide something. Of two, a proxy may have read the one and we the other, so both are refused."""
 
 
 class Unread(Exception):
@@ -48,6 +60,7 @@ class Webhooks:
 
     Args:
         secrets: every secret that may have signed; two while rotating.
+        app_id: our App's number; deliveries that say to be for another are refused. 0 takes every number.
         accepted: called after the answer is decided, for a delivery that is new.
         draining: whether the bot is about to stop and takes nothing in any more.
     """
@@ -60,8 +73,10 @@ class Webhooks:
         clock: Clock,
         accepted: Callable[[Delivery], None],
         draining: Callable[[], bool],
+        app_id: int = 0,
     ) -> None:
         self._inbox = inbox
+        self._app_id = str(app_id) if app_id else ""
         self._secrets = [secret.encode() for secret in secrets]
         self._clock = clock
         self._accepted = accepted
@@ -77,13 +92,13 @@ class Webhooks:
         await response(scope, receive, send)
 
     async def receive(self, request: Request) -> Response:
-        """Answer one delivery: 202 durable, 401 unsigned, 400 malformed, 408 slow, 413 too large, 503 not durable."""
+        """Answer one delivery: 202 when it is durable; every refusal says what was wrong, and keeps nothing."""
         if self._draining():
             return _refuse(503, "interlock is stopping; redeliver this later")
-        # One pass: each lookup in a request's headers decodes and compares all of them.
-        headers = {name: value.decode("latin-1") for name, value in request.scope["headers"]}
         try:
-            body = await self._read(request)
+            headers = _read_headers(request.scope["headers"])
+            _require_json(headers)
+            body = await self._read(request, headers)
         except Unread as why:
             return _refuse(why.status, why.sentence)
         if not signed(body, headers.get(b"x-hub-signature-256", ""), self._secrets):
@@ -93,9 +108,25 @@ class Webhooks:
         event = headers.get(b"x-github-event", "")
         if not _ID.fullmatch(delivery_id) or not _EVENT.fullmatch(event):
             return _refuse(400, "X-GitHub-Delivery or X-GitHub-Event is missing or malformed")
+        if stranger := self._not_for_us(headers):
+            log.warning("delivery_refused", reason="target", delivery=delivery_id)
+            return _refuse(403, stranger)
         return await self._store(Delivery(delivery_id, event, body, self._clock.now()))
 
-    async def _read(self, request: Request) -> bytes:
+    def _not_for_us(self, headers: Mapping[bytes, str]) -> str:
+        """Why a delivery with these headers is not for our App; "" when it is, or when they do not say."""
+        kind = headers.get(b"x-github-hook-installation-target-type", "")
+        target = headers.get(b"x-github-hook-installation-target-id", "")
+        if kind not in {"", "integration"}:
+            return "this webhook is not the App's own: set it in the App's settings, not in a repository's"
+        if self._app_id and target not in {"", self._app_id}:
+            return "this webhook belongs to another App: check INTERLOCK_GITHUB_APP_ID"
+        return ""
+
+    async def _read(self, request: Request, headers: Mapping[bytes, str]) -> bytes:
+        declared = headers.get(b"content-length", "0")
+        if not _LENGTH.fullmatch(declared) or int(declared) > MAX_BODY:
+            raise _too_large()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await self._gather(request)
@@ -105,10 +136,6 @@ class Webhooks:
             raise Unread(400, "the connection was closed early") from None
 
     async def _gather(self, request: Request) -> bytes:
-        too_large = Unread(413, f"the body is over {MAX_BODY} bytes")
-        declared = request.headers.get("content-length", "0")
-        if not re.fullmatch(r"[0-9]{1,15}", declared) or int(declared) > MAX_BODY:
-            raise too_large
         chunks: list[bytes] = []
         size = 0
         try:
@@ -116,7 +143,7 @@ class Webhooks:
                 size += len(chunk)
                 self._held += len(chunk)
                 if size > MAX_BODY:
-                    raise too_large
+                    raise _too_large()
                 if self._held > HELD:
                     raise Unread(503, "too many bodies at once; redeliver this later")
                 chunks.append(chunk)
@@ -143,6 +170,43 @@ def signed(body: bytes, header: str, secrets: Sequence[bytes]) -> bool:
         expected = b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
         good |= hmac.compare_digest(expected, given)
     return good
+
+
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, str]:
+    """The headers by name, in one pass: each lookup in a request's own would decode and compare all of them.
+
+    Raises:
+        Unread: one that decides something is there twice, or they are too many.
+    """
+    headers: dict[bytes, str] = {}
+    size = 0
+    for name, value in raw:
+        size += len(name) + len(value)
+        if size > MAX_HEAD:
+            raise Unread(431, f"the headers are over {MAX_HEAD} bytes")
+        if name in _ONCE and name in headers:
+            raise Unread(400, f"the header {name.decode()} was sent more than once")
+        headers[name] = value.decode("latin-1")
+    return headers
+
+
+def _require_json(headers: Mapping[bytes, str]) -> None:
+    """Refuse what GitHub would send if the webhook were set up otherwise, with the way out.
+
+    Raises:
+        Unread: the body is encoded in another way than as JSON.
+    """
+    kind = headers.get(b"content-type", "application/json").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        raise Unread(415, "set the webhook's content type to application/json, in the App's settings under Webhook")
+    if kind != "application/json":
+        raise Unread(415, "a webhook's content type is application/json")
+    if headers.get(b"content-encoding", "identity").strip().lower() != "identity":
+        raise Unread(415, "a webhook's body comes as it is, without a content encoding")
+
+
+def _too_large() -> Unread:
+    return Unread(413, f"the body is over {MAX_BODY} bytes")
 
 
 def _refuse(status: int, sentence: str) -> Response:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from runner.commands.ground import DEFAULT, check_places
+from runner.commands.list_boxes import described, mistakes
 from runner.compare import compare
 from runner.discover import discover
+from runner.errors import UserError
 from runner.options import Option, refuse
 from runner.report.text import encodable, one_line
+from runner.suite_cache import plain_value
 from runner.verdict import EXIT_GREEN, EXIT_RED
 
 TYPE_CHECKING = False
@@ -24,29 +28,68 @@ USAGE = """usage: runner compare --base DIR [options]
 Say what this tree's boxes prove less than the ones in DIR: boxes removed, renumbered or weakened, controls lost."""
 OPTIONS = (
     Option("--base", value="DIR", help="the tree to compare with, such as the branch that this shall be merged into"),
+    DEFAULT,
     Option("--json", help="as JSON, schema runner.compare/1"),
+    Option("--suites", help="in the JSON also what there was `before` and what there is `after`, with their mistakes"),
 )
 
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code: 1 when something is weaker."""
-    base = given.text("base")
+    base, default = given.text("base"), given.text("default_config")
     if not base:
         refuse("compare needs --base DIR")
-    if not os.path.isdir(base):
-        refuse(f"--base: there is no directory {base}")
+    check_places(base, default)
     if given.words:
         refuse(f"compare takes no selection, and {given.words[0]!r} was given")
-    changes = compare(discover(base), discover(root), digest=_digest)
+    before, after = _Side(base, default), _Side(root, default)
+    if "suites" not in given:
+        for side in (before, after):
+            side.must_be_read()
+    changes = compare(before.suite, after.suite, digest=_digest) if before.suite and after.suite else ()
     if "json" in given:
         import json
 
-        said = json.dumps({"schema": SCHEMA, "changes": [_entry(change) for change in changes]}, indent=2) + "\n"
+        document: dict[str, object] = {"schema": SCHEMA, "changes": [_entry(change) for change in changes]}
+        if "suites" in given:
+            document |= {"before": before.described(), "after": after.described()}
+        said = json.dumps(document, indent=2) + "\n"
     else:
         lines = [f"{change.file}:{change.line}: {one_line(change.says)}" for change in changes]
         said = "".join(f"{line}\n" for line in lines or ["nothing is weaker than before"])
     sys.stdout.write(encodable(said, sys.stdout.encoding))
     return EXIT_RED if changes else EXIT_GREEN
+
+
+class _Side:
+    """One of the two trees: its suite, or why it has none."""
+
+    def __init__(self, root: str, default: str) -> None:
+        self.suite: Suite | None = None
+        self._wrong: UserError | None = None
+        try:
+            self.suite = discover(root, default=default)
+        except UserError as wrong:
+            self._wrong = wrong
+
+    def must_be_read(self) -> None:
+        """Raises what is wrong."""
+        if self._wrong is not None:
+            raise self._wrong
+
+    def described(self) -> dict[str, object]:
+        """It as JSON: boxes as in runner.list/1, setups and settings as they are validated."""
+        if self.suite is None:
+            assert self._wrong is not None
+            return {"errors": mistakes(self._wrong)}
+        boxes = sorted(self.suite.boxes, key=lambda box: (box.tier, box.id))
+        return {
+            "config_hash": self.suite.config_hash,
+            "boxes": [described(box) for box in boxes],
+            "setups": {name: plain_value(setup) for name, setup in self.suite.setups.items()},
+            "settings": self.suite.settings,
+            "errors": [],
+        }
 
 
 def _entry(change: Change) -> dict[str, object]:

@@ -64,7 +64,7 @@ OPTIONS = (
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     level = isolating.level_of(given)
-    ground = Ground(root, base=given.text("base"), history=given.text("history"))
+    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ

@@ -7,7 +7,7 @@ import os
 from runner.discover import discover
 from runner.errors import NothingSelected
 from runner.history import History
-from runner.options import refuse
+from runner.options import Option, refuse
 from runner.select import parse, select
 from runner.state import state_directory
 
@@ -19,25 +19,29 @@ if TYPE_CHECKING:
     from runner.model import Box, BoxId
 
 
+BASE = Option("--base", value="DIR|COMMIT", help="read configuration and boxes' metadata there, their bodies here")
+DEFAULT = Option("--default-config", value="FILE", help="the configuration of a tree that has none of its own")
+
+
 class Ground:
     """A repository as a command finds it.
 
     Args:
         root: the repository, absolute.
-        base: where configuration and metadata are read, when not there.
+        base: where configuration and metadata are read, when not there: a directory, or a commit.
+        default: the configuration file of a tree that has none of its own.
         history: the file of durations and last verdicts; "" is the state directory's own.
 
     Raises:
         UserError: its boxes are not declared as they must be.
-        UsageMistake: there is no such base.
+        UsageMistake: there is no such base, or no such file.
     """
 
-    def __init__(self, root: str, *, base: str = "", history: str = "") -> None:
-        if base and not os.path.isdir(base):
-            refuse(f"--base: there is no directory {base}")
+    def __init__(self, root: str, *, base: str = "", default: str = "", history: str = "") -> None:
+        check_places("", default)
         self.root = root
         self.state = state_directory(root, os.environ)
-        self.suite = discover(root, base=os.path.abspath(base) if base else "", cache_dir=self.state)
+        self.suite = discover(root, base=_base(root, base, self.state), default=default, cache_dir=self.state)
         self._history_file = history or (os.path.join(self.state, "history.json") if self.state else "")
         self.history = History.load(self._history_file)
 
@@ -53,6 +57,26 @@ class Ground:
             self.history.record(event)
         if self._history_file:
             self.history.save()
+
+
+def _base(root: str, base: str, state: str) -> str:
+    if not base or os.path.isdir(base):
+        return os.path.abspath(base) if base else ""
+    from runner.base_tree import base_directory
+
+    return base_directory(root, base, state)
+
+
+def check_places(base: str, default: str) -> None:
+    """Refuse a base's directory, or what `DEFAULT` names, if it is not there.
+
+    Raises:
+        UsageMistake: it is not.
+    """
+    if base and not os.path.isdir(base):
+        refuse(f"--base: there is no directory {base}")
+    if default and not os.path.isfile(default):
+        refuse(f"--default-config: there is no file {default}")
 
 
 def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[Box, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
-from runner.commands.ground import Ground, none_there, selected
+from runner.commands.ground import BASE, DEFAULT, Ground, none_there, selected
 from runner.errors import UserError
 from runner.options import Option
 from runner.verdict import EXIT_GREEN
@@ -23,18 +23,19 @@ USAGE = """usage: runner list [SELECTION] [options]
 Show the boxes, tier by tier: number, title, tags, and how each is controlled."""
 OPTIONS = (
     Option("--json", help="as JSON, schema runner.list/1"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there"),
+    BASE,
+    DEFAULT,
 )
 
 
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     try:
-        ground = Ground(root, base=given.text("base"))
+        ground = Ground(root, base=given.text("base"), default=given.text("default_config"))
         chosen = selected(ground, given.words) if ground.suite.boxes or given.words else ()
     except UserError as error:
         if "json" in given:
-            _write({"schema": SCHEMA, "boxes": [], "errors": [mistake(error)]})
+            _write({"schema": SCHEMA, "boxes": [], "errors": mistakes(error)})
         raise
     boxes = sorted(chosen, key=lambda box: (box.tier, box.id))
     if "json" in given:
@@ -48,9 +49,12 @@ def main(root: str, given: Given) -> int:
     return EXIT_GREEN
 
 
-def mistake(error: UserError) -> dict[str, object]:
-    """What the repository's owner can mend, as JSON."""
-    return {"message": error.message, "file": error.file, "line": error.line, "hint": error.hint}
+def mistakes(error: UserError) -> list[dict[str, object]]:
+    """What the repository's owner can mend, as JSON; `place` is as in `UserError`."""
+    return [
+        {"message": one.message, "file": one.file, "line": one.line, "hint": one.hint, "place": one.place}
+        for one in error.every
+    ]
 
 
 def _write(document: dict[str, object]) -> None:

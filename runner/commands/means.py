@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from runner.commands import isolating, setting_up
+from runner.commands.ground import BASE, DEFAULT
 from runner.execute.files import remove_tree
 from runner.execute.guard import Guard
 from runner.execute.stopping import Stopping
@@ -30,7 +31,8 @@ OPTIONS = (
     *isolating.OPTIONS,
     *setting_up.OPTIONS,
     Option("--secrets", value="FILE", help="values of the secrets that boxes name, as NAME=value lines"),
-    Option("--base", value="DIR", help="read configuration and boxes' metadata there, their bodies here"),
+    BASE,
+    DEFAULT,
 )
 
 

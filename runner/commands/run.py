@@ -56,7 +56,7 @@ OPTIONS = (
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     level = isolating.level_of(given)
-    ground = Ground(root, base=given.text("base"), history=given.text("history"))
+    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=given.text("history"))
     boxes = selected(ground, given.words, since=given.text("since"))
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
@@ -117,7 +117,8 @@ class _Run:
         def prepare() -> bool:
             due = [box for box in self._plan.boxes if box.id not in done]
             denied = {box.id: self._egress[box.id] for box in due if box.id in self._egress}
-            for sentence in (*self._secrets.withheld(due), *isolating.withheld(denied, policy)):
+            withheld = (*self._secrets.withheld(due), *isolating.withheld(denied, policy))
+            for sentence in (*self._suite.notes, *withheld):
                 emit(Warned(message=sentence, at=time()))
             names = {box.id.suite for box in due}
             try:

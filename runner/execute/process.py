@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-from math import ceil
 from time import monotonic
 
 from runner.attendant import Provision
@@ -343,7 +342,7 @@ class ProcessExecutor:
             until = min(until, live.kill_at if live.signalled else live.timeout_at, live.slow_at)
         if not self._probes.pidfd and self._wakeup.fd < 0:
             until = min(until, monotonic() + _NO_PIDFD_SLICE)
-        return None if until == float("inf") else max(0, ceil((until - monotonic()) * 1000))
+        return None if until == float("inf") else max(0, int((until - monotonic()) * 1000) + 1)
 
     def _read(self, fd: int, live: Live) -> bool:
         """Take in what a pipe holds, one buffer of it. Returns False when there is nothing more to come now."""

@@ -6,8 +6,7 @@ control characters, so that no box can draw over another's result.
 
 from __future__ import annotations
 
-import re
-
+from runner.later import later
 from runner.model import Value, Verdict
 
 TYPE_CHECKING = False
@@ -21,27 +20,32 @@ OUTPUT_LINES = 20
 """Lines of a red box's output that a report repeats."""
 
 # CSI, OSC (ended by BEL or ST), other two-character escapes, and the 8-bit forms of the first two.
-_ESCAPES = re.compile(
+_ESCAPES = later(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
 )
-_LINE_ENDS = dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "\n")
-_INVISIBLE = dict.fromkeys(
-    [
-        *(*range(9), *range(0x0E, 0x1C), 0x1F, *range(0x7F, 0x85), *range(0x86, 0xA0), 0xFEFF),
-        # Text direction marks and overrides: they make a line read otherwise than it is.
-        *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-    ]
-)
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-_TABLE = {**_LINE_ENDS, **_INVISIBLE, **_SURROGATES}
-
+_TABLE: dict[int, str | None] = {}  # Made when a text needs it: two thousand entries.
 _WORDS = {Verdict.TIMED_OUT: "timed out"}
 _ORDER = tuple(Verdict)
 
 
 def clean(text: str) -> str:
     """Foreign text without escape sequences, control and text-direction characters; each line end becomes a newline."""
-    return _ESCAPES.sub("", text).replace("\r\n", "\n").translate(_TABLE)
+    if text.isprintable():
+        return text
+    return _ESCAPES.sub("", text).replace("\r\n", "\n").translate(_table())
+
+
+def _table() -> dict[int, str | None]:
+    """What becomes of single characters."""
+    if not _TABLE:
+        _TABLE.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
+        _TABLE.update(
+            dict.fromkeys([*range(9), *range(0x0E, 0x1C), 0x1F, *range(0x7F, 0x85), *range(0x86, 0xA0), 0xFEFF])
+        )
+        # Text direction marks and overrides: they make a line read otherwise than it is.
+        _TABLE.update(dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
+        _TABLE.update(dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "\n"))
+    return _TABLE
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from runner.sandbox.machine import System
     from runner.sandbox.view import View
 
-# Each file of the list gets our number; then the rest is run.
-_ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
-
 
 def argv(
     view: View,
@@ -40,7 +37,6 @@ def argv(
         events: a descriptor on which bubblewrap tells the number of the sandbox's first process; no box inherits it.
     """
     return (
-        *entering(view.cgroups),
         *dropping(view, system),
         system.bwrap,
         *_namespaces(view),
@@ -49,11 +45,6 @@ def argv(
         *_tree(view),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--", *argv),
     )
-
-
-def entering(cgroups: Sequence[str]) -> tuple[str, ...]:
-    """The words that put a process into cgroups before it goes on."""
-    return ("/bin/sh", "-c", _ENTER, "sh", str(len(cgroups)), *cgroups) if cgroups else ()
 
 
 def dropping(view: View, system: System) -> tuple[str, ...]:

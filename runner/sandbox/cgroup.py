@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from runner.isolation import Limits
 
 _CONTROLLERS = ("memory", "pids")
-# Besides the box's own processes: the sandbox's outer and inner process, the warden, and the one being started.
-_SANDBOX_PROCESSES = 4
+# Besides the box's own processes: the warden and its forwarder. What built the sandbox is not in the group.
+_SANDBOX_PROCESSES = 2
 _LOOKS = 200
 _BETWEEN_LOOKS_MS = 5
 _SWEPT: set[str] = set()
@@ -32,16 +32,20 @@ class Found(Value):
     """Where groups can be made.
 
     `version` is "1", "2", "hybrid", or "" without any. `memory`, `pids` and `kill` are the directories below which a
-    group limits memory, limits processes and can be killed as a whole; "" where it cannot. `why` says what is lacking.
+    group limits memory, limits processes and can be killed as a whole; "" where it cannot. `own` is a file by which a
+    process enters a group that we are in already; "" where we may not write it. `why` says what is lacking.
     """
 
-    __slots__ = ("kill", "memory", "pids", "version", "why")
+    __slots__ = ("kill", "memory", "own", "pids", "version", "why")
 
-    def __init__(self, *, version: str = "", memory: str = "", pids: str = "", kill: str = "", why: str = "") -> None:
+    def __init__(
+        self, *, version: str = "", memory: str = "", pids: str = "", kill: str = "", own: str = "", why: str = ""
+    ) -> None:
         self.version = version
         self.memory = memory
         self.pids = pids
         self.kill = kill
+        self.own = own
         self.why = why
 
     def __bool__(self) -> bool:
@@ -61,6 +65,22 @@ class Group:
         self.procs = tuple(os.path.join(directory, "cgroup.procs") for directory in self.directories)
         self.memory = os.path.join(found.memory, name) if found.memory else ""
         self.pids = os.path.join(found.pids, name) if found.pids else ""
+
+    def doors(self) -> list[int]:
+        """Descriptors by which whoever has them may enter: `procs`, opened with our rights. The caller closes them.
+
+        Raises:
+            OSError: one cannot be opened; none is then.
+        """
+        found: list[int] = []
+        try:
+            for path in self.procs:
+                found.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))  # noqa: PERF401 - those before a refusal count.
+        except OSError:
+            for fd in found:
+                os.close(fd)
+            raise
+        return found
 
     def kill(self) -> None:
         """End every process in it. Those that the kernel is still ending may be there for a moment longer."""
@@ -136,7 +156,9 @@ def find(proc: str = "/proc/self") -> Found:
         readable = any(ones.values()) or bool(unified)
         delegated = "our own group is not ours to divide" if readable else "our own group is not visible here"
         why = f"no limit of {' and '.join(lacking)}: {delegated}"
-    return Found(version=version, memory=usable["memory"], pids=usable["pids"], kill=base, why=why)
+    ways = [os.path.join(path, "cgroup.procs") for path in (*ones.values(), unified) if path]
+    own = next((path for path in ways if os.access(path, os.W_OK)), "")
+    return Found(version=version, memory=usable["memory"], pids=usable["pids"], kill=base, own=own, why=why)
 
 
 def _unified(own: str) -> tuple[str, frozenset[str]]:

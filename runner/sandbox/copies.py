@@ -14,7 +14,8 @@ from runner.execute.files import remove_tree
 from runner.execute.launch import Ending, Unlaunchable
 from runner.sandbox import cgroup, warden
 from runner.sandbox.copying import copy_tree
-from runner.sandbox.ending import ending_of
+from runner.sandbox.ending import complaint, ending_of
+from runner.sandbox.grace import Grace
 from runner.sandbox.namespace import CannotMount
 from runner.sandbox.reach import reachable_room
 from runner.sandbox.slots import NoSlot, Slots
@@ -37,6 +38,7 @@ class Copies:
         own: a directory with the runner's own files, which every user can read.
         drops: whether boxes run as users of their own.
         group: the group of those; None when they are ourselves.
+        grace: to be begun before a process enters a copy's control group.
 
     Args:
         scratch: an existing directory, this run's alone.
@@ -49,6 +51,7 @@ class Copies:
         self.drops = os.geteuid() == 0
         self._count = 0
         self._groups = cgroup.find()
+        self.grace = Grace(self._groups.own if self._groups else "")
         try:
             self._slots = Slots() if self.drops else None
             self._room = reachable_room(scratch) if self.drops else f"{scratch}/sandbox"
@@ -94,6 +97,7 @@ class Copies:
 
     def close_all(self) -> None:
         """Leave nothing."""
+        self.grace.close()
         remove_tree(self._room)
         if self._slots:
             self._slots.close()
@@ -147,12 +151,12 @@ class Copy:
             os.close(self.status)
             self.status = -1
 
-    def ending(self, said: bytes, exit_code: int, *, used_up: bool) -> Ending:
-        """The box's own ending, from its warden; without a word of it the sandbox has failed."""
+    def ending(self, told: bytes, exit_code: int, *, used_up: bool, said: str = "") -> Ending:
+        """The box's own ending, as its warden told; without a word of it the sandbox has failed, and `said` why."""
         problem = "used more than its limit of memory" if used_up else ""
-        status = warden.read_status(said)
+        status = warden.read_status(told)
         if status is None:
-            why = problem or f"the sandbox failed: it ended with {exit_code}"
+            why = problem or f"the sandbox failed: {complaint(said, exit_code)}"
             return Ending(exit_code=exit_code, problem=why, unstarted=not used_up)
         return ending_of(status, problem)
 

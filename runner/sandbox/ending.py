@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from runner.sandbox.warden import Status
 
 
+_TOOLS = ("bwrap: ", "setpriv: ", "warden: ")
+
+
+def complaint(said: str, exit_code: int) -> str:
+    """Why a sandbox failed: the first that those who build it had to say, of all that was said in it."""
+    return next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
+
+
 def ending_of(status: Status, problem: str) -> Ending:
     """The box's own ending; `problem` is why it is red in any case, as far as its cell knows."""
     if status.error:

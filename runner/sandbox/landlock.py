@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-from runner.sandbox.bubblewrap import entering
 from runner.sandbox.machine import own_interpreter
 from runner.sandbox.seccomp import program
 
@@ -42,7 +41,7 @@ def argv(view: View, argv: Sequence[str], env: Mapping[str, str], cwd: str, *, s
     launcher = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
     words = [text for word, value in _words(view, env, system) for text in (word, value)]
     command = (relocated(word, view) for word in argv)
-    own = (*entering(view.cgroups), own_interpreter(), "-I", "-S", launcher)
+    own = (own_interpreter(), "-I", "-S", launcher)
     return (*own, *words, "cwd", relocated(cwd, view), "--", *command)
 
 

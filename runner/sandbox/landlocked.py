@@ -95,10 +95,15 @@ class LandlockCell:
         os.set_blocking(self._copy.status, False)
         orders = os.memfd_create("orders", os.MFD_CLOEXEC)
         self._fds = [writing, orders]
+        groups = self._copy.group.doors() if self._copy.group else []
+        if groups:
+            self._launcher.copies.grace.begin()
+        self._fds += groups
         view = self._view(argv[0], sockets)
         words = [landlock.relocated(word, view) for word in argv]
         # What it is given is reached by the machine's own loopback: nothing is to be forwarded.
-        os.write(orders, warden.Orders(words, env, limits=self._rlimits(), alone=False).encode())
+        told = warden.Orders(words, env, limits=self._rlimits(), groups=groups, alone=False)
+        os.write(orders, told.encode())
         launcher = self._launcher
         program = (launcher.interpreter, "-I", "-S", f"{launcher.copies.own}/warden.py", str(orders), str(writing))
         return Command(landlock.argv(view, program, {}, cwd, system=launcher.system), {}, self._fds)
@@ -125,7 +130,6 @@ class LandlockCell:
 
     def ended(self, exit_code: int, said: str) -> Ending:
         """The box's own ending, from the warden; without a word of it the sandbox has failed."""
-        del said
         group = self._copy.group
         if group:
             group.kill()
@@ -133,7 +137,7 @@ class LandlockCell:
             told = os.read(self._copy.status, _STATUS_LIMIT)
         except BlockingIOError:
             told = b""
-        return self._copy.ending(told, exit_code, used_up=group is not None and group.oom_killed())
+        return self._copy.ending(told, exit_code, used_up=group is not None and group.oom_killed(), said=said)
 
     def close(self) -> None:
         """Throw it away."""
@@ -155,7 +159,6 @@ class LandlockCell:
             sockets=sockets,
             uid=self.uid,
             gid=self.gid,
-            cgroups=copy.group.procs if copy.group else (),
         )
 
     def _rlimits(self) -> dict[str, int]:

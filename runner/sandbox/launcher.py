@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from _socket import socketpair  # without `socket` and all that it imports.
 
 from runner.execute.command import BOOTSTRAP
 from runner.execute.environment import LIBRARY
 from runner.execute.launch import Command, Ending, Inside, Unlaunchable
-from runner.execute.table import send
 from runner.isolation import GIB, MIB, Level
 from runner.sandbox import bubblewrap, cgroup, warden
-from runner.sandbox.ending import ending_of
+from runner.sandbox.ending import complaint, ending_of
+from runner.sandbox.grace import Grace
 from runner.sandbox.machine import own_interpreter, system, toolchains
 from runner.sandbox.namespace import CannotMount, enter
-from runner.sandbox.outside import await_end, children_of, inner_pids
+from runner.sandbox.outside import await_end, end, inner_pids
 from runner.sandbox.seccomp import program
 from runner.sandbox.slots import NoSlot, Slots
 from runner.sandbox.view import Mount, View
@@ -36,7 +35,6 @@ HOME = "/run/interlock"
 """Where a box sees the runner's own files: not where they are, which may be in the tree that it tests."""
 _STATUS_LIMIT = 65536
 _OPEN_FILES = 65536
-_TOOLS = ("bwrap: ", "setpriv: ", "sh: ")
 _WARDEN = "warden.pyc"
 _ETC = {
     "passwd": (
@@ -98,6 +96,7 @@ class Launcher:
         self.system = system(os.environ.get("PATH", os.defpath))
         self._filter = program(os.uname().machine)
         self._groups = cgroup.find()
+        self.grace = Grace(self._groups.own if self._groups else "")
         self._slots: Slots | None = None
         self._mounts: dict[str, Mount] = {}
         self._opened = 0
@@ -137,6 +136,7 @@ class Launcher:
 
     def close(self) -> None:
         """Leave nothing."""
+        self.grace.close()
         self._workspace.close_all()
         if self._slots:
             self._slots.close()
@@ -149,14 +149,12 @@ class Launcher:
         *,
         program: str,
         sockets: Mapping[int, str],
-        cgroups: Sequence[str],
         status: int,
         seccomp: int,
     ) -> View:
         """What one attempt sees; `program` is the file that it runs."""
         if self._own_choice:
             self._show(os.path.dirname(program), but=job.root)
-        etc = [Mount(path, path) for path in self.system.paths if path.startswith("/etc/")]
         given = [
             Mount(self._lent(path, user, writable), path, writable=writable) for path, writable in job.binds.items()
         ]
@@ -168,13 +166,12 @@ class Launcher:
             inside=job.root,
             places=desk.places.home,
             limits=self.limits,
-            mounts=[*self._mounts.values(), self._etc(user), *etc, *given, *nested, *where.values()],
+            mounts=[*self._mounts.values(), self._etc(user), *given, *nested, *where.values()],
             sockets=sockets,
             uid=user if user >= 0 else None,
             gid=self.group,
             status=status,
             seccomp=seccomp,
-            cgroups=cgroups,
         )
 
     def finish(self, desk: Desk, user: int, keep: str) -> None:
@@ -227,7 +224,7 @@ class Launcher:
         if user not in self._etcs:
             files: dict[str, str | bytes] = {path.removeprefix("/etc/"): path for path in self.system.files}
             files |= {name: text.format(uid=uid, gid=gid).encode() for name, text in _ETC.items()}
-            inside = [path.removeprefix("/etc/") for path in self.system.paths if path.startswith("/etc/")]
+            inside = {path.removeprefix("/etc/"): path for path in self.system.paths if path.startswith("/etc/")}
             self._etcs[user] = Mount(self._workspace.library(f"etc-{uid}", files, inside), "/etc")
         return self._etcs[user]
 
@@ -285,8 +282,12 @@ class Cell:
         events = os.dup(writing)
         self._fds = [writing, orders, events]
         self._own = 3 if sockets else 2
+        groups = self._group.doors() if self._group else []
+        if groups:
+            self._launcher.grace.begin()
+        self._fds += groups
         limits = _rlimits(self._launcher.limits, self._group)
-        os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets).encode())
+        os.write(orders, warden.Orders(argv, env, limits=limits, sockets=sockets, groups=groups).encode())
         filter_ = self._launcher.filter()
         if filter_ >= 0:
             self._fds.append(filter_)
@@ -296,7 +297,6 @@ class Cell:
             self._user,
             program=argv[0],
             sockets=sockets,
-            cgroups=self._group.procs if self._group else (),
             status=writing,
             seccomp=filter_,
         )
@@ -314,9 +314,7 @@ class Cell:
         """End all of it: with the first process of its namespace everything else in it ends."""
         if self._group:
             self._group.kill()
-        for child in children_of(pid):
-            send(child, signal.SIGKILL)
-        send(pid, signal.SIGKILL)
+        end(pid)
 
     def is_machinery(self, pid: int) -> bool:
         """The sandbox's own processes: outside of its namespace, the first in it, the warden and its forwarder."""
@@ -332,8 +330,8 @@ class Cell:
         if status is None and out_of_memory:
             return Ending(exit_code=exit_code, problem=out_of_memory)
         if status is None:
-            why = next((line for line in said.splitlines() if line.startswith(_TOOLS)), f"it ended with {exit_code}")
-            return Ending(exit_code=exit_code, problem=f"the sandbox failed: {why}", unstarted=True)
+            problem = f"the sandbox failed: {complaint(said, exit_code)}"
+            return Ending(exit_code=exit_code, problem=problem, unstarted=True)
         return ending_of(status, out_of_memory)
 
     def close(self) -> None:

@@ -32,6 +32,22 @@ def await_end(pid: int) -> None:
         os.close(fd)
 
 
+def end(pid: int) -> None:
+    """End bubblewrap's outer process, a child of ours, and the sandbox's first process, wherever they are.
+
+    The inner one waits for ever when the outer one is gone before it has been let begin. Stopped first, the outer one
+    cannot start it between our looking and our killing.
+    """
+    send(pid, signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return
+    for child in children_of(pid):
+        send(child, signal.SIGKILL)
+    send(pid, signal.SIGKILL)
+
+
 def children_of(pid: int) -> list[int]:
     """What a process with one thread has started and not collected; nothing once it is gone."""
     try:

@@ -30,11 +30,10 @@ class View(Value):
     runner's library, a setup's result. `sockets` maps TCP ports on the box's own loopback to unix sockets that answer
     there. `uid` and `gid` are what the box runs as; None keeps the caller's. `status` is the descriptor on which the
     warden (runner/sandbox/warden.py) tells how the box ended, `seccomp` one that holds the filter's program (-1: no
-    filter). `cgroups` are files that the process writes itself into before it becomes what it shall be.
+    filter).
     """
 
     __slots__ = (
-        "cgroups",
         "gid",
         "inside",
         "limits",
@@ -60,7 +59,6 @@ class View(Value):
         gid: int | None = None,
         status: int = -1,
         seccomp: int = -1,
-        cgroups: Sequence[str] = (),
     ) -> None:
         self.tree = tree
         self.inside = inside
@@ -72,4 +70,3 @@ class View(Value):
         self.gid = gid
         self.status = status
         self.seccomp = seccomp
-        self.cgroups = tuple(cgroups)

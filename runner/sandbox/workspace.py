@@ -18,7 +18,7 @@ from runner.sandbox.reach import let_through, shared_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _ROOM_BYTES = 64 << 20
 
@@ -126,17 +126,21 @@ class Workspace:
             self._staged[path] = place
         return self._staged[path]
 
-    def library(self, name: str, files: Mapping[str, str | bytes], directories: Iterable[str] = ()) -> str:
+    def library(self, name: str, files: Mapping[str, str | bytes], directories: Mapping[str, str] | None = None) -> str:
         """A directory that every user may read, made once; returns its path.
 
         Args:
             name: names it.
             files: by path in it: the path of what is copied, or the content itself.
-            directories: empty ones in it.
+            directories: by path in it: a directory that is seen there. One mount shows all of them to a box.
+
+        Raises:
+            CannotMount: one cannot be seen there.
         """
         place = f"{self.room}/{name}"
         if os.path.isdir(place):
             return place
+        directories = directories or {}
         for path in ("", *directories, *map(os.path.dirname, files)):
             _make_all(place, path)
         for path, content in files.items():
@@ -144,6 +148,8 @@ class Workspace:
             with open(goal, "wb") as stream:
                 stream.write(_content(content) if isinstance(content, str) else content)
             os.chmod(goal, 0o644)
+        for path, source in directories.items():
+            namespace.bind(source, f"{place}/{path}")
         return place
 
     def close_all(self) -> None:

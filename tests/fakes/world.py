@@ -93,7 +93,7 @@ class World:
             max_runs=self.max_runs,
             drain_seconds=0,
             sandbox=self.sandbox,
-            **self.settings_too,
+            **{"github_writes_a_minute": 10_000, "github_writes_an_hour": 100_000, **self.settings_too},
         )
 
     async def start_bot(self) -> Bot:

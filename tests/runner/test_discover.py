@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from runner.discover import discover
+from runner.discover import IDENTITY, NEW_BOX_MAY_SAY, discover
 from runner.errors import BadMetadata, Cycle, DuplicateNumber, UserError
-from runner.model import BoxId, Suite
+from runner.model import Box, BoxId, Suite
 
 CONFIG = ".github/interlock.yml"
 BLOCK = '#!/bin/sh\n# /// box\n# title = "Lint"\n# timeout = "5s"\n# ///\n'
@@ -270,6 +270,70 @@ def test_a_pipe_is_no_box_and_is_not_opened(tree: Tree) -> None:
         tree.discover()
 
 
+def test_everything_that_is_wrong_is_told_at_once(tree: Tree) -> None:
+    tree.write(CONFIG, "report: {comment: yes}\nboxes:\n  3: {tier: 1, run: x, tags: smoke}\n")
+    tree.write("boxes/tier-1/7_x.sh", "# /// box\n# timout = 3\n# slow = '2'\n# ///\n")
+    tree.write("boxes/tier-1/no-number.sh", "")
+    with pytest.raises(BadMetadata) as refused:
+        tree.discover()
+    told = [f"{mistake.where}: {mistake.message}" for mistake in refused.value.every]
+    assert told == [
+        ".github/interlock.yml:1: 'comment' must be true or false",
+        ".github/interlock.yml:3: 'tags' must be a list",
+        "boxes/tier-1/7_x.sh:2: unknown key 'timout'",
+        "boxes/tier-1/7_x.sh:3: 'slow' is not a duration from 1ms to 168h",
+        "boxes/tier-1/no-number.sh: not the name of a box",
+    ]
+
+
+class TestDefault:
+    """The configuration of a tree that has none of its own."""
+
+    TEXT = "defaults: {timeout: 7s}\nboxes: {30: {tier: 1, run: lint}}\n"
+
+    @pytest.fixture
+    def default(self, tmp_path: Path) -> str:
+        (tmp_path / "default.yml").write_text(self.TEXT)
+        return str(tmp_path / "default.yml")
+
+    def test_it_applies_whole_where_there_is_none(self, tree: Tree, default: str) -> None:
+        tree.write("boxes/tier-1/7_x.sh", "")
+        boxes = tree.discover(default=default).boxes
+        assert [(box.id.number, box.timeout) for box in boxes] == [(7, 7.0), (30, 7.0)]
+        assert boxes[1].source == default
+
+    @pytest.mark.parametrize("own", [CONFIG, ".github/interlock.yaml"])
+    def test_it_is_not_merged_with_one_that_is_there(self, tree: Tree, default: str, own: str) -> None:
+        tree.write("boxes/tier-1/7_x.sh", "")
+        tree.write(own, "")
+        if own == CONFIG:
+            assert [box.id.number for box in tree.discover(default=default).boxes] == [7]
+        else:
+            with pytest.raises(BadMetadata, match="not the name of the configuration"):
+                tree.discover(default=default)
+
+    def test_a_change_is_judged_by_it_as_by_its_base_s_own(self, tree: Tree, default: str, tmp_path: Path) -> None:
+        base = Tree(tmp_path / "base", {"boxes/tier-1/7_x.sh": ""})
+        tree.write("boxes/tier-1/7_x.sh", "")
+        tree.write(CONFIG, "boxes: {30: {tier: 1, run: 'true'}}\n")
+        suite = tree.discover(base=str(base.path), default=default)
+        assert [(box.id.number, box.run) for box in suite.boxes] == [(7, ""), (30, "lint")]
+
+    def test_what_is_wrong_with_it_is_said_to_be_there(self, tree: Tree, default: str) -> None:
+        Path(default).write_text("boxs: {}\n")
+        tree.write("boxes/tier-1/7_x.sh", "")
+        with pytest.raises(BadMetadata) as refused:
+            tree.discover(default=default)
+        assert (refused.value.file, refused.value.line, refused.value.place) == (default, 1, "default")
+
+    def test_a_change_of_it_is_seen(self, tree: Tree, default: str, tmp_path: Path) -> None:
+        tree.write("boxes/tier-1/7_x.sh", "")
+        assert len(tree.discover(default=default, cache_dir=str(tmp_path / "cache")).boxes) == 2
+        Path(default).write_text("")
+        assert len(tree.discover(default=default, cache_dir=str(tmp_path / "cache")).boxes) == 1
+        assert len(tree.discover(cache_dir=str(tmp_path / "cache")).boxes) == 1
+
+
 def test_a_suite_needs_its_directory(tree: Tree) -> None:
     tree.write(CONFIG, "\nsuites:\n  api: services/api\n")
     with pytest.raises(BadMetadata, match=r"interlock\.yml:3: the directory services/api of suite 'api' is not in the"):
@@ -324,13 +388,41 @@ class TestBase:
         (box,) = tree.discover(base=str(base.path)).boxes
         assert (box.kind, box.http) == ("http", ())
 
+    @pytest.mark.requirement("S-14")
     @pytest.mark.parametrize("path", [CONFIG, "boxes/tier-1/7_x.sh"])
-    def test_a_change_that_breaks_its_own_metadata_is_refused(self, base: Tree, tree: Tree, path: str) -> None:
+    def test_what_a_change_breaks_counts_for_nothing_and_is_told(self, base: Tree, tree: Tree, path: str) -> None:
         base.write("boxes/tier-1/7_x.sh", BLOCK)
         tree.write("boxes/tier-1/7_x.sh", BLOCK)
         tree.write(path, "# /// box\n# timout = 3\n# ///\ntimout: 3\n")
-        with pytest.raises(BadMetadata, match="unknown key 'timout'"):
+        suite = tree.discover(base=str(base.path))
+        assert [(box.title, box.timeout, box.file) for box in suite.boxes] == [("Lint", 5.0, "boxes/tier-1/7_x.sh")]
+        [note] = suite.notes
+        assert f"counts for nothing, it is not valid: {path}:" in note
+        assert "unknown key 'timout'" in note
+
+    def test_a_new_box_that_cannot_be_read_is_refused(self, base: Tree, tree: Tree) -> None:
+        base.write("boxes/tier-1/7_x.sh", BLOCK)
+        tree.write("boxes/tier-1/8_x.sh", "# /// box\n# timout = 3\n# ///\n")
+        with pytest.raises(BadMetadata, match="unknown key 'timout'") as refused:
             tree.discover(base=str(base.path))
+        assert [mistake.place for mistake in refused.value.every] == [""]
+
+    @pytest.mark.requirement("S-14")
+    def test_what_is_wrong_on_the_base_is_refused_and_said_to_be_there(self, base: Tree, tree: Tree) -> None:
+        base.write(CONFIG, "timout: 3\nboxs: {}\n")
+        base.write("boxes/tier-1/7_x.sh", BLOCK)
+        tree.write("boxes/tier-1/7_x.sh", BLOCK)
+        with pytest.raises(BadMetadata) as refused:
+            tree.discover(base=str(base.path))
+        assert [(mistake.line, mistake.place) for mistake in refused.value.every] == [(1, "base"), (2, "base")]
+
+    @pytest.mark.requirement("S-15")
+    def test_a_new_box_may_say_what_is_listed_and_nothing_else(self, base: Tree, tree: Tree) -> None:
+        assert {*IDENTITY, *NEW_BOX_MAY_SAY} == {*Box.__slots__} - {"network", "secrets", "env", "http"}
+        base.write("boxes/tier-1/7_x.sh", BLOCK)
+        tree.write(CONFIG, "boxes:\n  8: {tier: 1, run: x, network: [a], secrets: [A], env: {A: b}, tags: [t]}\n")
+        [_, new] = tree.discover(base=str(base.path)).boxes
+        assert (new.run, new.tags, new.network, new.secrets, new.env) == ("x", ("t",), (), (), {})
 
     def test_settings_setup_and_the_hash_are_the_base_s(self, base: Tree, tree: Tree) -> None:
         base.write(CONFIG, "setup: {run: make}\nlimits: {processes: 9}\nsuites: {api: a}\n")

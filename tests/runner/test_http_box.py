@@ -275,7 +275,7 @@ def test_a_proxy_of_the_environment_is_used(repository: Repository, web: Web) ->
         pytest.param("{get: 'http://x', header: {etag: 1}}", "must be text or {matches: REGEX}", id="a-number"),
         pytest.param("{get: 'http://x', headers: {'a b': x}}", "is not a header's name", id="no-header"),
         pytest.param("{get: 'http://x', expect: 200}", "unknown key 'expect'", id="unknown-key"),
-        pytest.param("[]", "'http' says nothing", id="nothing"),
+        pytest.param("[]", "'http' names none", id="nothing"),
         pytest.param("[{name: a, get: 'http://x'}, {name: a, get: 'http://x'}]", "the same name", id="same-name"),
     ],
 )

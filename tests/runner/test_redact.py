@@ -19,10 +19,14 @@ from runner.secret_kinds import KINDS
 VALUE = 'tr0ub4dor&3/ünïcode + "quoted" <s3cret>'
 BODY = "\n".join(f"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDline{number:04}" for number in range(20))
 
+# An App's token as GitHub makes them since 2026: the App's number and a JWT, about 520 characters in all.
+INSTALLATION = f"1234567_eyJ{'hbGciOi-JSUzI1_' * 4}.eyJ{'pc3MiOiIx' * 12}.{'Ab-9_' * 68}"
+
 # Spelled in two parts, since scanners for leaked tokens read tests as well.
 SAMPLES = [
     ("github-token", "ghp_", "a1B2" * 9),
     ("github-token", "ghs_", "a1B2" * 9),
+    ("github-token", "ghs_", INSTALLATION),
     ("github-token", "github_pat_", "11ABCDEFG0" + "x" * 40),
     ("gitlab-token", "glpat-", "x1y2z3" * 4),
     ("aws-key-id", "AKIA", "IOSFODNN7EXAMPLE".replace("8", "7")),
@@ -62,6 +66,18 @@ def test_what_looks_like_a_secret_is_taken_out(kind: str, opening: str, rest: st
 
 def test_every_kind_has_a_sample() -> None:
     assert {kind.id for kind in KINDS} == {sample[0] for sample in SAMPLES}
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 300])
+def test_a_long_token_of_an_app_is_taken_out_whole_however_a_stream_is_cut(size: int) -> None:
+    assert 500 < len(f"ghs_{INSTALLATION}") < 540
+    whole = (
+        f"remote: https://x-access-token:ghs_{INSTALLATION}@github.com/o/r and ghs_{INSTALLATION}. Then more".encode()
+    )
+    stream = Redactor().stream()
+    told = b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)) + stream.flush()
+    assert told.endswith(b"@github.com/o/r and [secret github-token]. Then more")
+    assert not any(part.encode() in told for part in INSTALLATION.split("."))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +155,7 @@ def test_with_the_same_length_nothing_moves() -> None:
 VALUES = {"A": "abab", "B": "ababc", "C": "line one here\nline two here", "D": "bcdbcd"}
 PIECES = st.sampled_from(
     [
-        *(b"ab", b"aba", b"c", b"line one here", b"\n", b"line two", b" here", b"bcd", b" "),
+        *(b"ghs_", b"1_eyJa", b"ab", b"aba", b"c", b"line one here", b"\n", b"line two", b" here", b"bcd", b" "),
         *(b"https://", b"user:", b"pw@", b"host", b"eyJ", b"eyJaaaaaaaaaa", b".", b"a" * 20, b"ghp_", b"A1" * 18),
         *(b"-----BEGIN ", b"-----BEGIN PRIVATE KEY-----", b"MIIEvQIBADANBgkqhkiG", b"-----END PRIVATE KEY-----"),
         *(b"Authorization: Bearer ", b"AKIA", b"Q" * 16, b"\xff", b"\\n", b"-"),
@@ -180,6 +196,7 @@ def test_of_the_same_length_is_of_the_same_length(whole: bytes, size: int) -> No
     [
         pytest.param(b"-----BEGIN PRIVATE KEY-----" + b"MIIEvQIBADANBgkqhkiG\n" * 40_000, id="an-endless-key"),
         pytest.param(b"eyJ" + b"a" * 800_000, id="an-endless-token"),
+        pytest.param(b"ghs_" + b"a.-_" * 200_000, id="an-endless-token-of-an-app"),
         pytest.param(b"://user:" + b"p" * 800_000, id="an-endless-password"),
     ],
 )

@@ -32,6 +32,7 @@ EVENTS = [
     "check_run",
     "check_suite",
     "issue_comment",
+    "merge_group",
     "pull_request",
     "push",
 ]

@@ -105,13 +105,16 @@ def _completed(forge: Forge, repo: Repository, run: CheckRun, app: App) -> None:
 
 
 def rerequest_run(forge: Forge, repo: Repository, run: CheckRun, by: str) -> None:
-    """Somebody pressed "Re-run": only the App that owns the run hears of it, and the run waits again."""
+    """Somebody pressed "Re-run": only the App that owns the run hears of it, and its suite is dated anew."""
+    if suite := forge.state.suites.get(run.suite_id):
+        _touch(forge, suite)
     _emit_run(forge, repo, run, "rerequested", by, owner_only=True)
 
 
 def rerequest_suite(forge: Forge, repo: Repository, suite: CheckSuite, by: str) -> None:
     """Somebody pressed "Re-run all checks"."""
-    _emit_suite(forge, repo, suite, "rerequested", by)
+    _touch(forge, suite)
+    _emit_suite(forge, repo, forge.state.suites.get(suite.id) or suite, "rerequested", by)
 
 
 def request_action(forge: Forge, repo: Repository, run: CheckRun, identifier: str, by: str) -> None:

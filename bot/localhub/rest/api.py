@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from bot.localhub import access, refusals
 from bot.localhub.access import ANYBODY
 from bot.localhub.clock import new_guid
+from bot.localhub.contract_wire import ORDERED
 from bot.localhub.refusals import Refused
 from bot.localhub.rest import apps, checks, comments, contents, pulls, refs, repositories, statuses, users
 from bot.localhub.rest.call import Call, Endpoint, Reply
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Send
 
     from bot.localhub.access import Caller
-    from bot.localhub.faults import Fault, Faults
+    from bot.localhub.faults import Fault, Faults, Garbled
     from bot.localhub.forge import Forge
     from bot.localhub.limits import Limits, Window
     from bot.localhub.records import Json, Repository
@@ -62,6 +63,10 @@ class Api:
         if spoiled and fault and not fault.after_commit:
             return self._spoiled(request, fault)
         answer = self._answer(request, path, body)
+        if fault and fault.garbled:
+            answer.garble(fault.garbled)
+        if fault and fault.drip:
+            answer.drip = fault.drip
         return self._spoiled(request, fault) if spoiled and fault else answer
 
     def _spoiled(self, request: Request, fault: Fault) -> Answer:
@@ -160,13 +165,27 @@ class Api:
 
 
 class Answer:
-    """A finished response; with `reset` the connection closes before it is complete."""
+    """A finished response; with `reset` the connection closes before it is complete.
+
+    Attributes:
+        drip: seconds between two of the eight pieces in which it comes; 0 sends it at once.
+    """
 
     def __init__(self, status: int, headers: dict[str, str], content: bytes, *, reset: bool) -> None:
+        self.drip = 0.0
         self._status = status
         self._headers = headers
         self._content = content
         self._reset = reset
+
+    def garble(self, how: Garbled) -> None:
+        """Make it no JSON any more; an order, so the contract does not judge it."""
+        self._headers[ORDERED] = how
+        if how == "page":
+            self._headers["content-type"] = "text/html"
+            self._content = b"<html><body>Unicorn!</body></html>"
+        else:
+            self._content = self._content[: len(self._content) // 2]
 
     async def send(self, send: Send) -> None:
         """Send it."""
@@ -175,7 +194,14 @@ class Answer:
         if self._status not in {204, 304}:
             headers.append((b"content-length", b"%d" % length))
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._content, "more_body": self._reset})
+        content = self._content
+        if self.drip:
+            step = len(content) // 8 + 1
+            for start in range(0, len(content), step):
+                await send({"type": "http.response.body", "body": content[start : start + step], "more_body": True})
+                await asyncio.sleep(self.drip)
+            content = b""
+        await send({"type": "http.response.body", "body": content, "more_body": self._reset})
 
 
 def _json(body: bytes) -> Json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.localhub import refusals
 from bot.localhub.acts import checks as acts
+from bot.localhub.acts import queue
 from bot.localhub.rest import fields
 from bot.localhub.rest.call import Call, Endpoint, Reply
 from bot.localhub.rest.repositories import known_commit
@@ -57,6 +58,7 @@ def create(call: Call) -> Reply:
     if call.forge.git(call.repo).kind(head_sha) != "commit" or not fields.SHA.fullmatch(head_sha):
         raise refusals.Refused(422, f"No commit found for SHA: {head_sha}")
     run = acts.create_run(call.forge, call.repo, app, head_sha, facts)
+    queue.judge(call.forge, call.repo, run)
     return Reply(status=201, body=checks.run(call.forge, call.repo, run))
 
 
@@ -65,6 +67,7 @@ def update(call: Call) -> Reply:
     run = _run(call)
     _own(call, run)
     changed = acts.update_run(call.forge, call.repo, run, call.app, _facts(call))
+    queue.judge(call.forge, call.repo, changed)
     return Reply(body=checks.run(call.forge, call.repo, changed))
 
 

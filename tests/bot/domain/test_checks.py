@@ -31,10 +31,11 @@ SUBJECT = Subject(
     head_sha="cafe" * 10,
 )
 NOTE = made.note(SUBJECT)
+SHOWN = made.Shown(subject_note=NOTE, run_url=URL, has_comments=True)
 
 
 def of(events: list[Event], state: RunState = RunState.FINISHED) -> tuple[Check, ...]:
-    return checks(Progress.of(events), subject_note=NOTE, run_url=URL, state=state)
+    return checks(Progress.of(events), shown=SHOWN, state=state)
 
 
 def rows(shown: tuple[Check, ...]) -> list[tuple[str, str, str | None, str]]:
@@ -112,7 +113,7 @@ It failed: 1 of 3 assertions did not hold
 
 - `calc.py:3` **adds two numbers** expected 4, got 0
 
-<details><summary>Last lines of its output</summary>
+<details><summary>Its output</summary>
 
 ```text
 collected 3 items
@@ -176,7 +177,7 @@ def test_a_run_that_ended_without_being_green_is_a_failure_with_its_reason(event
 
 def test_a_box_that_nobody_ran_on_this_commit_keeps_the_check_red() -> None:
     progress = Progress.of([run_started(21), finished(21), run_finished()], expected=planned(21, 22))
-    overall, tier = checks(progress, subject_note=NOTE, run_url=URL, state=RunState.FINISHED)
+    overall, tier = checks(progress, shown=SHOWN, state=RunState.FINISHED)
     assert (overall.conclusion, overall.title) == ("failure", "1 box has not run on this commit")
     assert tier.conclusion == "failure"
 

@@ -192,6 +192,7 @@ def test_the_overview_lists_every_command() -> None:
 |--|--|
 | `/boxes run <selection>` | run boxes of this pull request |
 | `/boxes cancel` | end what runs for this pull request |
+| `/ok-to-test <sha>` | let a stranger's commit run |
 | `/help [command]` | explain the commands |
 
 A command is a line of plain text that begins with `/`. Upper and lower case are the same. Code, quotes, lists, headings, tables, links and HTML are not read.

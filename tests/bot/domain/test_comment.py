@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from bot.domain.comment import render, render_sentence
+from bot.domain.comment import marker, render, render_sentence
 from bot.domain.progress import Progress
 from bot.domain.report import RunState
 from bot.domain.text import BUDGET, size
@@ -12,15 +12,16 @@ from tests.bot.domain.story import TIERS, all_green, finished, run_finished, run
 
 URL = "https://interlock.example/runs/r1"
 SHA = "cafe" * 10
+MARKER = marker(1, 7, lambda text: f"signed-{len(text)}")
 
 
 def comment(events: list[Event], state: RunState = RunState.FINISHED) -> str:
-    return render(Progress.of(events), pr=7, head_sha=SHA, run_url=URL, state=state)
+    return render(Progress.of(events), head_sha=SHA, run_url=URL, state=state).under(MARKER)
 
 
 def test_a_green_run_is_two_lines() -> None:
     assert comment(all_green()) == snapshot("""\
-<!-- interlock:pr=7 -->
+<!-- interlock:pr=7 signed-11 -->
 ✅ **Interlock** — 5 boxes in 3 tiers are green
 
 For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
@@ -29,7 +30,7 @@ For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help
 
 def test_a_red_run_shows_what_is_red_and_folds_the_rest() -> None:
     assert comment(tier_two_red()) == snapshot("""\
-<!-- interlock:pr=7 -->
+<!-- interlock:pr=7 signed-11 -->
 ❌ **Interlock** — tier 2 is red, tier 3 did not run
 
 | box | verdict | |
@@ -50,7 +51,7 @@ It failed: 1 of 3 assertions did not hold
 
 - `calc.py:3` **adds two numbers** expected 4, got 0
 
-<details><summary>Last lines of its output</summary>
+<details><summary>Its output</summary>
 
 ```text
 collected 3 items
@@ -70,7 +71,7 @@ For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help
 def test_a_run_on_its_way_says_how_far_it_is() -> None:
     events: list[Event] = [run_started(), finished(7), started(12)]
     assert comment(events, RunState.RUNNING) == snapshot("""\
-<!-- interlock:pr=7 -->
+<!-- interlock:pr=7 signed-11 -->
 ⏳ **Interlock** — 1 of 5 boxes done, tier 1 is running
 
 For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help`
@@ -93,7 +94,7 @@ def test_a_red_box_is_shown_before_the_run_is_over() -> None:
 def test_a_red_box_in_quarantine_is_named() -> None:
     body = comment([run_started(7, 12), finished(7), finished(12, Verdict.FAILED, gating=False), run_finished()])
     assert body == snapshot("""\
-<!-- interlock:pr=7 -->
+<!-- interlock:pr=7 signed-11 -->
 ✅ **Interlock** — 1 box green, 1 red in quarantine
 
 In quarantine, red without gating: `12`
@@ -103,9 +104,9 @@ For `cafecaf` · [logs and timings](https://interlock.example/runs/r1) · `/help
 
 
 def test_a_run_that_never_began_says_why() -> None:
-    body = render_sentence("conflicts with main in @octo/x", pr=7, head_sha=SHA, hint="rebase, and push")
+    body = render_sentence("conflicts with main in @octo/x", head_sha=SHA, hint="rebase, and push").under(MARKER)
     assert body == snapshot("""\
-<!-- interlock:pr=7 -->
+<!-- interlock:pr=7 signed-11 -->
 ⚠️ **Interlock** — conflicts with main in @\u200docto/x
 
 What helps: rebase, and push.

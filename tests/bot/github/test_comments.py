@@ -7,7 +7,7 @@ from bot.github.comments import react, reply, upsert_sticky
 from bot.github.errors import GitHubUnavailable
 from tests.bot.github.conftest import REPO, Connected
 
-MARKER = sticky_marker(2)
+MARKER = sticky_marker(1, 2, lambda text: f"signed-{len(text)}")
 
 
 async def pull_request(at: Connected) -> int:
@@ -17,13 +17,15 @@ async def pull_request(at: Connected) -> int:
 
 async def upsert(at: Connected, number: int, text: str, known_id: int | None = None) -> int:
     slug = await at.app.slug()
-    return await upsert_sticky(
-        at.gh, REPO, number, f"{text}\n{MARKER}", marker=MARKER, app_slug=slug, known_id=known_id
+    comment_id = await upsert_sticky(
+        at.gh, REPO, number, f"{MARKER}\n{text}", marker=MARKER, app_slug=slug, known_id=known_id
     )
+    assert comment_id is not None, "it is revived unless told otherwise"
+    return comment_id
 
 
 def bodies(at: Connected, number: int) -> list[str]:
-    return [comment.body.removesuffix(f"\n{MARKER}") for comment in at.hub.comments(REPO, number)]
+    return [comment.body.removeprefix(f"{MARKER}\n") for comment in at.hub.comments(REPO, number)]
 
 
 async def test_one_comment_is_written_and_then_kept_up_to_date(connected: Connected) -> None:
@@ -70,7 +72,7 @@ async def test_github_that_stays_away_is_told_to_the_caller_who_can_wait(connect
 
 async def test_a_marker_that_somebody_else_quotes_is_not_ours(connected: Connected) -> None:
     number = await pull_request(connected)
-    connected.hub.comment(REPO, number, f"mine\n{MARKER}", "mona")
+    connected.hub.comment(REPO, number, f"{MARKER}\nmine", "mona")
     await upsert(connected, number, "running")
     assert bodies(connected, number) == ["mine", "running"]
 

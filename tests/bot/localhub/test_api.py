@@ -150,3 +150,39 @@ async def test_a_connection_can_break_in_the_middle_of_an_answer() -> None:
             await nobody.get("/repos/octo/app")
         assert (await nobody.get("/repos/octo/app")).status_code == 200
     await hub.stop()
+
+
+async def test_an_answer_can_be_garbled_and_its_effect_stays(hub: LocalHub) -> None:
+    pull_request(hub)
+    hub.faults.next("POST", "/comments$", garbled="half")
+    hub.faults.next("GET", "/comments$", garbled="page")
+    async with as_user(hub, "mona") as mona:
+        half = await mona.post(COMMENTS, json={"body": "hello"})
+        page = await mona.get(COMMENTS)
+        told = await mona.get(COMMENTS)
+    assert half.status_code == 201
+    with pytest.raises(ValueError, match=r"."):
+        half.json()
+    assert page.headers["content-type"] == "text/html"
+    assert [comment["body"] for comment in told.json()] == ["hello"]
+
+
+async def test_the_first_call_of_each_kind_can_fail(hub: LocalHub) -> None:
+    hub.faults.next("GET", "/repos/", status=502, each=True)
+    async with as_user(hub, "mona") as mona:
+        said = [(await mona.get(path)).status_code for path in ["/repos/octo/app", "/repos/octo/app/pulls"] * 2]
+    assert said == [502, 502, 200, 200]
+
+
+async def test_while_github_is_down_nothing_is_answered(hub: LocalHub) -> None:
+    hub.faults.down = True
+    async with as_user(hub, "mona") as mona:
+        assert (await mona.get("/repos/octo/app")).status_code == 503
+        hub.faults.down = False
+        assert (await mona.get("/repos/octo/app")).status_code == 200
+
+
+async def test_an_answer_can_drip(hub: LocalHub) -> None:
+    hub.faults.next("GET", "/repos/octo/app$", drip=0.01)
+    async with as_user(hub, "mona") as mona:
+        assert (await mona.get("/repos/octo/app")).json()["full_name"] == "octo/app"

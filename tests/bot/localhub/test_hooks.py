@@ -140,6 +140,15 @@ async def test_a_receiver_that_crashes_in_this_process_is_not_waited_for_in_vain
     assert not hub.directory.exists()
 
 
+async def test_a_webhook_that_fails_on_order_is_listed_as_failed(hub: LocalHub, receiver: Receiver) -> None:
+    hub.webhook_url = "http://receiver/"
+    hub.faults.fail_delivery("push")
+    hub.commit("octo/app", "main", {"a": "1\n"}, "A\n", "mona")
+    await hub.settled()
+    assert receiver.names == ["check_suite.requested"]
+    assert [(sent.event, sent.status_code) for sent in hub.deliveries()] == [("push", 502), ("check_suite", 202)]
+
+
 async def test_a_webhook_can_be_lost_doubled_and_overtaken(hub: LocalHub, receiver: Receiver) -> None:
     pull_request(hub)
     hub.webhook_url = "http://receiver/"

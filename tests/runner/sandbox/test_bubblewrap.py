@@ -86,13 +86,6 @@ def test_the_whole_command_line() -> None:
     )
 
 
-def test_a_box_is_in_its_groups_before_it_becomes_anything_else() -> None:
-    line = argv(view(uid=7, gid=8, cgroups=["/a/procs", "/b/procs"]), ["true"], {}, "/", system=SYSTEM)
-    assert line[:2] == ("/bin/sh", "-c")
-    assert line[3:7] == ("sh", "2", "/a/procs", "/b/procs")
-    assert line[7] == "/usr/bin/setpriv"
-
-
 def test_another_users_rights_are_dropped_before_bubblewrap_starts() -> None:
     line = argv(view(uid=7, gid=8), ["true"], {}, "/", system=SYSTEM)
     assert line.index("/usr/bin/setpriv") < line.index("--no-new-privs") < line.index("/usr/bin/bwrap")

@@ -70,6 +70,36 @@ for pid in started:
         assert 15 <= int(box.stdout.read()) < 30
 
 
+def test_a_process_enters_by_descriptors_that_somebody_else_opened(group: cgroup.Group) -> None:
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+    enter = ["/bin/sh", "-c", "printf 0 && cat /proc/self/cgroup >&2"]
+    name = Path(group.directories[0]).name
+    doors = group.doors()
+    assert len(doors) == len(group.directories)
+    for fd in doors:
+        done = subprocess.run([*nobody, *enter], stdout=fd, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(fd)
+        assert done.returncode == 0
+        assert done.stderr.count(f"/{name}\n") == 1
+
+
+def test_a_way_into_a_group_that_is_gone_is_not_half_a_way(group: cgroup.Group) -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    Path(group.directories[-1]).rmdir()
+    with pytest.raises(FileNotFoundError):
+        group.doors()
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_the_group_that_we_are_in_can_be_entered_again_and_we_stay_where_we_are() -> None:
+    found = cgroup.find()
+    if not found.own:
+        pytest.skip("this machine lets us write into no group of ours")
+    before = Path("/proc/self/cgroup").read_text()
+    Path(found.own).write_text("0")
+    assert Path("/proc/self/cgroup").read_text() == before
+
+
 @pytest.mark.parametrize("by_hand", [False, True], ids=["cgroup.kill", "one-by-one"])
 def test_a_kill_ends_whoever_left_its_parent(by_hand: bool) -> None:
     found = cgroup.find()
@@ -156,7 +186,7 @@ def test_a_delegated_unit_is_divided_beside_the_group_that_we_are_in(tmp_path: P
     proc = machine(tmp_path, mountinfo=UNIFIED, membership="0::/system.slice/interlock.service/main\n")
     found = cgroup.find(proc)
     where = str(unit)
-    assert found == cgroup.Found(version="2", memory=where, pids=where, kill=where)
+    assert found == cgroup.Found(version="2", memory=where, pids=where, kill=where, own=f"{unit}/main/cgroup.procs")
 
     group = cgroup.enter("7", LIMITS, found)
     assert group
@@ -164,7 +194,7 @@ def test_a_delegated_unit_is_divided_beside_the_group_that_we_are_in(tmp_path: P
     assert group.procs == (f"{made}/cgroup.procs",)
     assert (unit / "cgroup.subtree_control").read_text() == "+memory +pids"
     assert {path.name: path.read_text() for path in sorted(made.iterdir())} == snapshot(
-        {"memory.max": "67108864", "memory.oom.group": "1", "memory.swap.max": "0", "pids.max": "24"}
+        {"memory.max": "67108864", "memory.oom.group": "1", "memory.swap.max": "0", "pids.max": "22"}
     )
     (made / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\noom_group_kill 0\n")
     assert not group.oom_killed()
@@ -227,6 +257,7 @@ def test_the_hybrid_limits_by_version_one_and_kills_by_version_two(tmp_path: Pat
         memory=str(tmp_path / "v1/memory/a"),
         pids=str(tmp_path / "v1/pids"),
         kill=str(tmp_path / "fs"),
+        own=str(tmp_path / "fs/cgroup.procs"),
     )
 
 

@@ -22,13 +22,18 @@ NAMES = st.text(st.characters(categories=("L", "N", "P", "S"), codec="utf-8"), m
     argv=st.lists(WORDS, min_size=1),
     env=st.dictionaries(WORDS, WORDS),
     limits=st.dictionaries(st.sampled_from(["NPROC", "FSIZE", "DATA"]), st.integers(0, 1 << 60)),
-    sockets=st.dictionaries(st.integers(1, 65535), WORDS),
+    numbers=st.tuples(st.dictionaries(st.integers(1, 65535), WORDS), st.lists(st.integers(3, 1 << 20))),
     alone=st.booleans(),
 )
 def test_orders_are_read_as_they_were_written(
-    argv: list[str], env: dict[str, str], limits: dict[str, int], sockets: dict[int, str], alone: bool
+    argv: list[str],
+    env: dict[str, str],
+    limits: dict[str, int],
+    numbers: tuple[dict[int, str], list[int]],
+    alone: bool,
 ) -> None:
-    orders = Orders(argv, env, limits=limits, sockets=sockets, alone=alone)
+    sockets, groups = numbers
+    orders = Orders(argv, env, limits=limits, sockets=sockets, groups=groups, alone=alone)
     assert vars(Orders.decode(orders.encode())) == vars(orders)
 
 
@@ -60,21 +65,28 @@ def test_what_is_not_exactly_one_line_of_the_warden_is_no_status(said: bytes) ->
     assert read_status(said) is None
 
 
-def run_warden(orders: Orders) -> Status:
+def try_warden(orders: Orders) -> tuple[Status | None, subprocess.CompletedProcess[str]]:
     """Run the warden as the sandbox does, outside of one: it must not end what is not in it."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as told:
         told.write(orders.encode())
         told.flush()
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-I", "-S", str(warden.__file__), str(told.fileno()), str(writing)],
-            pass_fds=[told.fileno(), writing],
+            pass_fds=[told.fileno(), writing, *orders.groups],
             env={},
-            check=True,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     os.close(writing)
     with os.fdopen(reading, "rb") as stream:
-        status = read_status(stream.read())
+        return read_status(stream.read()), done
+
+
+def run_warden(orders: Orders) -> Status:
+    status, done = try_warden(orders)
+    assert not done.returncode, done.stderr
     assert status is not None
     return status
 
@@ -120,3 +132,29 @@ def test_a_limit_that_is_above_our_own_is_our_own() -> None:
 def test_the_box_cannot_write_the_status_itself(tmp_path: Path) -> None:
     shell(f"ls /proc/self/fd > {tmp_path}/fds")
     assert (tmp_path / "fds").read_text().split() == ["0", "1", "2", "3"], "the last one is what ls reads"
+
+
+def test_the_box_starts_in_the_groups_and_gets_no_way_into_them(tmp_path: Path) -> None:
+    """Files that only look like a group's tell in which order it was done: what the box writes comes after."""
+    doors = [os.open(tmp_path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in ("one", "two")]
+    try:
+        shell(f"cd {tmp_path}; echo box >> one; ls /proc/self/fd > fds", groups=doors)
+    finally:
+        for fd in doors:
+            os.close(fd)
+    assert (tmp_path / "one").read_text() == "0box\n"
+    assert (tmp_path / "two").read_text() == "0"
+    assert (tmp_path / "fds").read_text().split() == ["0", "1", "2", "3"], "the last one is what ls reads"
+
+
+def test_who_cannot_enter_a_group_starts_no_box(tmp_path: Path) -> None:
+    (tmp_path / "group").touch()
+    door = os.open(tmp_path / "group", os.O_RDONLY)
+    try:
+        status, done = try_warden(Orders(["/usr/bin/touch", f"{tmp_path}/ran"], {}, groups=[door], alone=False))
+    finally:
+        os.close(door)
+    assert status is None
+    assert done.returncode == 1
+    assert done.stderr == "warden: the control group cannot be entered: Bad file descriptor\n"
+    assert not (tmp_path / "ran").exists()

@@ -414,6 +414,19 @@ def leave_its_control_group() -> str:
     return need(opened, "none opens for writing")
 
 
+def find_a_way_into_a_control_group() -> str:
+    """A descriptor of a group's list of processes, in somebody's hands: who writes there moves, and stops all forks."""
+    opened = []
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(path).endswith("/cgroup.procs"):
+                os.close(os.open(path, os.O_WRONLY))
+                opened.append(path)
+        except OSError:
+            continue
+    return need(opened, "nobody has one that opens")
+
+
 def read_the_kernels_memory() -> str:
     with open("/proc/kcore", "rb", 0) as memory:
         return need(memory.read(4), "nothing")

@@ -80,6 +80,7 @@ ROWS: tuple[Row, ...] = (
     _row("speak_in_the_sandbox_s_place", "tell the runner in the sandbox's place how it ended"),
     _row("change_the_memory_of_who_started_it", "change the memory of the process that tells how it ended"),
     _row("leave_its_control_group", "leave its control group"),
+    _row("find_a_way_into_a_control_group", "take a descriptor of a control group from who has one"),
     _row("read_the_kernel_log", "read the kernel's log"),
     _row("read_the_kernels_memory", "read the kernel's memory (/proc/kcore)"),
     _row("make_a_device", "make a device"),

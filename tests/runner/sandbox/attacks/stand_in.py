@@ -26,7 +26,15 @@ def echo(receiver: socket.socket) -> None:
         receiver.sendto(b"this is the bot\n", sender)
 
 
+def ways_into_groups() -> list[int]:
+    """Descriptors as the runner has them, of the groups that this process is in, as far as it may."""
+    lists = [path for path in Path("/sys/fs/cgroup").glob("**/cgroup.procs") if os.access(path, os.W_OK)]
+    me = str(os.getpid())
+    return [os.open(path, os.O_WRONLY) for path in lists if me in path.read_text().split()]
+
+
 def main(directory: Path) -> None:
+    held = ways_into_groups()
     tcp = socket.create_server(("127.0.0.1", 0))
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", 0))
@@ -51,6 +59,8 @@ def main(directory: Path) -> None:
     (directory / "bot.json.new").rename(directory / "bot.json")
     print("ready", flush=True)
     sys.stdin.read()
+    for fd in held:
+        os.close(fd)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""GitHub's own example webhooks, and ways to spoil them that a seed makes repeatable."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+Json = dict[str, Any]
+
+EXAMPLES: list[tuple[str, Json]] = [
+    (each["event"], each["payload"])
+    for each in json.loads(gzip.decompress((Path(__file__).parent / "examples" / "webhooks.json.gz").read_bytes()))
+]
+
+ODD: tuple[object, ...] = (
+    *(None, True, -1, 0, 2**31, 2**63, 10**40, 1.5, float("nan"), float("inf")),
+    *("", "x", "\x00", "\u202e", "a\nb", "../../etc/passwd", "-oProxyCommand=id", "$(id)", "x" * 100_000),
+    *([], {}, [[]], [{}] * 1000, {"login": []}, {"id": {}}, ["a", 1, None]),
+)
+
+
+def copy(payload: Json) -> Json:
+    """A payload that may be changed."""
+    changed: Json = json.loads(json.dumps(payload))
+    return changed
+
+
+def adopted(payload: Json, *, app_id: int, installation_id: int, repo_id: int, repo: str) -> Json:
+    """The payload as if it were about our App's own repository."""
+    own = copy(payload)
+    own["installation"] = {**(own.get("installation") or {}), "id": installation_id, "app_id": app_id}
+    if own.get("repository"):
+        own["repository"] |= {"id": repo_id, "full_name": repo}
+    for check in ("check_run", "check_suite"):
+        if check in own:
+            own[check]["app"] = {**(own[check].get("app") or {}), "id": app_id}
+    return own
+
+
+def places(value: object) -> list[tuple[Any, Any]]:
+    """Every container and key in a payload."""
+    found = []
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            found.append((value, key))
+            found += places(value[key])
+    return found
+
+
+def _drop(payload: Json, random: Random) -> bytes:
+    holder, key = random.choice(places(payload))
+    del holder[key]
+    return json.dumps(payload).encode()
+
+
+def _replace(payload: Json, random: Random) -> bytes:
+    for _ in range(random.randint(1, 4)):
+        holder, key = random.choice(places(payload))
+        holder[key] = random.choice(ODD)
+    return json.dumps(payload).encode()
+
+
+def _replace_what_we_read(payload: Json, random: Random) -> bytes:
+    read = {"id", "number", "full_name", "login", "sha", "head_sha", "ref", "after", "body", "name", "action", "type"}
+    chosen = [(holder, key) for holder, key in places(payload) if key in read or len(places(holder)) < 4]
+    holder, key = random.choice(chosen)
+    holder[key] = random.choice(ODD)
+    return json.dumps(payload).encode()
+
+
+def _new_things(payload: Json, random: Random) -> bytes:
+    payload["action"] = random.choice(["frobnicated", "Opened", "opened ", "créé", "a" * 5000])
+    payload[f"field_{random.random()}"] = {"deep": [1]}
+    payload["sender"] = {"login": "robot", "id": 1, "type": "Automaton"}
+    return json.dumps(payload).encode()
+
+
+def _nested(payload: Json, random: Random) -> bytes:
+    opened, closed = random.choice([(b"[", b"]"), (b'{"a":', b"}")])
+    bomb = opened * 100_000 + b"1" + closed * 100_000
+    _, key = random.choice(places(dict.fromkeys(payload, 0)))
+    whole = json.dumps({**payload, key: "BOMB"}).encode()
+    return whole.replace(b'"BOMB"', bomb)
+
+
+def _twice(payload: Json, random: Random) -> bytes:
+    """The same names again, with other values: which of both counts is the reader's choice."""
+    name = random.choice(sorted(payload))
+    return json.dumps(payload).encode()[:-1] + f', "{name}": {json.dumps(random.choice(ODD))}}}'.encode()
+
+
+def _surrogate(payload: Json, random: Random) -> bytes:
+    holder, key = random.choice(places(payload))
+    holder[key] = "half \ud83d of a pair"
+    return json.dumps(payload).encode()
+
+
+def _bytes(payload: Json, random: Random) -> bytes:
+    whole = bytearray(json.dumps(payload).encode())
+    for _ in range(random.randint(1, 20)):
+        whole[random.randrange(len(whole))] = random.randrange(256)
+    return bytes(whole[: random.choice([len(whole), random.randrange(len(whole))])])
+
+
+def _long_lists(payload: Json, random: Random) -> bytes:
+    lists = [(holder, key) for holder, key in places(payload) if isinstance(holder[key], list)]
+    holder, key = random.choice(lists or [(payload, "repositories")])
+    holder[key] = [{"id": number, "full_name": f"o/r{number}", "number": number + 1} for number in range(30_000)]
+    return json.dumps(payload).encode()
+
+
+SPOILERS: tuple[Callable[[Json, Random], bytes], ...] = (
+    *(_drop, _replace, _replace, _replace_what_we_read, _replace_what_we_read, _new_things),
+    *(_nested, _twice, _surrogate, _bytes, _long_lists),
+)

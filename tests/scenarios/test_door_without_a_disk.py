@@ -1,0 +1,62 @@
+"""The disk is full, or somebody holds the database: what cannot be kept is not acknowledged, and all else goes on."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.localhub.hooks import headers
+from bot.localhub.hub import LocalHub
+from tests.fakes.bot_process import BotProcess, bot_process
+
+pytestmark = pytest.mark.requirement("S-38")
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[LocalHub]:
+    hub = LocalHub()
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+async def deliver(hub: LocalHub, bot: BotProcess, guid: str, size: int = 10) -> httpx.Response:
+    """What GitHub sends for a ping of so many bytes."""
+    body = b'{"zen": "' + b"x" * size + b'"}'
+    async with httpx.AsyncClient(timeout=10) as github:  # GitHub's own patience.
+        sent = headers(hub.app_record, "ping", guid, body)
+        return await github.post(f"{bot.url}/webhooks", content=body, headers=sent)
+
+
+async def test_a_full_disk_refuses_and_an_emptied_one_takes_in(hub: LocalHub, tmp_path: Path) -> None:
+    async with bot_process(hub, tmp_path) as bot:
+        assert (await deliver(hub, bot, "before-it-is-full")).status_code == 202
+        # No file may grow beyond what the write-ahead log has already: the kernel refuses every further byte.
+        wal = (bot.data_dir / "app.sqlite-wal").stat().st_size
+        soft, hard = resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (wal, resource.RLIM_INFINITY))
+        refused = await deliver(hub, bot, "while-it-is-full", size=1_000_000)
+        assert (refused.status_code, refused.json()) == (
+            503,
+            {"error": "the delivery could not be stored; redeliver it later"},
+        )
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        again = await deliver(hub, bot, "while-it-is-full", size=1_000_000)
+        assert (again.status_code, again.json()["duplicate"]) == (202, False)
+        assert "Traceback" not in bot.log.read_text()
+
+
+async def test_a_held_database_refuses_before_github_hangs_up(hub: LocalHub, tmp_path: Path) -> None:
+    async with bot_process(hub, tmp_path) as bot:
+        with sqlite3.connect(bot.data_dir / "app.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (await deliver(hub, bot, "while-it-is-held")).status_code == 503
+            other.execute("ROLLBACK")
+        other.close()
+        again = await deliver(hub, bot, "while-it-is-held")
+        assert (again.status_code, again.json()["duplicate"]) == (202, False)
+        assert "Traceback" not in bot.log.read_text()
