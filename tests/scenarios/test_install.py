@@ -25,11 +25,13 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from bot.domain import grants
+from bot.domain.grants import Tier
 from bot.localhub.contract import Contract, Violation
 from bot.localhub.contract_wire import ContractMiddleware
 from bot.localhub.hub import LocalHub
 from tests.fakes.bot_process import HOME
-from tests.fakes.world import REPO, box
+from tests.fakes.world import REPO, World, box
 
 
 def free_port() -> int:
@@ -373,3 +375,14 @@ async def test_no_secret_is_anywhere_but_where_setup_put_it(server: Server, brow
     shown += [repr(run) for run in server.hub.check_runs(REPO, sha)]
     assert len("".join(shown)) > 10_000
     assert [secret for secret in secrets for text in shown if secret in text] == []
+
+
+async def test_with_the_smallest_set_checks_appear_without_a_comment(world: World) -> None:
+    """What a missing permission stops is one feature, never the run."""
+    world.repository({"boxes/tier-1/1_ok.sh": box()})
+    observe = grants.permissions(Tier.OBSERVE)
+    world.hub.state.installations.change(world.hub.installation("octo"), permissions=observe)
+    pull = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pull.conclusion == "success"
+    assert pull.comments == []

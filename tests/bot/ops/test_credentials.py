@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.localhub import keys
-from bot.ops import credentials
 from bot.ops.credentials import CredentialsExist, CredentialsNotWritten, require_room, write_credentials
 from bot.ops.settings import BadSettings, load_settings
 
@@ -94,7 +93,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(place))
 
-    monkeypatch.setattr(credentials.os, "fsync", full)
+    monkeypatch.setattr("bot.ops.credentials.os.fsync", full)
     with pytest.raises(CredentialsNotWritten, match="No space left on device"):
         write(tmp_path, "s2")
     assert (place / "webhook-secret").read_text() == "s1\n"
