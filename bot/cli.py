@@ -40,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"interlock {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
+    _add_setup(commands)
+    _add_doctor(commands)
     _add_command(commands)
     _add_demo(commands)
     _add_localhub(commands)
@@ -51,6 +53,33 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8080, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
+
+
+def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    setup = commands.add_parser("setup", help="register the App on GitHub, and see that its webhooks arrive")
+    setup.add_argument("--url", default="", help="where GitHub reaches this machine (default: INTERLOCK_PUBLIC_URL)")
+    setup.add_argument("--org", default="", metavar="NAME", help="organization that shall own the App (default: you)")
+    setup.add_argument("--github", default="", metavar="URL", help="another GitHub (default: https://github.com)")
+    setup.add_argument(
+        "--tier",
+        choices=("observe", "operate", "deploy"),
+        default="operate",
+        help="what the App may do: report checks, also hear commands, also hold deployments (default: %(default)s)",
+    )
+    setup.add_argument("--name", default="", help="name of the App (default: made from the URL)")
+    setup.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    setup.add_argument("--port", type=_port, default=8080, help="port to listen on (default: %(default)s)")
+    setup.add_argument("--data-dir", default="", metavar="DIR", help="the bot's (default: INTERLOCK_DATA_DIR)")
+    setup.add_argument("--public", action="store_true", help="open the page by way of the URL, not of this machine")
+    setup.add_argument("--no-browser", action="store_true", help="print the page's address only")
+    setup.add_argument("--replace", action="store_true", help="put a new App's credentials in place of those there")
+    setup.set_defaults(run=_setup)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser("doctor", help="see what keeps pull requests from their checks, and what mends it")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=_doctor)
 
 
 def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,6 +118,18 @@ def _serve(arguments: argparse.Namespace) -> int:
     from bot.app import serve  # noqa: PLC0415 - the bot's libraries take half a second to import.
 
     return serve(host=arguments.host, port=arguments.port)
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from bot.commands.setup import setup  # noqa: PLC0415 - as above.
+
+    return setup(arguments)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from bot.commands.doctor import doctor  # noqa: PLC0415 - as above.
+
+    return doctor(arguments)
 
 
 def _command(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -155,7 +156,20 @@ class Engine:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
 
+def _make_private(file: Path) -> None:
+    """Steps remember comments and names of private repositories: nobody but the bot's user reads the file.
+
+    SQLite gives the files beside it the same mode. Versions before this one left all three open.
+    """
+    file.touch(mode=0o600)
+    for path in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm"))):
+        if path.exists():
+            path.chmod(0o600)
+
+
 def _sqlite(url: str) -> sa.Engine:
+    if database := sa.make_url(url).database:
+        _make_private(Path(database))
     engine = sa.create_engine(url, pool_size=10)
 
     @event.listens_for(engine, "connect")

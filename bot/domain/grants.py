@@ -169,7 +169,7 @@ SUBSCRIPTIONS = (
         event="check_suite",
         tier=Tier.OBSERVE,
         permission="checks",
-        without='the button "Re-run all checks" does nothing',
+        without='"Re-run all checks" does nothing',
     ),
     Subscription(
         event="merge_group",
@@ -217,8 +217,8 @@ SUBSCRIPTIONS = (
         without="workflow runs that wait at a gate are found late",
     ),
 )
-"""`installation`, `installation_repositories` and `ping` are not here: GitHub sends them unasked, and refuses an App that
-lists them."""
+"""`installation`, `installation_repositories` and `ping` are not here: GitHub sends them unasked, and refuses an App
+that lists them."""
 
 
 def permissions(tier: Tier) -> dict[str, str]:

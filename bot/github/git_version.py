@@ -13,8 +13,11 @@ class GitUnusable(Exception):
     """There is no git, or one that is too old. Nothing was done."""
 
 
-async def require_git() -> None:
+async def require_git() -> str:
     """Look at the git on PATH.
+
+    Returns:
+        Its version.
 
     Raises:
         GitUnusable: it is missing or too old; the sentence says what is needed.
@@ -25,11 +28,11 @@ async def require_git() -> None:
         message = f"git cannot be started ({error.strerror}); install git {_needed()} or newer"
         raise GitUnusable(message) from error
     said, _ = await child.communicate()
-    judge_git(said.decode("utf-8", "replace"))
+    return judge_git(said.decode("utf-8", "replace"))
 
 
-def judge_git(said: str) -> None:
-    """Judge what `git --version` printed.
+def judge_git(said: str) -> str:
+    """Judge what `git --version` printed, and return the version in it.
 
     Raises:
         GitUnusable: it is too old, or not a version.
@@ -41,6 +44,7 @@ def judge_git(said: str) -> None:
     if (int(found[1]), int(found[2])) < OLDEST:
         message = f"git {found[1]}.{found[2]} cannot merge without a work tree; install git {_needed()} or newer"
         raise GitUnusable(message)
+    return f"{found[1]}.{found[2]}"
 
 
 def _needed() -> str:

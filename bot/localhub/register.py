@@ -1,4 +1,4 @@
-"""The pages on which a person registers an App from a manifest, and installs it. An HTTP client can press the buttons."""
+"""The pages on which a person registers an App from a manifest, and installs it. A program can press the buttons."""
 
 from __future__ import annotations
 

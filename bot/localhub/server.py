@@ -63,6 +63,7 @@ class LoopbackServer:
             log_config=None,
             access_log=False,
             lifespan="off",
+            date_header=False,  # the API tells the hub's own time.
             interface="asgi3",
             ws="none",
             timeout_graceful_shutdown=2,

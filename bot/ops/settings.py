@@ -1,4 +1,6 @@
-"""Settings: environment first, then interlock.toml, then defaults. Read once at start; every mistake is named.
+"""Settings: environment first, then what systemd hands over, then interlock.toml, then what setup wrote, then defaults.
+
+Read once at start; every mistake is named.
 
 Reference: docs/reference/settings.md (a test keeps that page and this module in step).
 """
@@ -14,6 +16,8 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from bot.ops.credentials import credentials_dir
 
 PREFIX = "INTERLOCK_"
 FILE = "interlock.toml"
@@ -87,6 +91,9 @@ class Settings(BaseModel):
         if value and urlsplit(value).scheme not in {"http", "https"}:
             message = "must begin with http:// or https://"
             raise ValueError(message)
+        if value and not has_a_place(value):
+            message = "must name a host, and a port from 1 to 65535 if any"
+            raise ValueError(message)
         return value.rstrip("/")
 
     @model_validator(mode="after")
@@ -113,6 +120,15 @@ class Settings(BaseModel):
         return f"sqlite:///{self.data_dir / 'engine.sqlite'}"
 
 
+def has_a_place(url: str) -> bool:
+    """Whether an address says where to connect to."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, tuple[str, ...]]:
     """Read the settings.
 
@@ -122,16 +138,15 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
     Raises:
         BadSettings: something is missing, malformed or misspelt.
     """
-    values, mistakes = _from_file(cwd / FILE)
-    given, misspelt, warnings = _from_environment(environ)
+    given, mistakes, warnings = _from_environment(environ)
+    own, misspelt = _from_file(cwd / FILE)
     mistakes += misspelt
-    for name in _FROM_FILE:
-        # Either spelling in the environment stands before either one in the file.
-        if given.keys() & {name, f"{name}_file"}:
-            values = {key: value for key, value in values.items() if key not in {name, f"{name}_file"}}
-    values.update(given)
+    data_dir = Path(given.get("data_dir") or own.get("data_dir") or default_data_dir(environ))
+    written, misspelt = _from_file(credentials_dir(data_dir) / FILE)
+    mistakes += misspelt
+    values = _laid_over(written, own, _from_systemd(environ), given)
     mistakes += _read_files(values)
-    values.setdefault("data_dir", str(default_data_dir(environ)))
+    values.setdefault("data_dir", str(data_dir))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -154,6 +169,28 @@ _UNREAD = "-----PRIVATE KEY-----"
 
 _FROM_FILE = frozenset({"github_private_key", "webhook_secret"})
 _KNOWN = sorted({*Settings.model_fields, *(f"{name}_file" for name in _FROM_FILE)})
+
+
+def _laid_over(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all layers, a later one over those before it; either spelling of a secret covers both."""
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for name in _FROM_FILE:
+            if layer.keys() & {name, f"{name}_file"}:
+                values = {key: value for key, value in values.items() if key not in {name, f"{name}_file"}}
+        values.update(layer)
+    return values
+
+
+def _from_systemd(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The secrets that the unit loads: `LoadCredential=webhook_secret:…` is a file of that name, for the service alone.
+
+    Source: systemd.exec(5), "Credentials".
+    """
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return {}
+    return {f"{name}_file": file for name in sorted(_FROM_FILE) if os.path.lexists(file := Path(directory, name))}
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -180,22 +217,26 @@ def _from_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         BadSettings: it is not TOML.
     """
-    if not path.exists():
-        return {}, []
     try:
+        if not path.exists():
+            return {}, []
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"{path.name}: cannot be read: {error.strerror}"
+        message = f"{path}: cannot be read: {error.strerror}"
         raise BadSettings(message) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path.name}: {error}"
+        message = f"{path}: {error}"
         raise BadSettings(message) from error
     mistakes = []
     for name in raw.keys() - set(_KNOWN):
         near = get_close_matches(name, _KNOWN, n=1, cutoff=0.5)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        mistakes.append(f"{path.name}: {name} is not a setting{hint}")
-    return {name: raw[name] for name in raw if name in _KNOWN}, sorted(mistakes)
+        mistakes.append(f"{path}: {name} is not a setting{hint}")
+    known = {name: raw[name] for name in raw if name in _KNOWN}
+    for name in known.keys() & {f"{name}_file" for name in _FROM_FILE}:
+        # Beside the file that names it, so that the two can be moved together.
+        known[name] = path.parent / str(known[name])
+    return known, sorted(mistakes)
 
 
 def _read_files(values: dict[str, Any]) -> list[str]:

@@ -133,6 +133,15 @@ def test_nothing_in_the_engines_file_is_a_pickle(base: Path) -> None:
     assert b"py_pickle" not in stored
 
 
+@pytest.mark.requirement("S-28")
+def test_nobody_else_can_read_what_flows_remember_even_if_an_older_version_left_it_open(base: Path) -> None:
+    (base / "engine.sqlite").touch(mode=0o644)
+    assert run(base, "last") == -signal.SIGKILL  # killed, so the files beside it stay.
+    modes = {path.name: path.stat().st_mode & 0o777 for path in base.glob("engine.sqlite*")}
+    assert modes.pop("engine.sqlite") == 0o600
+    assert set(modes.values()) == {0o600}
+
+
 def test_sqlite_tells_the_time_to_the_millisecond_whatever_its_version(tmp_path: Path) -> None:
     """On Python 3.12 and newer every timestamp of dbos is `unixepoch('subsec')`, which SQLite has since 3.42 only."""
     engine = _sqlite(f"sqlite:///{tmp_path / 'engine.sqlite'}")

@@ -105,8 +105,8 @@ def test_every_misspelt_name_in_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadSettings) as caught:
         load(tmp_path)
     assert str(caught.value).splitlines() == [
-        "interlock.toml: logs is not a setting (did you mean log?)",
-        "interlock.toml: max_run is not a setting (did you mean max_runs?)",
+        f"{tmp_path / 'interlock.toml'}: logs is not a setting (did you mean log?)",
+        f"{tmp_path / 'interlock.toml'}: max_run is not a setting (did you mean max_runs?)",
     ]
 
 
