@@ -166,7 +166,7 @@ async def default_config(ctx: Context, subject: Subject, branch: str) -> Config:
 
 
 async def config_at(mirror: Mirror, sha: str, default: OrganisationDefault | None) -> Config:
-    """A commit's configuration, or the one given where it has none; empty when it cannot be read: that is told later."""
+    """A commit's configuration, or the one given where it has none; empty when it cannot be read, as is told later."""
     if default is not None:
         return await _read(default.text)
     text = await mirror.read(sha, CONFIG)
