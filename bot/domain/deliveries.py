@@ -6,7 +6,7 @@ So the facts here are few, and a wrong or stale one costs a look at the API, nev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.domain.checks import NAME
@@ -89,7 +89,10 @@ Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun:
-    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it."""
+    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it.
+
+    `if_listed`: only if the default branch's configuration lists `base_ref`, which is another branch.
+    """
 
     repo_id: int
     repo: str
@@ -100,6 +103,7 @@ class StartRun:
     selection: str = "all"
     cause: Cause = "pull_request"
     base_sha: str = ""
+    if_listed: bool = False
     occasion: str = ""
 
     @property
@@ -285,9 +289,13 @@ def _pull_request(action: str, facts: Facts) -> tuple[Action, ...]:
 def _push(_action: str, facts: Facts) -> tuple[Action, ...]:
     if facts.deleted:
         return _gone("", facts)
-    if not facts.base_ref or facts.base_ref != facts.default_branch:
-        return (Ignore("not the default branch; an open pull request reports its own head"),)
+    if not facts.base_ref:
+        return (Ignore("a tag was pushed"),)
+    if facts.base_ref.startswith("gh-readonly-queue/"):
+        return (Ignore("a branch of the merge queue, which tells of it itself"),)
     started = _start(facts, cause="push")
+    if isinstance(started, StartRun) and facts.base_ref != facts.default_branch:
+        started = replace(started, if_listed=True)
     if not facts.forced:
         return (started,)
     return (CancelLost(**_place(facts), branch=facts.base_ref, because="a forced push"), started)

@@ -65,14 +65,14 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
             "push",
             "",
             replace(PUSH, base_ref="topic"),
-            Ignore("not the default branch; an open pull request reports its own head"),
+            replace(RUN, pr=None, cause="push", base_ref="topic", if_listed=True),
             id="a-push-elsewhere",
         ),
         pytest.param(
             "push",
             "",
             replace(PUSH, base_ref="", default_branch=""),
-            Ignore("not the default branch; an open pull request reports its own head"),
+            Ignore("a tag was pushed"),
             id="a-tag-in-a-repository-of-unknown-default",
         ),
         pytest.param(
