@@ -100,7 +100,7 @@ _ENVIRONMENT = Table(
 _REPORT = Table(
     {
         "comment": Flag("whether the pull request gets its comment (true)"),
-        "annotations": Count("at most so many on a check run (50)", high=MOST_ANNOTATIONS),
+        "annotations": Count("at most so many on a check run (250)", high=MOST_ANNOTATIONS),
         "falsify": Choice("what becomes of the proof that boxes can turn red (tell)", words=_FALSIFY),
     },
     about="what is told",
@@ -286,7 +286,7 @@ def _checkout(fields: Fields) -> dict[str, object]:
 def _report(fields: Fields) -> dict[str, object]:
     return {
         "comment": fields.flag("comment", default=True),
-        "annotations": fields.count("annotations", 50),
+        "annotations": fields.count("annotations", 250),
         "falsify": fields.text("falsify", "tell"),
     }
 
