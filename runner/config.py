@@ -286,7 +286,7 @@ def _checkout(fields: Fields) -> dict[str, object]:
 def _report(fields: Fields) -> dict[str, object]:
     return {
         "comment": fields.flag("comment", default=True),
-        "annotations": fields.count("annotations", 250),
+        "annotations": fields.count("annotations", MOST_ANNOTATIONS),
         "falsify": fields.text("falsify", "tell"),
     }
 
@@ -324,6 +324,13 @@ def _selection(fields: Fields, key: str, text: str) -> str | None:
     except BadSelection as error:
         raise fields.bad(key, f"'{key}': {error.message}", error.hint) from error
     return text
+
+
+def in_force(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings with what counts where nothing is said; limits are the sandbox's to fill in."""
+    nothing = Fields({}, file="", lines={})
+    usual = {name: read(nothing) for name, read in _SETTINGS.items()}
+    return {name: settings.get(name, usual[name]) for name in usual}
 
 
 _SETTINGS: dict[str, Callable[[Fields], dict[str, object]]] = {

@@ -12,6 +12,7 @@ from bot.domain.progress import Progress
 from bot.domain.report import RunState, count
 from bot.domain.repro import Repro
 from bot.flows import record
+from bot.flows.comparing import previewed
 from bot.flows.context import Context
 from bot.flows.reusing import reused_from
 from bot.flows.run_files import RunFiles
@@ -25,15 +26,20 @@ CHANGED = "changed.json"
 
 
 def checks_of(ctx: Context, run: Run, progress: Progress, state: RunState) -> tuple[Check, ...]:
-    """The checks of a run as they should stand on GitHub."""
-    return checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(ctx.files(run)))
+    """The checks of a run as they should stand on GitHub; last, the preview of what the change configures, if any."""
+    files = ctx.files(run)
+    own = checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(files))
+    return (*own, *previewed(files))
 
 
 def shown(ctx: Context, run: Run, progress: Progress) -> Shown:
     """What its checks say besides its verdicts."""
     files = ctx.files(run)
+    known = record.in_force(files)
     return Shown(
-        subject_note=" ".join(filter(None, (record.note_of(run), _reused(ctx, files)))),
+        subject_note="  \n".join(
+            filter(None, (record.note_of(run), _reused(ctx, files), known.sentence if known else ""))
+        ),
         run_url=ctx.links.url(run.number),
         repro=Repro.of(record.subject(run), progress),
         changed=changed(files),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.subject import Subject
 from bot.github.app import GitHubApp
-from bot.github.errors import BadCredentials
+from bot.github.errors import BadCredentials, Unprocessable
 from bot.github.git import Conflict, Merged, Mirror
+from bot.github.tokens import SecretToken
 
 READ = {"contents": "read"}
 
@@ -43,6 +45,33 @@ class Workspaces:
         self._root = mirrors
         self._app = app
         self._mirrors: dict[int, Mirror] = {}
+        self._jobs: dict[tuple[int, int], int] = {}
+
+    @asynccontextmanager
+    async def job(self, subject: Subject) -> AsyncIterator[bool]:
+        """Work on one repository, with one token for reading it that GitHub forgets when the last such work ends.
+
+        Yields:
+            Whether the repository is one of the subject's installation, as GitHub says now. If it is not, no token was
+            bought, and whatever named the two together is not to be believed.
+        """
+        key = (subject.installation_id, subject.repo_id)
+        self._jobs[key] = self._jobs.get(key, 0) + 1
+        try:
+            try:
+                await self._token(subject)
+            except Unprocessable:
+                yield False
+            else:
+                yield True
+        finally:
+            self._jobs[key] -= 1
+            if not self._jobs[key]:
+                del self._jobs[key]
+                await self._app.take_back(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
+
+    async def _token(self, subject: Subject) -> SecretToken:
+        return await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
 
     def mirror(self, repo_id: int, repo: str) -> Mirror:
         """The one mirror of a repository; it follows a rename."""
@@ -68,7 +97,7 @@ class Workspaces:
     async def _fetch(self, subject: Subject, shas: Sequence[str]) -> Mirror:
         mirror = self.mirror(subject.repo_id, subject.repo)
         for last in (False, True):
-            token = await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
+            token = await self._token(subject)
             try:
                 await mirror.fetch(shas, token=token)
             except BadCredentials:

@@ -83,6 +83,7 @@ class Pages:
             index_url="/" if is_local(request) else "",
             scrutiny=record.scrutiny(self._ctx.files(run)),
             page_url=_page_url(run.number, request),
+            configuration=known.plainly if (known := record.in_force(self._ctx.files(run))) else "",
         )
         fragment = request.query_params.get("fragment") == "1"
         return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))

@@ -51,6 +51,7 @@ class RunPageModel:
         index_url: the list of runs; "" leaves the link out.
         scrutiny: what is known besides the verdicts.
         page_url: where this page is, with what opened it; "" leaves links to logs out.
+        configuration: which one was in force, in a sentence; "" while nobody has looked.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class RunPageModel:
     index_url: str = ""
     scrutiny: Scrutiny = NOTHING_KNOWN
     page_url: str = ""
+    configuration: str = ""
 
     @property
     def repro(self) -> Repro:
