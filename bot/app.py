@@ -42,10 +42,11 @@ from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
 from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
+from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
-from bot.ops.links import KeyUnusable, RunLinks, load_key
+from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
 from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
@@ -82,6 +83,7 @@ CODEC = Codec(
         order.Started,
         prepare.Decline,
         prepare.Pass,
+        prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
@@ -269,7 +271,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
-        key = load_key(settings.data_dir / "links.key")
+        key, *older = load_keys(settings.data_dir / "links.key")
+        workspaces = Workspaces(settings.data_dir / "mirrors", github)
         ctx = Context(
             github=github,
             inbox=inbox,
@@ -282,8 +285,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             marks=marks,
             engine=engine,
             clock=clock,
-            workspaces=Workspaces(settings.data_dir / "mirrors", github),
-            links=RunLinks(key, settings.public_url or public_url),
+            workspaces=workspaces,
+            supplies=Supplies(github, workspaces),
+            links=RunLinks(key, settings.public_url or public_url, older=older, days=settings.link_days),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),

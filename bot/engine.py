@@ -30,6 +30,9 @@ Body = Callable[["Flow", Any], Awaitable[Any]]
 FLOW_VERSION = "1"
 """Bumped by hand when the order of steps in a flow changes; flows of another version are left alone."""
 
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_FORGOTTEN_AT_ONCE = 500
+
 EMBEDDED = "embedded"
 """The one executor of a data directory. It is a constant so that a restart recovers what the last process left."""
 
@@ -138,21 +141,25 @@ class Engine:
         found = await DBOS.get_workflow_status_async(flow_id)
         return str(found.status) if found else None
 
-    async def forget(self, *, before: datetime, at_once: int = 500) -> int:
-        """Drop what is remembered of flows that ended and began before. Returns how many it were."""
-        dropped = 0
+    async def forget(self, prefix: str = "", *, before: datetime) -> int:
+        """Forget ended flows whose id begins with `prefix` and that were started before then; how many they were.
+
+        For flows whose ids never come again. Flows that they started are kept.
+        """
+        forgotten = 0
         while True:
             rows = await DBOS.list_workflows_async(
-                status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+                status=list(_ENDED),
+                workflow_id_prefix=prefix or None,
                 end_time=before.isoformat(),
-                limit=at_once,
+                limit=_FORGOTTEN_AT_ONCE,
                 load_input=False,
                 load_output=False,
             )
             if not rows:
-                return dropped
+                return forgotten
             await DBOS.delete_workflows_async([row.workflow_id for row in rows])
-            dropped += len(rows)
+            forgotten += len(rows)
 
     async def idle(self) -> None:
         """Wait until no flow runs in this process."""

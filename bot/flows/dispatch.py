@@ -40,6 +40,9 @@ ROUNDS = (
 )
 """What runs at start and again and again: the flow, how often, and its argument."""
 
+ROUNDS_KEPT = timedelta(days=1)
+"""How long the engine remembers that a round was made; nothing asks for it later."""
+
 _GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 """Statuses of a flow that will not go on by itself. The second: the process died in it again and again."""
 
@@ -74,8 +77,10 @@ class Dispatch:
 
     async def fire(self, name: str, every: timedelta, what: str) -> None:
         """Start the round that is due. Its id is the same whoever fires it, so it happens once."""
-        due = self._ctx.clock.now().timestamp() // every.total_seconds() * every.total_seconds()
+        now = self._ctx.clock.now()
+        due = now.timestamp() // every.total_seconds() * every.total_seconds()
         await self._ctx.engine.start(name, f"{name}:{int(due)}", what)
+        await self._ctx.engine.forget(f"{name}:", before=now - ROUNDS_KEPT)
 
     def _every(self, every: timedelta, what: Callable[..., Awaitable[None]], *args: object) -> None:
         self._scheduler.add_job(
