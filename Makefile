@@ -60,6 +60,11 @@ boxes: setup packages ## our own boxes, and the proof that each can turn red
 snapshots: setup ## accept what people read as it is now; look at the diff before you commit it
 	python -m pytest --inline-snapshot=create,fix $(ARGS)
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
-	uv pip compile pyproject.toml --output-file requirements.lock --quiet --universal --python-version 3.11 --all-extras \
-		--generate-hashes --no-strip-extras --no-emit-package interlock --no-emit-index-url --no-emit-find-links --no-header $(ARGS)
+UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
+	--no-emit-package interlock --no-emit-index-url --no-emit-find-links
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml, and from it what the image holds
+	$(UV_LOCK) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
+	$(UV_LOCK) pyproject.toml --extra bot --constraint requirements.lock --no-annotate --output-file deploy/image.lock
+	printf 'hatchling\neditables\n' | \
+		$(UV_LOCK) - --constraint requirements.lock --no-annotate --output-file deploy/build.lock

@@ -141,22 +141,25 @@ class Engine:
         found = await DBOS.get_workflow_status_async(flow_id)
         return str(found.status) if found else None
 
-    async def forget(self, prefix: str, *, before: datetime) -> int:
+    async def forget(self, prefix: str = "", *, before: datetime) -> int:
         """Forget ended flows whose id begins with `prefix` and that were started before then; how many they were.
 
         For flows whose ids never come again. Flows that they started are kept.
         """
-        rows = await DBOS.list_workflows_async(
-            status=list(_ENDED),
-            workflow_id_prefix=prefix,
-            end_time=before.isoformat(),
-            limit=_FORGOTTEN_AT_ONCE,
-            load_input=False,
-            load_output=False,
-        )
-        if rows:
+        forgotten = 0
+        while True:
+            rows = await DBOS.list_workflows_async(
+                status=list(_ENDED),
+                workflow_id_prefix=prefix or None,
+                end_time=before.isoformat(),
+                limit=_FORGOTTEN_AT_ONCE,
+                load_input=False,
+                load_output=False,
+            )
+            if not rows:
+                return forgotten
             await DBOS.delete_workflows_async([row.workflow_id for row in rows])
-        return len(rows)
+            forgotten += len(rows)
 
     async def idle(self) -> None:
         """Wait until no flow runs in this process."""

@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.deliveries import Ignore
-from bot.flows import conclude, on_commit, on_delivery, reconcile, redeliver
+from bot.flows import conclude, housekeeping, on_commit, on_delivery, reconcile, redeliver, thaw
 from bot.flows.context import Context
 from bot.github.errors import GitHubProblem
 from bot.store.deliveries import Delivery
@@ -65,6 +65,9 @@ class Dispatch:
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
         await self.sweep()
         self._every(timedelta(seconds=SWEEP_EVERY), self.sweep)
+        await housekeeping.tidy(self._ctx)
+        self._every(housekeeping.EVERY, housekeeping.tidy, self._ctx)
+        self._every(timedelta(seconds=thaw.LOOK_EVERY), thaw.thaw, self._ctx)
         began = self._ctx.clock.now().isoformat()
         for name, every, what in ROUNDS:
             # One of its own at each start: what was missed was most likely missed while nobody was there.

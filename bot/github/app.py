@@ -10,18 +10,21 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import httpx
+import structlog
 
 from bot.github import addresses
 from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.breaker import BreakerState
 from bot.github.calls import Calls
-from bot.github.errors import Forbidden
+from bot.github.errors import Forbidden, GitHubProblem
 from bot.github.line import Line
 from bot.github.pacer import Pacer, Write
 from bot.github.quiet import Quiet
 from bot.github.their_clock import TheirClock
 from bot.github.tokens import ASSERTION_LIFE, AppKey, Scope, SecretToken, TokenCache
+
+log = structlog.get_logger()
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
 DEADLINE = 60.0
@@ -116,7 +119,7 @@ class GitHubApp:
     async def token(
         self, installation_id: int, *, repository_id: int | None = None, permissions: Mapping[str, str] | None = None
     ) -> SecretToken:
-        """A token that lives for at least five minutes, narrowed as asked; for git, ask for `{"contents": "read"}`.
+        """A token that lives for at least twelve minutes, narrowed as asked; for git, ask for `{"contents": "read"}`.
 
         Raises:
             Unprocessable: more was asked than the installation has.
@@ -127,6 +130,19 @@ class GitHubApp:
             message = f"the App is not welcome at installation {installation_id} any more"
             raise Forbidden(message)
         return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
+
+    async def take_back(self, installation_id: int, *, repository_id: int, permissions: Mapping[str, str]) -> None:
+        """Have GitHub forget the token of one repository, when the work that it was bought for is done.
+
+        It ends within the hour by itself, so a failure is only logged.
+        """
+        token = self._tokens.take(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
+        if token is None:
+            return
+        try:
+            await self._line.exchange("DELETE", "/installation/token", token=token)
+        except GitHubProblem as trouble:
+            log.info("token_not_revoked", installation=installation_id, because=str(trouble))
 
     def forget(self, token: SecretToken) -> None:
         """GitHub refused this token: never hand it out again."""

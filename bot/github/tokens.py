@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bot.github.errors import BadCredentials
 
-REFRESH = timedelta(minutes=5)
-"""How long before its end a token is no longer handed out."""
+REFRESH = timedelta(minutes=12)
+"""How long before its end a token is no longer handed out: GitHub's live an hour, and none is used for 50 minutes."""
 
 
 ASSERTION_LIFE = timedelta(minutes=9)
@@ -107,6 +107,11 @@ class TokenCache:
             self._drop_expired()
             self._tokens[scope] = token
             return token
+
+    def take(self, scope: Scope) -> SecretToken | None:
+        """The token of a scope, which is handed out no more; None when there is none that still counts."""
+        token = self._tokens.pop(scope, None)
+        return token if token and token.expires_at > self._now() else None
 
     def forget(self, token: SecretToken) -> None:
         """Never hand out this token again. A newer one of the same scope stays."""

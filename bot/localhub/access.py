@@ -103,6 +103,8 @@ def token_caller(forge: Forge, value: str) -> Caller:
     installation = forge.state.installations.get(row.installation_id)
     if installation is None:
         raise refusals.bad_credentials()
+    if installation.suspended_at:
+        raise refusals.Refused(403, "This installation has been suspended")
     app = forge.state.app_of(installation)
     return Caller(
         kind="installation",

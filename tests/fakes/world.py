@@ -132,11 +132,17 @@ class World:
 
     async def api(self, path: str) -> Any:
         """What the bot's REST says to whoever sits at its machine."""
+        return (await self._get(path)).json()
+
+    async def page(self, path: str) -> str:
+        """A page of the bot as whoever sits at its machine sees it."""
+        return (await self._get(path)).text
+
+    async def _get(self, path: str) -> httpx.Response:
         transport = httpx.ASGITransport(self.running.app, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             answer = await client.get(path)
-        answer.raise_for_status()
-        return answer.json()
+        return answer.raise_for_status()
 
     def repository(
         self, files: Mapping[str, str], *, name: str = REPO, collaborators: Mapping[str, str] | None = None
