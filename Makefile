@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
 ARGS ?=
 
-.PHONY: help setup packages demo test check fix docs attacks bench boxes snapshots lock
+.PHONY: help setup packages demo test check fix docs attacks tape bench boxes snapshots lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ docs: setup ## run every command and follow every link of the documentation
 
 attacks: setup packages ## try on the sandbox what a hostile box would try, and print the table
 	@python -m tests.runner.sandbox.attack_table $(ARGS)
+
+tape: setup packages ## live through what GitHub may do on a bad day, and print the table
+	@python -m pytest -n auto tests/scenarios/test_fault_tape.py tests/scenarios/test_any_order.py $(ARGS)
+	@python -m tests.fakes.tape
 
 bench: setup packages ## measure what is promised as a number
 	@held=0; for file in $$(grep -l '^if __name__' bench/*.py); do \

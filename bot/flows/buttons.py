@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from bot.domain.buttons import EXPLAIN, SELECTIONS
-from bot.domain.commands import Refused, may_command
+from bot.domain.commands.authority import Need, Refused, may
 from bot.domain.deliveries import Press
 from bot.domain.explain import explain
 from bot.flows import record
@@ -34,16 +34,18 @@ async def press(ctx: Context, action: Press, delivery_id: str) -> tuple[str, ...
         return ()
     github = ctx.github.installation(action.installation_id)
     has = str(await permission(github, action.repo, action.by))
-    may = may_command(has)
+    allowed = may(has, Need.WRITE)
     # A check run's own list of pull requests may be empty, so they are found by the head's SHA.
     pulls = [
         pull
         for pull in await pulls_for_sha(github, action.repo, action.head_sha)
         if pull.head_sha == action.head_sha and pull.state == "open"
     ]
-    if isinstance(may, Refused):
+    if isinstance(allowed, Refused):
         await _note(ctx, action, delivery_id, has, "refused")
-        await _say(ctx, action, pulls, f"@{action.by}: {may.because}.", f"refused={action.check_run_id}.{action.by}")
+        await _say(
+            ctx, action, pulls, f"@{action.by}: {allowed.because}.", f"refused={action.check_run_id}.{action.by}"
+        )
         return ()
     await _note(ctx, action, delivery_id, has, "allowed")
     if action.identifier == EXPLAIN.identifier:

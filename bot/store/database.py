@@ -17,6 +17,7 @@ _UPGRADES = {
     2: (
         "ALTER TABLE runs ADD COLUMN cause VARCHAR(20) DEFAULT '' NOT NULL",
         "ALTER TABLE runs ADD COLUMN tree VARCHAR(64) DEFAULT '' NOT NULL",
+        "ALTER TABLE runs ADD COLUMN prove TEXT DEFAULT '' NOT NULL",
     ),
 }
 """What turns the tables of the version before into those of this one; new tables are made by themselves."""

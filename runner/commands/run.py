@@ -8,7 +8,7 @@ from time import gmtime, strftime, time
 
 from runner.clock import steady
 from runner.commands import isolating
-from runner.commands.ground import Ground, cpus, selected
+from runner.commands.ground import SHARD, Ground, cpus, history_file, selected, shard_of
 from runner.commands.means import OPTIONS as MEANS_OPTIONS
 from runner.commands.means import Means
 from runner.errors import FULL, SetupFailed
@@ -19,11 +19,12 @@ from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
 from runner.secret_values import secret_values
+from runner.select import select
 from runner.state import run_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from runner.events import Event
     from runner.isolation import Egress
@@ -42,9 +43,11 @@ OPTIONS = (
     Option("--junit", value="FILE", help="write JUnit XML"),
     Option("--format", choices=("auto", "plain", "github"), help="how to report here"),
     Option("--since", value="REF", help="only boxes that a change since REF concerns; like changed:REF"),
+    SHARD,
     Option("--retries", value="N", number=True, help="repeat red boxes up to N times, whatever they say themselves"),
     Option("--flaky", choices=("pass", "fail"), help="what a pass on retry counts as; `fail` when CI=true"),
     Option("--fail-fast", choices=("tier", "box", "never"), help="what a red box stops; the next tier if not given"),
+    Option("--no-gate", value="SELECTION", help="boxes that run and are listed but do not gate, as in quarantine"),
     Option("--done", value="FILE", many=True, help="JSONL of boxes that have their verdict: not run, but counted"),
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
@@ -56,8 +59,9 @@ OPTIONS = (
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     level = isolating.level_of(given)
-    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=given.text("history"))
-    boxes = selected(ground, given.words, since=given.text("since"))
+    shard = shard_of(given)
+    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=history_file(given))
+    boxes = selected(ground, given.words, since=given.text("since"), shard=shard)
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
     secrets = secret_values(
@@ -66,7 +70,7 @@ def main(root: str, given: Given) -> int:
     egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
     reports = _Reports(given, done=given.all("done"), clock=clock)
-    policy = _policy(given, run_id=run_id, sandbox=level)
+    policy = _policy(given, run_id=run_id, sandbox=level, boxes=ground.suite.boxes)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     try:
         with Means(given, level, ground, secrets, boxes=the_plan.boxes, run_id=run_id) as means:
@@ -80,7 +84,8 @@ def main(root: str, given: Given) -> int:
                 clock=clock,
             )
             code = run.run(reports, policy, done=_done(given.all("done")))
-        ground.remember(run.finished)
+        if shard is None:  # what balances shards must be the same for the next one.
+            ground.remember(run.finished)
     finally:
         reports.close()
     return code
@@ -233,7 +238,8 @@ def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporte
     return Plain(out)
 
 
-def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:
+def _policy(given: Given, *, run_id: str, sandbox: str, boxes: Sequence[Box]) -> Policy:
+    let_pass = select(given.text("no_gate"), boxes) if "no_gate" in given else ()
     in_ci = os.environ.get("CI") == "true" or "trust" in given
     return Policy(
         run_id=run_id,
@@ -244,6 +250,7 @@ def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:
         fail_fast=given.text("fail_fast", "tier"),
         sandbox=sandbox,
         trust=given.text("trust"),
+        excused=[box.id for box in let_pass],
     )
 
 
