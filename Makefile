@@ -31,7 +31,11 @@ check: setup ## formatting, lint, types, import contracts, spelling, workflows
 	mypy
 	lint-imports
 	codespell
-	@if [ -d .github/workflows ]; then echo zizmor --offline .; zizmor --offline .; fi
+	check-jsonschema --builtin-schema vendor.github-actions action.yml
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	actionlint
+	zizmor --offline .
 
 fix: setup ## format and mend what can be mended without a decision
 	ruff check --fix-only .
@@ -59,3 +63,4 @@ snapshots: setup ## accept what people read as it is now; look at the diff befor
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	uv pip compile pyproject.toml --output-file requirements.lock --quiet --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-strip-extras --no-emit-package interlock --no-emit-index-url --no-emit-find-links --no-header $(ARGS)
+	python tools/cut_requirements.py >action/requirements.txt
