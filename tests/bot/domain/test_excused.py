@@ -39,6 +39,7 @@ def test_only_what_ran_can_be_excused_and_only_what_is_excused_is_let_pass(
     }
     assert state.green is (not held)
     assert {box.box.number for box in state.boxes if not box.counts_as_green} == held
+    assert all(box.executed and not box.green for box in state.red_and_excused)
 
 
 @given(verdicts=VERDICTS)
