@@ -93,17 +93,14 @@ def tier_name(number: int) -> str:
     return f"{NAME} / tier {number}"
 
 
-def note(subject: Subject, *, merged: bool = True) -> str:
-    """One line of Markdown that says what is tested, for `subject_note` below.
-
-    Args:
-        subject: the commit and its base.
-        merged: whether the head is tested merged into its base; false where it already stands on it.
-    """
-    head = code(subject.short)
-    if subject.pr is None or not merged:
-        return f"For {head} on {code(subject.base_ref)}"
-    return f"For {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+def note(subject: Subject) -> str:
+    """One line of Markdown that says what is tested, for `subject_note` below."""
+    head, base = code(subject.short), f"{code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+    if subject.pr is not None:
+        return f"For {head} merged into {base}"
+    if subject.has_base:
+        return f"For {head}, which the merge queue puts onto {base}"
+    return f"For {head} on {code(subject.base_ref)}"
 
 
 def checks(

@@ -19,11 +19,13 @@ from runner.errors import UserError
 log = structlog.get_logger()
 
 
-async def default_of(ctx: Context, run: Run, mirror: Mirror, sha: str) -> OrganisationDefault | None:
+async def default_of(ctx: Context, subject: Subject, mirror: Mirror, sha: str) -> OrganisationDefault | None:
     """The organisation's configuration, if a commit has none of its own."""
     if await has_own(mirror, sha):
         return None
-    return await organisation_default(ctx.github, ctx.workspaces, installation_id=run.installation_id, repo=run.repo)
+    return await organisation_default(
+        ctx.github, ctx.workspaces, installation_id=subject.installation_id, repo=subject.repo
+    )
 
 
 async def has_boxes(mirror: Mirror, sha: str, default: OrganisationDefault | None) -> bool:

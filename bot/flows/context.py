@@ -11,6 +11,7 @@ from bot.domain.tally import Tally
 from bot.engine import Engine
 from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
+from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
@@ -54,6 +55,7 @@ class Context:
     clock: Clock
     links: RunLinks
     workspaces: Workspaces
+    supplies: Supplies
     data_dir: Path
     instance: str
     seats: asyncio.Semaphore

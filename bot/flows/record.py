@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +32,7 @@ KEPT = "kept.jsonl"
 HISTORY = "history.json"
 ACCEPTED = "accepted.json"
 SHOWN = "shown.json"
+NOTES = "notes.json"
 
 
 def process_id(ctx: Context, run: Run) -> str:
@@ -58,12 +59,19 @@ def subject(run: Run) -> Subject:
 
 def note_of(run: Run) -> str:
     """The line that says what is tested."""
-    return note(subject(run), merged=run.pr is not None)
+    return note(subject(run))
 
 
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def plan(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as `runner list` describes them."""
+    path = files.directory / PLAN
+    listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return listed
 
 
 def save_in_force(files: RunFiles, known: InForce) -> None:
@@ -90,6 +98,11 @@ def annotations_wanted(files: RunFiles) -> int:
 def comment_wanted(files: RunFiles) -> bool:
     """Whether the configuration in force wants a comment on the pull request; where none was read, it does."""
     return _object(files.directory / REPORT).get("comment", True) is not False
+
+
+def save_notes(files: RunFiles, notes: Sequence[str]) -> None:
+    """Keep what people should know of the tree before they read a verdict on it."""
+    write_whole(str(files.directory / NOTES), [json.dumps({"notes": list(notes)})])
 
 
 def with_sabotage(files: RunFiles) -> frozenset[str]:
@@ -216,7 +229,9 @@ def progress(
     files: RunFiles, *, kept: Iterable[BoxFinished], excused: Mapping[BoxId, Excused] = MappingProxyType({})
 ) -> Progress:
     """The state of the run after everything recorded so far."""
-    return Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
+    known = Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
+    notes = tuple(_object(files.directory / NOTES).get("notes", ()))
+    return replace(known, warnings=(*notes, *known.warnings)) if notes else known
 
 
 def save_nothing_run(files: RunFiles, now: float) -> None:

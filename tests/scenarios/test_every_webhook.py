@@ -19,7 +19,7 @@ from tests.bot.github.corpus import EXAMPLES, SPOILERS, Json, adopted, copy
 from tests.fakes.world import REPO, World, box
 
 SEED = 20_260_102
-SPOILT = 300
+SPOILT = 400
 
 
 class Hookshot:

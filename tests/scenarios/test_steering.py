@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from inline_snapshot import snapshot
 
 from bot.flows import holds
 from tests.fakes.world import PullRequest, World, box
@@ -192,7 +191,11 @@ async def test_every_command_leaves_a_row_whatever_became_of_it(world: World) ->
     told = [
         (row["actor"], row["permission"], row["action"], row["decision"], row["reason"]) for row in await audit(world)
     ]
-    assert told == snapshot()
+    assert told == [
+        ("mona", "", "mistake", "refused", "mistake"),
+        ("eve", "read", "boxes cancel", "refused", "not_permitted"),
+        ("mona", "write", "boxes rerun", "allowed", "done"),
+    ]
 
 
 async def test_what_cannot_be_read_holds(world: World) -> None:
