@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -45,8 +46,9 @@ from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
-from bot.ops.links import KeyUnusable, RunLinks, load_key
+from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
+from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.accounts import Accounts
@@ -81,6 +83,7 @@ CODEC = Codec(
         order.Started,
         prepare.Decline,
         prepare.Pass,
+        prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
@@ -246,6 +249,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         async def keep_quiet(name: str, until: str) -> None:
             await marks.set(f"{QUIET}{name}", until)
 
+        for number, secret in enumerate(settings.webhook_secrets, 1):
+            OWN.learn(f"webhook-secret-{number}", secret)
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -266,7 +271,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
-        key = load_key(settings.data_dir / "links.key")
+        key, *older = load_keys(settings.data_dir / "links.key")
         workspaces = Workspaces(settings.data_dir / "mirrors", github)
         ctx = Context(
             github=github,
@@ -282,7 +287,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             clock=clock,
             workspaces=workspaces,
             supplies=Supplies(github, workspaces),
-            links=RunLinks(key, settings.public_url or public_url),
+            links=RunLinks(key, settings.public_url or public_url, older=older, days=settings.link_days),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),
@@ -388,6 +393,8 @@ def serve(*, host: str, port: int) -> int:
         print(f"interlock cannot start:\n{mistakes}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
         return 3
     logs.configure(form=settings.log, level=settings.log_level)
+    # A dump of our memory would hold every secret that we have.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     for warning in warnings:
         log.warning("setting_unknown", message=warning)
     try:

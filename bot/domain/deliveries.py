@@ -42,7 +42,8 @@ class Facts:
         comment_id: the number of the comment, or of the review.
         comment: its body.
         commenter: login of who wrote it, which need not be the sender.
-        commenter_is_bot: whether an app wrote it.
+        commenter_is_bot: whether an app wrote it, or somebody who looks like one.
+        commenter_is_lookalike: whether it was the latter.
         group_ref: the merge queue's branch, without `refs/heads/`.
         group_end: why a merge group is no more.
         base_sha: where the base of a merge group stood.
@@ -74,6 +75,7 @@ class Facts:
     comment: str = ""
     commenter: str = ""
     commenter_is_bot: bool = False
+    commenter_is_lookalike: bool = False
     group_ref: str = ""
     group_end: str = ""
     base_sha: str = ""
@@ -137,7 +139,10 @@ class ReadCommands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentChanged:
-    """Somebody edited or deleted a comment. It is never executed again; what it permitted may be void by it."""
+    """Somebody edited or deleted a comment. It is never executed again; what it permitted may be void by it.
+
+    `body` is what it says now; it is only looked at, so that a command that was written so is known to be refused.
+    """
 
     repo_id: int
     repo: str
@@ -148,6 +153,7 @@ class CommentChanged:
     author: str
     by: str
     source: Literal["comment", "review"] = "comment"
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,13 +333,14 @@ def _changed(
         author=facts.commenter,
         by=facts.sender,
         source=source,
+        body=facts.comment,
     )
 
 
 def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
     if facts.pr is None:
         return Ignore("the comment is on an issue, not on a pull request")
-    if facts.commenter_is_bot or facts.sender_is_bot:
+    if (facts.commenter_is_bot or facts.sender_is_bot) and not facts.commenter_is_lookalike:
         return Ignore("a bot wrote it")
     if "/" not in facts.comment:
         return Ignore("it holds no command")

@@ -132,9 +132,13 @@ async def execute(
 
 
 def runner_argv(files: RunFiles, command: str, *, has_base: bool, launch: str = LAUNCH) -> list[str]:
-    """The words that start a runner's command on a run's tree, with the metadata of the base where there is one."""
+    """The words that start a runner's command on a run's tree, with the metadata of the base where there is one.
+
+    To be started in the run's directory.
+    """
     argv = [sys.executable, "-I", "-c", launch, RUNNER_HOME, "-C", str(files.tree), command]
-    return [*argv, "--base", str(files.base)] if has_base else argv
+    argv += ["--base", str(files.base)] if has_base else []
+    return [*argv, "--default-config", str(files.default)] if files.has_default else argv
 
 
 def runner_environ(cache: Path) -> dict[str, str]:

@@ -132,6 +132,13 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
 
 
+async def show_preview(ctx: Context, run_id: str, shown: tuple[Check, ...]) -> None:
+    """Show what a change would configure where nothing is yet, and close the run: there was nothing to run."""
+    run = await ctx.run(run_id)
+    await publish_checks(ctx, run, shown)
+    await _close(ctx, run, RunState.CANCELLED, "", "the base has no boxes")
+
+
 async def bar(ctx: Context, run_id: str, barred: Barred) -> str:
     """Show that a run that was about to begin may not, and close it."""
     run = await ctx.run(run_id)

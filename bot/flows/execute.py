@@ -20,6 +20,7 @@ from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
+from bot.flows.reusing import reused_from
 from bot.flows.showing import checks_of
 from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
@@ -97,7 +98,7 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     plan = ChildPlan(
         run_id=record.process_id(ctx, run),
         selection=run.selection,
-        done=[],
+        done=[files.directory / record.KEPT] if reused_from(files) else [],
         history=history,
         terms=terms,
         excused=[str(box) for box in await holds.excused(ctx, run) if box in there],

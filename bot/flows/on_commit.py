@@ -54,6 +54,9 @@ class OnCommit:
                 return "superseded"
             case prepare.Refuse(checks, because):
                 return await self._refuse(flow, run_id, checks, because)
+            case prepare.Preview(checks):
+                await persevere(flow, ctx.clock, "preview", conclude.show_preview, ctx, run_id, checks)
+                return "previewed"
             case prepare.Decline(because):
                 return await persevere(flow, ctx.clock, "decline", conclude.decline, ctx, run_id, because)
             case prepare.Ready():

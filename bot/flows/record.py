@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.domain.checks import ANNOTATIONS, note
+from bot.domain.configuration import InForce
 from bot.domain.progress import Excused, Progress
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
@@ -24,6 +25,7 @@ from runner.whole_file import write_whole
 
 PLAN = "plan.json"
 REPORT = "report.json"
+IN_FORCE = "in_force.json"
 PROOFS = "proofs.json"
 VERDICTS = "verdicts.jsonl"
 KEPT = "kept.jsonl"
@@ -57,12 +59,30 @@ def subject(run: Run) -> Subject:
 
 def note_of(run: Run) -> str:
     """The line that says what is tested."""
-    return note(subject(run), merged=run.pr is not None)
+    return note(subject(run))
 
 
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def plan(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as `runner list` describes them."""
+    path = files.directory / PLAN
+    listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return listed
+
+
+def save_in_force(files: RunFiles, known: InForce) -> None:
+    """Keep which configuration the run is judged by."""
+    write_whole(str(files.directory / IN_FORCE), [json.dumps(asdict(known))])
+
+
+def in_force(files: RunFiles) -> InForce | None:
+    """Which configuration the run is judged by; None before anybody looked."""
+    kept = _object(files.directory / IN_FORCE)
+    return InForce(**kept) if kept else None
 
 
 def save_report(files: RunFiles, report: Mapping[str, object]) -> None:

@@ -15,11 +15,13 @@ from bot.domain.stopping import Cancelled, Superseded
 from bot.domain.subject import Subject
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust
 from bot.flows import record
+from bot.flows.configuring import default_of
 from bot.flows.context import Context
 from bot.github.errors import GitHubUnavailable, NotFound, RateLimited, Unprocessable
 from bot.github.git import Mirror
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, branch_head, get_pull, heads_below, repository
+from bot.github.repo_config import OrganisationDefault
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import Config, load_config
@@ -157,18 +159,22 @@ async def is_listed_branch(ctx: Context, pushed: Subject) -> bool:
 
 
 async def default_config(ctx: Context, subject: Subject, branch: str) -> Config:
-    """The configuration of the default branch, where it stands; an empty one when it cannot be read."""
+    """The configuration of the default branch, where it stands, or the organisation's where that has none."""
     tip = await branch_head(ctx.github.installation(subject.installation_id), subject.repo, branch)
     mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip, head_sha=tip))
-    return await config_at(mirror, tip)
+    return await config_at(mirror, tip, await default_of(ctx, subject, mirror, tip))
 
 
-async def config_at(mirror: Mirror, sha: str) -> Config:
-    """A commit's configuration; an empty one when it has none, or none that can be read, which is told later."""
+async def config_at(mirror: Mirror, sha: str, default: OrganisationDefault | None) -> Config:
+    """A commit's configuration, or the one given where it has none; empty when it cannot be read, as is told later."""
+    if default is not None:
+        return await _read(default.text)
     text = await mirror.read(sha, CONFIG)
-    if text is None:
-        return Config()
+    return await _read(text.decode("utf-8", "replace")) if text is not None else Config()
+
+
+async def _read(text: str) -> Config:
     try:
-        return await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
+        return await asyncio.to_thread(load_config, text)
     except UserError:
         return Config()

@@ -23,6 +23,10 @@ REFRESH = timedelta(minutes=12)
 """How long before its end a token is no longer handed out: GitHub's live an hour, and none is used for 50 minutes."""
 
 
+ASSERTION_LIFE = timedelta(minutes=9)
+"""Of the App's own assertion; GitHub takes at most ten minutes."""
+
+
 class SecretToken:
     """A token that does not show itself: not in `repr`, not in a format string, not in a pickle.
 
@@ -149,6 +153,6 @@ class AppKey:
 
         Source: GitHub docs, "Generating a JSON Web Token (JWT) for a GitHub App".
         """
-        expires_at = now + timedelta(minutes=9)
+        expires_at = now + ASSERTION_LIFE
         claims = {"iss": str(app_id), "iat": now - timedelta(seconds=60), "exp": expires_at}
         return SecretToken(jwt.encode(claims, self._key, algorithm="RS256"), expires_at)

@@ -109,10 +109,11 @@ class Workspaces:
         return mirror
 
     async def prepare(self, subject: Subject, into: Path) -> Workspace | Conflict:
-        """Write what is to be tested to `into/tree`, and for a pull request its base to `into/base`.
+        """Write what is to be tested to `into/tree`, and its base, unless it is the head itself, to `into/base`.
 
         Args:
-            subject: with a pull request, its head is merged into its base first, as GitHub Actions does.
+            subject: with a pull request, its head is merged into its base first, as GitHub Actions does. A merge
+                group's head has been merged by GitHub.
             into: a directory of this run alone; `tree` and `base` in it are empty or absent.
 
         Raises:
@@ -121,7 +122,10 @@ class Workspaces:
         if subject.pr is None:
             mirror = await self.fetch(subject)
             await mirror.export(subject.head_sha, into / "tree")
-            return Workspace(tree=into / "tree", base=None, commit=subject.head_sha)
+            if subject.has_base:
+                await mirror.export(subject.base_sha, into / "base")
+            base = into / "base" if subject.has_base else None
+            return Workspace(tree=into / "tree", base=base, commit=subject.head_sha)
         # The base is here more often than not: it is written while the head is on its way. Both are waited for, also
         # when one fails, so that nobody writes into a directory that a repeat has emptied.
         merged, exported = await asyncio.gather(

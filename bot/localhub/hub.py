@@ -253,6 +253,11 @@ class LocalHub:
             pushes.observe(self.forge, repo, repo.owner)
         return self.repository(name)
 
+    def set_permission(self, repo: str, login: str, role: str) -> None:
+        """Give a collaborator another role in a repository, from the next call on."""
+        row = self.repository(repo)
+        self.state.repositories.change(row, collaborators={**row.collaborators, login: role})
+
     def fork(self, repo: str, by: str) -> Repository:
         """Copy a repository to an account."""
         parent = self.repository(repo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -163,6 +163,13 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
         return await self._all(query.order_by(runs.c.number.desc()))
 
+    async def green_of_tree(self, repo_id: int, tree: str, config_hash: str, *, since: datetime) -> list[Run]:
+        """Runs of the same files under the same configuration that ended green since then, newest first."""
+        same = (runs.c.repo_id == repo_id) & (runs.c.tree == tree) & (runs.c.config_hash == config_hash)
+        green = (runs.c.state == RunState.FINISHED) & (runs.c.conclusion == "success") & (runs.c.finished_at >= since)
+        known = (runs.c.tree != "") & (runs.c.config_hash != "")
+        return await self._all(sa.select(runs).where(same, green, known).order_by(runs.c.number.desc()).limit(10))
+
     async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int) -> list[Run]:
         """The newest run with an outcome, or with one to come, of every other pull request that has had this head."""
         told = sa.or_(runs.c.state.in_(OPEN), runs.c.conclusion != "")
@@ -249,4 +256,7 @@ class RunStore:
 def _run(row: sa.Row[Any]) -> Run:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented accessor.
     fields["state"] = RunState(fields["state"])
+    for name in ("created_at", "finished_at"):  # SQLite gives back the time that it was given in UTC, and forgets that.
+        if (moment := fields[name]) is not None and moment.tzinfo is None:
+            fields[name] = moment.replace(tzinfo=UTC)
     return Run(**fields)

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from runner.events import BoxFinished
     from runner.model import Box, BoxId
+    from runner.options import Given
+    from runner.shards import Shard
 
 
 BASE = Option("--base", value="DIR|COMMIT", help="read configuration and boxes' metadata there, their bodies here")
+SHARD = Option("--shard", value="I/N", help="only the Ith of N parts, which are about equally long")
 DEFAULT = Option("--default-config", value="FILE", help="the configuration of a tree that has none of its own")
 
 
@@ -79,8 +82,30 @@ def check_places(base: str, default: str) -> None:
         refuse(f"--default-config: there is no file {default}")
 
 
-def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[Box, ...]:
-    """The boxes that a command line names; all when it names none.
+def shard_of(given: Given) -> Shard | None:
+    """The part of the selection that is asked for; None for all of it.
+
+    Raises:
+        UsageMistake: it cannot be read.
+    """
+    if "shard" not in given:
+        return None
+    from runner.shards import read_shard
+
+    text = given.text("shard")
+    return read_shard(text) or refuse(f"--shard must be such as 2/5, not {text!r}")
+
+
+def history_file(given: Given) -> str:
+    """The file of durations and last verdicts that a command line means; "" is the state directory's own.
+
+    Shards must agree on their parts, so nothing that only this machine remembers counts for one of them.
+    """
+    return given.text("history") or (os.devnull if "shard" in given else "")
+
+
+def selected(ground: Ground, words: Sequence[str], *, since: str = "", shard: Shard | None = None) -> tuple[Box, ...]:
+    """The boxes that a command line names; all when it names none. A shard of them may be empty.
 
     Raises:
         BadSelection: it cannot be read, or names what is not there.
@@ -92,7 +117,12 @@ def selected(ground: Ground, words: Sequence[str], *, since: str = "") -> tuple[
     if since:
         parse(text)  # what is wrong with it is told in its own terms
         text = f"({text}) and changed:{since}"
-    return select(text, ground.suite.boxes, failed=ground.history.failed(), changed=ground.changed)
+    boxes = select(text, ground.suite.boxes, failed=ground.history.failed(), changed=ground.changed)
+    if shard is None:
+        return boxes
+    from runner.shards import part
+
+    return part(boxes, ground.history.durations(), shard)
 
 
 def none_there(root: str) -> str:

@@ -8,7 +8,7 @@ from time import gmtime, strftime, time
 
 from runner.clock import steady
 from runner.commands import isolating
-from runner.commands.ground import Ground, cpus, selected
+from runner.commands.ground import SHARD, Ground, cpus, history_file, selected, shard_of
 from runner.commands.means import OPTIONS as MEANS_OPTIONS
 from runner.commands.means import Means
 from runner.errors import FULL, SetupFailed
@@ -43,6 +43,7 @@ OPTIONS = (
     Option("--junit", value="FILE", help="write JUnit XML"),
     Option("--format", choices=("auto", "plain", "github"), help="how to report here"),
     Option("--since", value="REF", help="only boxes that a change since REF concerns; like changed:REF"),
+    SHARD,
     Option("--retries", value="N", number=True, help="repeat red boxes up to N times, whatever they say themselves"),
     Option("--flaky", choices=("pass", "fail"), help="what a pass on retry counts as; `fail` when CI=true"),
     Option("--fail-fast", choices=("tier", "box", "never"), help="what a red box stops; the next tier if not given"),
@@ -58,8 +59,9 @@ OPTIONS = (
 def main(root: str, given: Given) -> int:
     """Run the command; returns the exit code."""
     level = isolating.level_of(given)
-    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=given.text("history"))
-    boxes = selected(ground, given.words, since=given.text("since"))
+    shard = shard_of(given)
+    ground = Ground(root, base=given.text("base"), default=given.text("default_config"), history=history_file(given))
+    boxes = selected(ground, given.words, since=given.text("since"), shard=shard)
     the_plan = plan(boxes, ground.history.durations())
     run_id = _run_id(given)
     secrets = secret_values(
@@ -82,7 +84,8 @@ def main(root: str, given: Given) -> int:
                 clock=clock,
             )
             code = run.run(reports, policy, done=_done(given.all("done")))
-        ground.remember(run.finished)
+        if shard is None:  # what balances shards must be the same for the next one.
+            ground.remember(run.finished)
     finally:
         reports.close()
     return code

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from inline_snapshot import snapshot
 
 from bot.flows import holds
 from tests.fakes.world import PullRequest, World, box
@@ -157,7 +156,7 @@ async def test_status_why_and_explain_answer_everybody(world: World) -> None:
     said = pr.comments[-1].replace(pr.head[:7], "HEAD")
     assert "| tier 1 | 1 passed, 1 failed |" in said
     assert "| tier 2 | 1 blocked |" in said
-    assert "| box 2 Red is failed:" in said
+    assert "| box 2 Red failed:" in said
     assert "| 1 box did not run, held back by box `2` |" in said
     pr.say("/boxes explain 2", by="eve")
     await world.settle()
@@ -192,7 +191,11 @@ async def test_every_command_leaves_a_row_whatever_became_of_it(world: World) ->
     told = [
         (row["actor"], row["permission"], row["action"], row["decision"], row["reason"]) for row in await audit(world)
     ]
-    assert told == snapshot()
+    assert told == [
+        ("mona", "", "mistake", "refused", "mistake"),
+        ("eve", "read", "boxes cancel", "refused", "not_permitted"),
+        ("mona", "write", "boxes rerun", "allowed", "done"),
+    ]
 
 
 async def test_what_cannot_be_read_holds(world: World) -> None:

@@ -21,8 +21,8 @@ async def test_a_fork_runs_nothing_and_is_never_green(world: World, tmp_path: Pa
     world.hub.commit("stranger/app", "topic", {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}, "Try", "stranger")
     pull = world.hub.open_pull_request("octo/app", "topic", "main", "Try", "stranger", head_repo="stranger/app")
     await world.settle()
-    [check] = world.hub.check_runs("octo/app", pull.head_sha)
-    assert (check.name, check.conclusion) == ("Interlock", "action_required")
+    checks = {check.name: check.conclusion for check in world.hub.check_runs("octo/app", pull.head_sha)}
+    assert checks == {"Interlock": "action_required", "Interlock / preview": "neutral"}
     assert not proof.exists()
 
 
@@ -54,8 +54,8 @@ async def test_an_app_runs_where_the_base_lists_its_account_and_not_because_its_
     world.hub.commit("octo/app", "sly", listed, "Trust me", "mona")
     pull = world.hub.open_pull_request("octo/app", "sly", "main", "Trust me", app.login)
     await world.settle()
-    [check] = world.hub.check_runs("octo/app", pull.head_sha)
-    assert check.conclusion == "action_required"
+    check, preview = world.hub.check_runs("octo/app", pull.head_sha)
+    assert (check.conclusion, preview.name) == ("action_required", "Interlock / preview")
     assert "list the app" in (check.summary or "")
 
     world.hub.commit("octo/app", "main", listed, "Trust it", "mona")

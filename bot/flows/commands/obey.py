@@ -69,7 +69,9 @@ async def obey(ctx: Context, order: Order, commands: Sequence[Parsed]) -> Obeyed
     if refused is not None:
         log_to.warning("command_refused", reason=refused.code)
         await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
-        return Obeyed(done=False, reason=refused.code, said=f"{_to(order)}{refused.because}.")
+        # A lookalike may be a program after all, and two programs that answer each other never end.
+        said = "" if refused.code == "lookalike" else f"{_to(order)}{refused.because}."
+        return Obeyed(done=False, reason=refused.code, said=said)
     if mistakes := [command for command in commands if isinstance(command, Mistake)]:
         log_to.warning("command_misread", reason=mistakes[0].because)
         await _write(ctx, order, commands, "refused", held=held, reason="mistake")
