@@ -207,6 +207,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     default = await default_of(ctx, record.subject(run), mirror, base_sha)
     if not await has_boxes(mirror, base_sha, default):
         return await _first_of_all(ctx, run, subject)
+    await _note_report(ctx, run, base_sha, default)
     trust = await trust_of(ctx, run, pull)
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author=pull.author_login, fork=pull.head_is_fork)
@@ -287,6 +288,7 @@ async def _lay_out(
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
+    await _note_report(ctx, run, subject.base_sha, default)
     known = await put_in_force(ctx, run, subject, default)
     async with Listing(ctx, run, trust, has_base=subject.has_base) as listing:
         workspace = await ctx.workspaces.prepare(subject, files.directory)
@@ -316,6 +318,14 @@ async def _lay_out(
     record.save_in_force(files, replace(known, config_hash=config_hash))
     await ctx.runs.update(run.id, config_hash=config_hash, tree=tree)
     return Ready()
+
+
+async def _note_report(ctx: Context, run: Run, base_sha: str, default: OrganisationDefault | None) -> None:
+    """Keep what the base asks of the report, for what is said of a run that never gets to its boxes."""
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=base_sha, head_sha=base_sha))
+    report = (await config_at(mirror, base_sha, default)).settings.get("report")
+    ctx.files(run).directory.mkdir(parents=True, exist_ok=True)
+    record.save_report(ctx.files(run), report if isinstance(report, dict) else {})
 
 
 def wanted_of(config: Config) -> Wanted:
