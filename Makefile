@@ -31,7 +31,11 @@ check: setup ## formatting, lint, types, import contracts, spelling, workflows
 	mypy
 	lint-imports
 	codespell
-	@if [ -d .github/workflows ]; then echo zizmor --offline .; zizmor --offline .; fi
+	check-jsonschema --builtin-schema vendor.github-actions action.yml
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	actionlint
+	zizmor --offline .
 
 fix: setup ## format and mend what can be mended without a decision
 	ruff check --fix-only .
@@ -63,8 +67,9 @@ snapshots: setup ## accept what people read as it is now; look at the diff befor
 UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
 	--no-emit-package interlock --no-emit-index-url --no-emit-find-links
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml, and from it what the image holds
+lock: setup ## resolve requirements.lock anew from pyproject.toml, and from it what the image and the action hold
 	$(UV_LOCK) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
 	$(UV_LOCK) pyproject.toml --extra bot --constraint requirements.lock --no-annotate --output-file deploy/image.lock
 	printf 'hatchling\neditables\n' | \
 		$(UV_LOCK) - --constraint requirements.lock --no-annotate --output-file deploy/build.lock
+	python tools/cut_requirements.py >action/requirements.txt

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.commands.config import check_networks
+from bot.commands.config_findings import check_networks
 from runner.commands.list_boxes import described
 from runner.config import FILE, in_force
 from runner.discover import discover

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.progress import BoxState, Progress
-from bot.domain.report import RunState, count, excused_list, excuser, headline, label, section, tier_line, why
+from bot.domain.report import RunState, count, excused_list, excuser, headline, label, section, tier_line, verb, why
+from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.scrutiny import PROVEN, UNANSWERED, WORDS, Scrutiny, weakened_headline
 from bot.domain.text import BUDGET, code, plain, within
 
@@ -117,15 +118,22 @@ def why_box(box: BoxState | None, *, named: str, head_sha: str) -> str:  # noqa:
     return f"{name} has no verdict on this commit yet, and what did not run is not green."
 
 
-def explained(box: BoxState, listed: Mapping[str, Any], scrutiny: Scrutiny) -> str:
+def explained(
+    box: BoxState, listed: Mapping[str, Any], scrutiny: Scrutiny, *, run_url: str = "", repro: Repro = UNKNOWN
+) -> str:
     """The answer to `/boxes explain`.
 
     Args:
         box: how it stands on the head.
         listed: the box as the runner lists it.
         scrutiny: what is known of its proof.
+        run_url: the page of its run, for the link to its whole log; "" leaves it out.
+        repro: what it was run under.
     """
-    head = section(box) or f"### {label(box)} — {box.phase}\n\nRun it yourself: {code(f'runner run {box.box}')}"
+    head = (
+        section(box, run_url=run_url, repro=repro)
+        or f"### {label(box)} — {box.phase}\n\nRun it yourself: {code(f'runner run {box.box}')}"
+    )
     facts = [f"Tier {box.tier}, {code(str(listed.get('source', '')), 200)}", _control(listed), _proof(box, scrutiny)]
     if box.excused:
         facts.append(f"Excused by {excuser(box.excused)}: {plain(box.excused.because, 1200)}")
@@ -147,7 +155,7 @@ def _red(box: BoxState) -> Gate:
     reason = why(box.result)
     skip = f'/boxes skip {box.box} because "…"'
     return Gate(
-        f"box {label(box)} is {str(box.result.verdict).replace('_', ' ')}" + (f": {reason}" if reason else ""),
+        f"box {label(box)} {verb(box.result)}" + (f": {reason}" if reason else ""),
         f"whoever pushes a fix; {_can('/boxes rerun')}, or {code(skip)}",
     )
 

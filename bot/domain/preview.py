@@ -49,7 +49,10 @@ _KEYS = {
     "python": "python",
     "control": "control",
 }
-_TERMS = "Secrets go to protected branches only; members' pull requests reach what `trust.network` lists, strangers' nothing."
+_TERMS = (
+    "Secrets go to protected branches only; "
+    "members' pull requests reach what `trust.network` lists, strangers' nothing."
+)
 _OF_NEW = ("network", "secrets", "needs", "quarantine")
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _SECONDS = frozenset({"timeout", "slow"})

@@ -90,11 +90,7 @@ def _excuse(box: BoxState) -> str:
     assert box.excused
     assert box.result
     because = plain(box.excused.because, 1200)
-    return f"- {label(box)} is {_words(box.result.verdict)} and excused by {excuser(box.excused)}: {because}"
-
-
-def _words(verdict: str) -> str:
-    return str(verdict).replace("_", " ")
+    return f"- {label(box)} {verb(box.result)}, excused by {excuser(box.excused)}: {because}"
 
 
 def excuser(excused: Excused) -> str:
@@ -133,7 +129,7 @@ def section(box: BoxState, *, run_url: str = "", repro: Repro = UNKNOWN) -> str:
         facts.append(f"held back by box {code(result.blocked_by, 80)}")
     parts.append(" · ".join(fact for fact in facts if fact))
     if result.reason:
-        parts.append(f"It {_verb(result)}: {plain(result.reason, 500)}")
+        parts.append(f"It {verb(result)}: {plain(result.reason, 500)}")
     if result.failures:
         parts.append(_assertions(result.failures))
     if result.output.strip():
@@ -155,7 +151,8 @@ def _word(box: BoxState) -> str:
     return f"{word} but excused" if box.red_and_excused else word
 
 
-def _verb(result: BoxFinished) -> str:
+def verb(result: BoxFinished) -> str:
+    """What a box did that is not green: `failed`, `timed out`, `could not be judged`."""
     return {"timed_out": "timed out", "errored": "could not be judged", "vacuous": "proved nothing"}.get(
         result.verdict, f"is {result.verdict}" if result.verdict != "failed" else "failed"
     )

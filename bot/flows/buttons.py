@@ -14,7 +14,7 @@ from bot.domain.buttons import EXPLAIN, SELECTIONS
 from bot.domain.commands.authority import Need, Refused, may
 from bot.domain.deliveries import Press
 from bot.domain.explain import explain
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.requests import open_run, run_id
 from bot.flows.showing import shown
@@ -92,13 +92,13 @@ async def _explain(ctx: Context, action: Press, pulls: Sequence[PullFacts]) -> N
         log.warning("button_of_no_run", external_id=action.external_id[:100])
         return
     own = [pull for pull in pulls if pull.number == run.pr]
-    await _say(ctx, action, own, explained(ctx, run), f"explained={action.check_run_id}")
+    await _say(ctx, action, own, await explained(ctx, run), f"explained={action.check_run_id}")
 
 
-def explained(ctx: Context, run: Run) -> str:
+async def explained(ctx: Context, run: Run) -> str:
     """What there is to say about a run's verdict, as Markdown."""
     files = ctx.files(run)
-    state = record.progress(files, kept=record.kept(ctx, run))
+    state = await holds.state_of(ctx, run)
     because = run.because if run.state is RunState.REFUSED or run.state in GIVEN_UP else ""
     return explain(state, record.scrutiny(files), shown(ctx, run, state), number=run.number, because=because)
 

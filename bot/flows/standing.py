@@ -20,7 +20,7 @@ from bot.flows.context import Context
 from bot.github.errors import GitHubUnavailable, NotFound, RateLimited, Unprocessable
 from bot.github.git import Mirror
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, branch_head, get_pull, heads_below, repository
+from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.github.repo_config import OrganisationDefault
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
@@ -28,9 +28,6 @@ from runner.config import Config, load_config
 from runner.errors import UserError
 
 log = structlog.get_logger()
-
-QUEUE = "gh-readonly-queue/"
-"""What the names of the merge queue's own branches begin with; the base's name follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +77,6 @@ async def trust_of(ctx: Context, run: Run, pull: PullFacts) -> Trusted | Untrust
             withdrawn=await ctx.permits.withdrawn(run.repo_id, pull.number, pull.head_sha),
         )
     )
-
-
-async def trust_of_group(ctx: Context, run: Run) -> Trusted | Untrusted:
-    """The trust of a merge group's head: the queue's, as long as GitHub keeps a branch of the queue at it."""
-    heads = await heads_below(ctx.installation(run), run.repo, f"{QUEUE}{run.base_ref}/")
-    return decide_trust(TrustFacts(event="merge_group", author="", is_protected=run.head_sha in heads))
 
 
 async def still_stands(ctx: Context, run: Run) -> Standing:

@@ -93,12 +93,6 @@ async def branch_head(gh: Installation, repo: str, branch: str) -> str:
     return _read(_Ref, (await gh.get(path)).json, path).object.sha
 
 
-async def heads_below(gh: Installation, repo: str, prefix: str) -> frozenset[str]:
-    """Where the branches stand whose names begin with `prefix`."""
-    path = f"{repository_path(repo)}/git/matching-refs/heads/{quote(prefix, safe='/')}"
-    return frozenset([_read(_Ref, ref, path).object.sha async for ref in gh.paginate(path)])
-
-
 async def get_pull(gh: Installation, repo: str, number: int) -> PullFacts:
     """A pull request.
 

@@ -94,7 +94,7 @@ def open_writer(url: str, *, patience: float = INBOX_PATIENCE) -> sa.Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: what was acknowledged to GitHub survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "cache_size=-800"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -174,6 +174,8 @@ def _word(box: BoxState) -> str:
     word = str(box.result.verdict if box.result else box.phase).replace("_", " ")
     if box.red_in_quarantine:
         word += ", in quarantine"
+    if box.red_and_excused:
+        word += ", excused"
     if box.kept:
         word += ", kept"
     if box.slow and box.phase is Phase.RUNNING:

@@ -70,7 +70,7 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
-    report = _reports(given, boxes, level)
+    report = _reports(given, boxes, level, root=root)
     for sentence in secrets.withheld(boxes):
         report.say(sentence)
     if not boxes:  # a shard may be empty: that others have all there is to do is no fault.
@@ -211,7 +211,7 @@ class _Falsification:
         return Answers(directory, trust=self._trust, keys=keys)
 
 
-def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
+def _reports(given: Given, boxes: Sequence[Box], level: Level, *, root: str) -> Everyone:
     """All reports; refuses a file that cannot be written now rather than after all the work."""
     json, junit = given.text("json"), given.text("junit")
     for path in (json, junit):
@@ -220,7 +220,7 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
                 check_writable(path)
         except OSError as error:
             refuse(f"{path} cannot be written: {error.strerror}")
-    reports: list[ProofReport] = [_human(given, boxes, level, to_stderr=json == "-")]
+    reports: list[ProofReport] = [_human(given, boxes, level, to_stderr=json == "-", root=root)]
     if json:
         reports.append(ProofsJson(json, sys.stdout, sandbox=level))
     if junit:
@@ -230,14 +230,15 @@ def _reports(given: Given, boxes: Sequence[Box], level: Level) -> Everyone:
     return Everyone(reports)
 
 
-def _human(given: Given, boxes: Sequence[Box], level: Level, *, to_stderr: bool) -> ProofReport:
+def _human(given: Given, boxes: Sequence[Box], level: Level, *, to_stderr: bool, root: str) -> ProofReport:
     out = sys.stderr if to_stderr else sys.stdout
     form = given.text("format", "auto")
     if form == "github" or (form == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"):
+        from runner.report.github import place_of
         from runner.report.proofs_github import ProofsGithub
 
         summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
-        return ProofsGithub(out, summary_path=summary, strict="strict" in given)
+        return ProofsGithub(out, summary_path=summary, strict="strict" in given, place=place_of(root, os.environ))
     from runner.report.proofs_text import ProofsText
 
     return ProofsText(out, total=len(boxes), sandbox=level.value)

@@ -69,7 +69,7 @@ def main(root: str, given: Given) -> int:
     )
     egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
-    reports = _Reports(given, done=given.all("done"), clock=clock)
+    reports = _Reports(given, done=given.all("done"), clock=clock, root=root)
     policy = _policy(given, run_id=run_id, sandbox=level, boxes=ground.suite.boxes)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     try:
@@ -165,7 +165,7 @@ class _Run:
 class _Reports:
     """All reports of a run. A reader that has gone away is dropped; the record must not be."""
 
-    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float]) -> None:
+    def __init__(self, given: Given, *, done: tuple[str, ...], clock: Callable[[], float], root: str) -> None:
         self._readers: list[Reporter] = []
         self._record: Reporter | None = None
         self._lost: OSError | None = None
@@ -188,7 +188,7 @@ class _Reports:
             if error.errno in FULL:
                 raise
             refuse(f"{place} cannot be written: {error.strerror}")
-        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock))
+        self._readers.append(_human(given.text("format", "auto"), to_stderr=path == "-", clock=clock, root=root))
 
     def __call__(self, event: Event) -> None:
         if self._record is not None:
@@ -219,14 +219,15 @@ class _Reports:
             raise self._lost
 
 
-def _human(form: str, *, to_stderr: bool, clock: Callable[[], float]) -> Reporter:
+def _human(form: str, *, to_stderr: bool, clock: Callable[[], float], root: str) -> Reporter:
     out = sys.stderr if to_stderr else sys.stdout
     if form == "auto":
         form = "github" if os.environ.get("GITHUB_ACTIONS") == "true" else "live" if out.isatty() else "plain"
     if form == "github":
-        from runner.report.github import Github
+        from runner.report.github import Github, place_of
 
-        return Github(out, summary_path=os.environ.get("GITHUB_STEP_SUMMARY", ""))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
+        return Github(out, summary_path=summary, place=place_of(root, os.environ))
     if form == "live":
         from rich.console import Console
 

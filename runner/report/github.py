@@ -43,13 +43,20 @@ from runner.report.text import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
     from runner.events import Event
 
 GROUP_LINES = 400
 """Lines of a red box's output in its group: the end of it; the whole is in the run's log directory."""
+
+
+def place_of(root: str, environ: Mapping[str, str]) -> str:
+    """What annotations put before a path of the tree at `root`: GitHub reads them from the workspace on."""
+    workspace = environ.get("GITHUB_WORKSPACE", "")
+    within = os.path.relpath(os.path.realpath(root), os.path.realpath(workspace)) if workspace else "."
+    return "" if within == "." or within.startswith("..") else f"{within}/"
 
 
 class Console:
@@ -97,10 +104,12 @@ class Github:
     Args:
         out: the step's standard output.
         summary_path: the file that $GITHUB_STEP_SUMMARY names; "" writes no summary.
+        place: what annotations put before each path, see `place_of`.
     """
 
-    def __init__(self, out: TextIO, *, summary_path: str = "") -> None:
+    def __init__(self, out: TextIO, *, summary_path: str = "", place: str = "") -> None:
         self._console = Console(out)
+        self._place = place
         self._summary_path = summary_path
         self._tally = Tally()
         self._boxes: list[BoxFinished] = []
@@ -156,7 +165,7 @@ class Github:
         told += [not_let_to(event.refused)] if event.refused else []
         self._group(line, event.output, told, event.reason)
         if needs_explaining(event):
-            for place, message in _annotations(event):
+            for place, message in _annotations(event, self._place):
                 name = "error" if is_red(event) else "warning"
                 self._console.command(name, {**place, "title": f"{event.box} {event.title}"}, message)
 
@@ -206,18 +215,18 @@ def escape_property(text: str) -> str:
     return escape_data(one_line(text)).replace(":", "%3A").replace(",", "%2C")
 
 
-def _annotations(event: BoxFinished) -> Iterator[tuple[dict[str, str], str]]:
+def _annotations(event: BoxFinished, before: str) -> Iterator[tuple[dict[str, str], str]]:
     """Each failing assertion at its line; one at the box itself when none has a place."""
     placed = [failure for failure in event.failures if failure.file]
     for failure in placed:
         line = {"line": str(failure.line)} if failure.line else {}
         said = ": ".join(filter(None, (one_line(failure.id), one_line(failure.message, 2000))))
-        yield {"file": failure.file, **line}, said or event.reason or word(event.verdict)
+        yield {"file": before + failure.file, **line}, said or event.reason or word(event.verdict)
     if not placed:
         said = one_line(event.reason, 2000) or word(event.verdict)
         said += "".join("\n" + failure_line(failure) for failure in event.failures)
         line = {"line": str(event.line)} if event.source and event.line else {}
-        yield {"file": event.source, **line}, said
+        yield {"file": before + event.source if event.source else "", **line}, said
 
 
 def _without_output(event: BoxFinished) -> BoxFinished:

@@ -22,10 +22,11 @@ _OUTPUT_LINES = 100
 class ProofsGithub(Silent):
     """Writes the step's log to `out`, and at the end the summary to `summary_path` unless that is "".
 
-    `strict`: a box without a control is told as an error.
+    `strict`: a box without a control is told as an error. `place`: what annotations put before each path.
     """
 
-    def __init__(self, out: TextIO, *, summary_path: str = "", strict: bool = False) -> None:
+    def __init__(self, out: TextIO, *, summary_path: str = "", strict: bool = False, place: str = "") -> None:
+        self._before = place
         self._console = Console(out)
         self._summary_path = summary_path
         self._strict = strict
@@ -44,7 +45,10 @@ class ProofsGithub(Silent):
             return
         said = [proof.reason, *([f"add to its control:  {proof.suggestion}"] if proof.suggestion else [])]
         self._console.group(line, last_lines(proof.output, _OUTPUT_LINES)[1], said)
-        properties = {**_place(proof), "title": f"{proof.box.id} {proof.box.title}: {spelled(proof.answer)}"}
+        properties = {
+            **_place(proof, self._before),
+            "title": f"{proof.box.id} {proof.box.title}: {spelled(proof.answer)}",
+        }
         self._console.command("error", properties, "\n".join(one_line(part, 2000) for part in said))
 
     def end(self, ended: Ended) -> None:
@@ -84,9 +88,9 @@ def _table(proofs: Iterable[Proof]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _place(proof: Proof) -> dict[str, str]:
+def _place(proof: Proof, before: str) -> dict[str, str]:
     """Where the control stands; the box itself when it has none of its own."""
     file, _, line = proof.control.rpartition(":")
     if proof.automatic or not file or not line.isdigit():
         file, line = proof.box.source, str(proof.box.line)
-    return {"file": file, "line": line} if file else {}
+    return {"file": before + file, "line": line} if file else {}

@@ -277,7 +277,8 @@ def _duplicates(tape: Tape) -> None:
 
 
 def _overtakes(tape: Tape) -> None:
-    for event in ("pull_request", "issue_comment", "push") * 5:
+    """Those of pull requests and branches: a command that comes after a push means what was pushed, and should."""
+    for event in ("pull_request", "push") * 5:
         tape.world.hub.faults.overtake_delivery(event)
 
 
@@ -375,7 +376,7 @@ FAULTS: dict[str, Fault] = {
         arrange=_duplicates,
     ),
     "overtaken-deliveries": Fault(
-        what="webhooks overtake one another",
+        what="webhooks of pull requests and branches are overtaken by later ones",
         so="each is a hint; how things stand is asked of GitHub",
         arrange=_overtakes,
     ),

@@ -71,7 +71,8 @@ async def test_after_the_fault_everything_is_as_without_it(
 ) -> None:
     found = await told(tmp_path / "told", FAULTS[name], monkeypatch)
     expected, seen = (pformat(state, width=120).splitlines() for state in (calm, found))
-    assert list(unified_diff(expected, seen, "in good weather", name, lineterm="")) == []
+    difference = "\n".join(unified_diff(expected, seen, "in good weather", name, lineterm=""))
+    assert not difference, difference
 
 
 def test_the_page_about_it_lists_every_fault() -> None:

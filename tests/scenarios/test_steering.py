@@ -156,7 +156,7 @@ async def test_status_why_and_explain_answer_everybody(world: World) -> None:
     said = pr.comments[-1].replace(pr.head[:7], "HEAD")
     assert "| tier 1 | 1 passed, 1 failed |" in said
     assert "| tier 2 | 1 blocked |" in said
-    assert "| box 2 Red is failed:" in said
+    assert "| box 2 Red failed:" in said
     assert "| 1 box did not run, held back by box `2` |" in said
     pr.say("/boxes explain 2", by="eve")
     await world.settle()

@@ -282,3 +282,23 @@ async def test_a_permit_that_was_written_before_the_list_does_not_accept_it(isol
     isolated.hub.clock.advance(30)
     await permit(pr)
     assert interlock(pr).conclusion == "success"
+
+
+@pytest.mark.requirement("S-11")
+async def test_a_reader_who_opens_a_pull_request_between_branches_of_others_steers_nothing_with_it(
+    isolated: World,
+) -> None:
+    isolated.repository(BOXES)
+    isolated.hub.commit(REPO, "topic", {"x": "y"}, "By a writer", "mona")
+    pull = isolated.hub.open_pull_request(REPO, "topic", "main", "Proposed by a reader", "eve")
+    await isolated.settle()
+    pr = PullRequest(isolated, REPO, pull.number, "topic", "eve")
+    for command in ("/boxes run all", f"/ok-to-test {pr.head}"):
+        comment = pr.say(command, by="eve")
+        await isolated.settle()
+        assert pr.reactions(comment)[-1] == "confused"
+    assert interlock(pr).conclusion == "action_required"
+    assert {run.state for run in await isolated.runs() if run.pr} == {"refused"}
+    await permit(pr)
+    assert interlock(pr).conclusion == "success"
+    assert "trust `T2`" in (interlock(pr).summary or "")

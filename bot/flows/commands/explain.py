@@ -8,6 +8,7 @@ from bot.domain.commands.authority import Refused
 from bot.flows import record
 from bot.flows.commands import head
 from bot.flows.commands.order import Done, Scene
+from bot.flows.showing import shown
 from runner.model import BoxId
 
 
@@ -26,7 +27,9 @@ async def carry_out(scene: Scene, command: Explain) -> Done:
     listed = next(
         raw for raw in record.listed(scene.ctx.files(known.run)) if BoxId(raw["suite"], raw["box"]) == box.box
     )
-    return Done(said=answers.explained(box, listed, known.scrutiny))
+    about = shown(scene.ctx, known.run, known.state)
+    said = answers.explained(box, listed, known.scrutiny, run_url=about.run_url, repro=about.repro)
+    return Done(said=said)
 
 
 def _id(text: str) -> BoxId:

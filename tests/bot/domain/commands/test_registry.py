@@ -121,6 +121,7 @@ def test_what_a_comment_asks_for(comment: str, parsed: tuple[Parsed, ...]) -> No
         pytest.param(
             "ok\n\nOn Mon, 2 Nov 2026\nmona ***@***.***> wrote:\n\n/boxes run all", id="a-wrapped-introduction"
         ),
+        pytest.param("On 2 November 2026 mona wrote:\n/boxes run all", id="a-mail-in-one-paragraph"),
         pytest.param("Am 2. November 2026 schrieb mona:\n\n/boxes run all", id="a-german-mail"),
         pytest.param("-----Original Message-----\nFrom: mona\n\n/boxes run all", id="the-other-kind-of-mail"),
     ],
@@ -283,7 +284,7 @@ def test_a_slip_gets_its_place_and_the_way_out(
 @pytest.mark.parametrize(
     "comment",
     [
-        pytest.param("/boxes s\u212aip 1", id="kelvin"),
+        pytest.param('/boxes s\u212aip 1 because "x"', id="kelvin"),
         pytest.param("/boxe\u017f run all", id="long-s"),
         pytest.param("/b\u043exes run all", id="cyrillic-o"),
         pytest.param("\uff0fboxes run all", id="a-wide-slash"),
