@@ -27,8 +27,8 @@ USES = "interlock-org/interlock@v1"
 class Ran:
     """A workflow's job that has ended.
 
-    `outputs` are the action's, as the step after it sees them, with `OUTCOME` and `INJECTED`; `log` is what the action's
-    step printed, `commands` the orders in it that were followed, as (name, properties, data); `summary` its Markdown.
+    `outputs` are the action's, as the step after it sees them, with `OUTCOME` and `INJECTED`; `log` is what the step
+    printed, `commands` the orders in it that were followed, as (name, properties, data); `summary` its Markdown.
     """
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
