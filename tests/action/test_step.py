@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from inline_snapshot import snapshot
 
 from action import machine
+from action.outcome import Reason, outcome
+from runner.events import Event, RunStarted, SetupFinished
+from tests.action.workflow import bare_python
 from tests.runner.command_line import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +29,8 @@ class Step:
         self.repository = Repository(tmp_path)
         self.tools = tmp_path / "bin"
         self.tools.mkdir()
-        self.program("python3", f'exec {os.path.realpath(sys.executable)} "$@"')
+        self.python = bare_python(tmp_path / "python") / "python3"
+        (self.tools / "python3").symlink_to(self.python)
         self.files = {name: tmp_path / name.lower() for name in FILES}
         for path in self.files.values():
             path.write_text("")
@@ -45,6 +49,7 @@ class Step:
 
     def program(self, name: str, body: str) -> None:
         path = self.tools / name
+        path.unlink(missing_ok=True)
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 
@@ -124,6 +129,26 @@ def test_no_input_at_all_runs_everything(step: Step) -> None:
     step.repository.box(1, "exit 0")
     code, _ = step.run()
     assert (code, step.outputs["reason"], step.outputs["total"]) == (0, "green", "1")
+
+
+def test_a_full_sandbox_is_asked_for_and_named(step: Step) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("missing component: bubblewrap")
+    step.repository.root.parent.chmod(0o755)
+    step.repository.box(1, "exit 0")
+    code, log = step.run(sandbox="full")
+    assert code == 0, log
+    assert log.splitlines()[0].startswith("sandbox: bubblewrap · ")
+    assert "sandbox: bubblewrap" in step.files["GITHUB_STEP_SUMMARY"].read_text()
+
+
+def test_a_setup_that_fails_has_a_reason_of_its_own() -> None:
+    events: list[Event] = [
+        RunStarted(run_id="1", at=0.0, jobs=1, boxes=[]),
+        SetupFinished(suite="", ok=False, seconds=1.0, reason="exit 1", output="", at=1.0),
+    ]
+    assert outcome(1, events).reason is Reason.SETUP_FAILED
+    assert outcome(5, events).reason is Reason.INTERRUPTED
 
 
 @pytest.mark.parametrize(
