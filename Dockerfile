@@ -29,7 +29,8 @@ FROM ${BASE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap ca-certificates git python3 tini \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /var/lib/interlock --create-home --shell /usr/sbin/nologin interlock
+    && useradd --uid 10001 --user-group --home-dir /var/lib/interlock --create-home --skel /nonexistent \
+        --shell /usr/sbin/nologin interlock
 COPY --from=build /opt/interlock /opt/interlock
 ENV PATH=/opt/interlock/bin:/usr/local/bin:/usr/bin:/bin \
     INTERLOCK_DATA_DIR=/var/lib/interlock

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON
 ARGS ?=
 
-.PHONY: help setup packages demo test check fix docs attacks bench boxes snapshots lock
+.PHONY: help setup packages demo test check fix docs attacks tape bench boxes snapshots lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ docs: setup ## run every command and follow every link of the documentation
 attacks: setup packages ## try on the sandbox what a hostile box would try, and print the table
 	@python -m tests.runner.sandbox.attack_table $(ARGS)
 
+tape: setup packages ## live through what GitHub may do on a bad day, and print the table
+	@python -m pytest -n auto tests/scenarios/test_fault_tape.py tests/scenarios/test_any_order.py $(ARGS)
+	@python -m tests.fakes.tape
+
 bench: setup packages ## measure what is promised as a number
 	@held=0; for file in $$(grep -l '^if __name__' bench/*.py); do \
 		echo "== $$file"; python "$$file" $(ARGS) || held=1; \
@@ -60,7 +64,12 @@ boxes: setup packages ## our own boxes, and the proof that each can turn red
 snapshots: setup ## accept what people read as it is now; look at the diff before you commit it
 	python -m pytest --inline-snapshot=create,fix $(ARGS)
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
-	uv pip compile pyproject.toml --output-file requirements.lock --quiet --universal --python-version 3.11 --all-extras \
-		--generate-hashes --no-strip-extras --no-emit-package interlock --no-emit-index-url --no-emit-find-links --no-header $(ARGS)
+UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
+	--no-emit-package interlock --no-emit-index-url --no-emit-find-links
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml, and from it what the image and the action hold
+	$(UV_LOCK) pyproject.toml --all-extras --output-file requirements.lock $(ARGS)
+	$(UV_LOCK) pyproject.toml --extra bot --constraint requirements.lock --no-annotate --output-file deploy/image.lock
+	printf 'hatchling\neditables\n' | \
+		$(UV_LOCK) - --constraint requirements.lock --no-annotate --output-file deploy/build.lock
 	python tools/cut_requirements.py >action/requirements.txt

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -21,7 +22,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.domain import buttons, checks, deliveries
 from bot.engine import Engine
-from bot.flows import accounts, execute, on_command, on_commit, on_delivery, prepare, reconcile, redeliver, standing
+from bot.flows import (
+    accounts,
+    execute,
+    on_command,
+    on_commit,
+    on_delivery,
+    prepare,
+    reconcile,
+    redeliver,
+    republish,
+    standing,
+)
+from bot.flows.commands import order
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
 from bot.github import errors
@@ -29,11 +42,13 @@ from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
 from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
+from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
-from bot.ops.links import KeyUnusable, RunLinks, load_key
+from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
+from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.accounts import Accounts
@@ -45,6 +60,8 @@ from bot.store.freezes import Freezes
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.runs import RunStore
+from bot.web.api.audit import AuditLog
+from bot.web.api.commands import Commands
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -63,12 +80,14 @@ CODEC = Codec(
         execute.RunnerBroken,
         execute.Stopped,
         on_command.Answered,
-        on_delivery.Started,
+        order.Started,
         prepare.Decline,
         prepare.Pass,
+        prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        republish.Republish,
         standing.Barred,
         standing.Stopping,
         standing.Unsure,
@@ -135,7 +154,8 @@ class Bot:
             },
             draining,
         )
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes()])
+        api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
@@ -229,6 +249,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         async def keep_quiet(name: str, until: str) -> None:
             await marks.set(f"{QUIET}{name}", until)
 
+        for number, secret in enumerate(settings.webhook_secrets, 1):
+            OWN.learn(f"webhook-secret-{number}", secret)
         github = await stack.enter_async_context(
             GitHubApp(
                 settings.github_api_url,
@@ -249,7 +271,8 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         await inbox.start()
         stack.push_async_callback(inbox.stop)
         engine = Engine(url=settings.engine_database, codec=CODEC)
-        key = load_key(settings.data_dir / "links.key")
+        key, *older = load_keys(settings.data_dir / "links.key")
+        workspaces = Workspaces(settings.data_dir / "mirrors", github)
         ctx = Context(
             github=github,
             inbox=inbox,
@@ -262,8 +285,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             marks=marks,
             engine=engine,
             clock=clock,
-            workspaces=Workspaces(settings.data_dir / "mirrors", github),
-            links=RunLinks(key, settings.public_url or public_url),
+            workspaces=workspaces,
+            supplies=Supplies(github, workspaces),
+            links=RunLinks(key, settings.public_url or public_url, older=older, days=settings.link_days),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),
@@ -276,6 +300,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))
         engine.register(on_commit.NAME, on_commit.OnCommit(ctx))
         engine.register(on_command.NAME, on_command.OnCommand(ctx))
+        engine.register(republish.NAME, republish.Republishing(ctx))
         engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         stack.push_async_callback(engine.close)
@@ -368,6 +393,8 @@ def serve(*, host: str, port: int) -> int:
         print(f"interlock cannot start:\n{mistakes}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
         return 3
     logs.configure(form=settings.log, level=settings.log_level)
+    # A dump of our memory would hold every secret that we have.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     for warning in warnings:
         log.warning("setting_unknown", message=warning)
     try:

@@ -12,6 +12,8 @@ from runner import __version__
 USAGE_ERROR = 2
 CONFIGURATION_ERROR = 3
 HIGHEST_PORT = 65535
+OF_THE_RUNNER = frozenset({"config"})
+"""Commands that need no library of the bot's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         _parser().print_help()
         return USAGE_ERROR
-    if importlib.util.find_spec("dbos") is None or importlib.util.find_spec("starlette") is None:
+    needs_bot = arguments.command not in OF_THE_RUNNER
+    if needs_bot and (importlib.util.find_spec("dbos") is None or importlib.util.find_spec("starlette") is None):
         print(  # noqa: T201 - the command's own output.
             "interlock: this is the runner alone; the bot needs: pip install 'interlock[bot]'"
             " (in a clone of Interlock: pip install '.[bot]')",
@@ -42,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_setup(commands)
     _add_doctor(commands)
+    _add_config(commands)
+    _add_command(commands)
     _add_demo(commands)
     _add_localhub(commands)
     return parser
@@ -79,6 +84,29 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor = commands.add_parser("doctor", help="see what keeps pull requests from their checks, and what mends it")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
+
+
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    config = commands.add_parser("config", help="check or explain a repository's configuration, or print its schema")
+    config.add_argument("what", choices=("check", "explain", "schema"), help="what to do")
+    config.add_argument("path", nargs="?", default=".", help="the repository, or a file to check (default: here)")
+    config.add_argument("--json", action="store_true", help="print one JSON document")
+    config.add_argument(
+        "--default-config",
+        default="",
+        metavar="FILE",
+        help="the configuration of a repository that has none of its own",
+    )
+    config.set_defaults(run=_config)
+
+
+def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    give = commands.add_parser("command", help="give the bot on this machine a command, as a comment would")
+    give.add_argument("subject", metavar="OWNER/NAME#N", help="the pull request")
+    give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
+    give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
+    give.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    give.set_defaults(run=_command)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,6 +148,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from bot.commands.doctor import doctor  # noqa: PLC0415 - as above.
 
     return doctor(arguments)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from bot.commands.config import config  # noqa: PLC0415 - as above.
+
+    return config(arguments)
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    from bot.commands.command import command  # noqa: PLC0415 - as above.
+
+    return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,9 @@ Body = Callable[["Flow", Any], Awaitable[Any]]
 
 FLOW_VERSION = "1"
 """Bumped by hand when the order of steps in a flow changes; flows of another version are left alone."""
+
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_FORGOTTEN_AT_ONCE = 500
 
 EMBEDDED = "embedded"
 """The one executor of a data directory. It is a constant so that a restart recovers what the last process left."""
@@ -137,6 +141,26 @@ class Engine:
         found = await DBOS.get_workflow_status_async(flow_id)
         return str(found.status) if found else None
 
+    async def forget(self, prefix: str = "", *, before: datetime) -> int:
+        """Forget ended flows whose id begins with `prefix` and that were started before then; how many they were.
+
+        For flows whose ids never come again. Flows that they started are kept.
+        """
+        forgotten = 0
+        while True:
+            rows = await DBOS.list_workflows_async(
+                status=list(_ENDED),
+                workflow_id_prefix=prefix or None,
+                end_time=before.isoformat(),
+                limit=_FORGOTTEN_AT_ONCE,
+                load_input=False,
+                load_output=False,
+            )
+            if not rows:
+                return forgotten
+            await DBOS.delete_workflows_async([row.workflow_id for row in rows])
+            forgotten += len(rows)
+
     async def idle(self) -> None:
         """Wait until no flow runs in this process."""
         await self._idle.wait()
@@ -176,7 +200,9 @@ def _sqlite(url: str) -> sa.Engine:
     def _configure(connection: Any, _record: object) -> None:
         connection.isolation_level = "IMMEDIATE"  # dbos relies on it to serialise writers
         # NORMAL may lose the last commits on a power cut, not on a crash; the inbox, which is FULL, starts them again.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        # The cache of a connection, in KiB: there are up to twenty, and each would grow to two MiB in time.
+        pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON", "cache_size=-400")
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         if sqlite3.sqlite_version_info < (3, 42):
             connection.create_function("unixepoch", -1, _unixepoch)

@@ -32,14 +32,18 @@ _FALSIFY = ("off", "tell", "require")
 class Change(Value):
     """One thing that was weakened. `kind` is stable, `says` a sentence for people.
 
-    `box` is the id that it had in the base, "" for the suite's settings; `file` and `line` are where to look: in the
-    head, or for what the head no longer has (`gone`) in the base.
+    `box` is the id that it had in the base, "" for the suite's settings, and `now` the one that it has in the head, ""
+    if that is the same or none; `file` and `line` are where to look: in the head, or for what the head no longer has
+    (`gone`) in the base.
     """
 
-    __slots__ = ("box", "file", "gone", "kind", "line", "says")
+    __slots__ = ("box", "file", "gone", "kind", "line", "now", "says")
 
-    def __init__(self, box: str, kind: str, says: str, *, file: str, line: int, gone: bool = False) -> None:
+    def __init__(
+        self, box: str, kind: str, says: str, *, file: str, line: int, gone: bool = False, now: str = ""
+    ) -> None:
         self.box = box
+        self.now = now
         self.kind = kind
         self.says = says
         self.file = file
@@ -267,7 +271,8 @@ def _items(value: object) -> list[str]:
 
 
 def _of(box: Box, now: Box, kind: str, says: str, *, gone: bool = False) -> Change:
-    return Change(str(box.id), kind, says, file=now.source, line=now.line, gone=gone)
+    new_id = str(now.id) if now.id != box.id else ""
+    return Change(str(box.id), kind, says, file=now.source, line=now.line, gone=gone, now=new_id)
 
 
 def _where(control: Control, box: Box) -> tuple[str, int]:

@@ -100,7 +100,7 @@ _ENVIRONMENT = Table(
 _REPORT = Table(
     {
         "comment": Flag("whether the pull request gets its comment (true)"),
-        "annotations": Count("at most so many on a check run (50)", high=MOST_ANNOTATIONS),
+        "annotations": Count("at most so many on a check run (250)", high=MOST_ANNOTATIONS),
         "falsify": Choice("what becomes of the proof that boxes can turn red (tell)", words=_FALSIFY),
     },
     about="what is told",
@@ -286,7 +286,7 @@ def _checkout(fields: Fields) -> dict[str, object]:
 def _report(fields: Fields) -> dict[str, object]:
     return {
         "comment": fields.flag("comment", default=True),
-        "annotations": fields.count("annotations", 50),
+        "annotations": fields.count("annotations", MOST_ANNOTATIONS),
         "falsify": fields.text("falsify", "tell"),
     }
 
@@ -324,6 +324,13 @@ def _selection(fields: Fields, key: str, text: str) -> str | None:
     except BadSelection as error:
         raise fields.bad(key, f"'{key}': {error.message}", error.hint) from error
     return text
+
+
+def in_force(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings with what counts where nothing is said; limits are the sandbox's to fill in."""
+    nothing = Fields({}, file="", lines={})
+    usual = {name: read(nothing) for name, read in _SETTINGS.items()}
+    return {name: settings.get(name, usual[name]) for name in usual}
 
 
 _SETTINGS: dict[str, Callable[[Fields], dict[str, object]]] = {

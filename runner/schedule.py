@@ -24,7 +24,7 @@ from runner.verdict import decide, flaky_fails, is_gating, is_green, run_exit_co
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from runner.events import Event
     from runner.executor import Executor, Job, Slow
@@ -42,11 +42,22 @@ class Policy:
     `jobs` boxes at most run at once. `retries` overrides each box's own unless it is None. `flaky_fails` is what a box
     without a `flaky` key does. `fail_fast`: "tier" finishes a tier before its red box blocks the next, "box" starts
     nothing more after the first red one, "never" lets no tier block another. `today` is the ISO date in UTC, for
-    quarantines; `sandbox` and `trust` are told in the events and not acted on. `repro` words the command that runs a
-    box again.
+    quarantines; `excused` are boxes that gate no more than quarantined ones; `sandbox` and `trust` are told in the
+    events and not acted on. `repro` words the command that runs a box again.
     """
 
-    __slots__ = ("fail_fast", "flaky_fails", "jobs", "repro", "retries", "run_id", "sandbox", "today", "trust")
+    __slots__ = (
+        "excused",
+        "fail_fast",
+        "flaky_fails",
+        "jobs",
+        "repro",
+        "retries",
+        "run_id",
+        "sandbox",
+        "today",
+        "trust",
+    )
 
     def __init__(
         self,
@@ -60,7 +71,9 @@ class Policy:
         sandbox: str = "off",
         trust: str = "",
         repro: str = "runner run {box}",
+        excused: Collection[BoxId] = (),
     ) -> None:
+        self.excused = frozenset(excused)
         self.run_id = run_id
         self.jobs = jobs
         self.today = today
@@ -284,7 +297,7 @@ class _Run:
                 title=box.title,
                 verdict=verdict,
                 green=green,
-                gating=is_gating(box, today=self._policy.today),
+                gating=self._gates(box),
                 at=self._clock(),
                 attempts=len(attempts),
                 started=self._first_started[box.id],
@@ -322,7 +335,7 @@ class _Run:
                 title=box.title,
                 verdict=verdict,
                 green=False,
-                gating=is_gating(box, today=self._policy.today),
+                gating=self._gates(box),
                 at=self._clock(),
                 attempts=len(attempts),
                 started=self._first_started.get(box.id, 0.0),
@@ -350,6 +363,9 @@ class _Run:
 
     def _verdicts(self, boxes: Iterable[Box]) -> list[BoxFinished]:
         return [self._finished.get(box.id) or self._done[box.id] for box in boxes]
+
+    def _gates(self, box: Box) -> bool:
+        return box.id not in self._policy.excused and is_gating(box, today=self._policy.today)
 
     @staticmethod
     def _is_red(event: BoxFinished) -> bool:

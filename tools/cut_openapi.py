@@ -115,17 +115,23 @@ EVENTS = frozenset(
     {
         "check_run",
         "check_suite",
+        "create",
+        "delete",
         "deployment",
         "deployment_protection_rule",
         "deployment_review",
         "deployment_status",
         "installation",
         "installation_repositories",
+        "installation_target",
         "issue_comment",
         "merge_group",
         "ping",
         "pull_request",
+        "pull_request_review",
         "push",
+        "repository",
+        "workflow_run",
     }
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -79,6 +80,8 @@ def _settings(environ: Mapping[str, str], cwd: Path, found: Callable[[Finding], 
     except BadSettings as mistakes:
         for mistake in str(mistakes).splitlines():
             fix = "see docs/reference/settings.md, or let `interlock setup` write them"
+            if mistake.endswith(os.strerror(errno.EACCES)):
+                fix = "run this as the bot's user: sudo -u interlock"
             found(Finding("settings", "configuration", mistake, fix))
         return None
     for warning in warnings:

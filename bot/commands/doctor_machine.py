@@ -53,7 +53,13 @@ def sandbox_finding(facts: Mapping[str, object]) -> Finding:
 def data_findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """The data directory and what is in it."""
     directory = settings.data_dir
-    if not directory.exists():
+    try:
+        there = directory.exists()
+    except OSError as refused:
+        fix = "run this as the bot's user, or set INTERLOCK_DATA_DIR"
+        yield Finding("data", "error", f"{directory} cannot be looked at: {refused.strerror}", fix)
+        return
+    if not there:
         yield Finding("data", "ok", f"{directory} will be made at the first start")
         return
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
@@ -110,15 +116,17 @@ def _private(settings: Settings, environ: Mapping[str, str]) -> Iterator[FileFac
         laid_down.append(settings.secrets_dir)
     for group, paths in ((False, own), (True, laid_down)):
         for path in paths:
-            if path.exists():
+            try:
                 status = path.stat()
-                yield FileFacts(
-                    path=str(path),
-                    mode=stat.S_IMODE(status.st_mode),
-                    own=status.st_uid in {0, os.geteuid()},
-                    directory=path.is_dir(),
-                    group=group,
-                )
+            except OSError:
+                continue  # not there, or kept even from us.
+            yield FileFacts(
+                path=str(path),
+                mode=stat.S_IMODE(status.st_mode),
+                own=status.st_uid in {0, os.geteuid()},
+                directory=stat.S_ISDIR(status.st_mode),
+                group=group,
+            )
 
 
 def _owner(path: Path) -> str:

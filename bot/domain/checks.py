@@ -1,19 +1,21 @@
 """The checks that a head should have: one `Interlock`, and one for each tier.
 
-GitHub counts `neutral` and `skipped` as passing a required check, so neither exists here: **what did not run is never
-green**. A conclusion is `success` only when every box of it was executed and none is red.
+GitHub counts `neutral` and `skipped` as passing a required check, so neither is ever said here: **what did not run is
+never green**. (`neutral` is for `bot.domain.preview` alone, which judges nothing.) A conclusion is `success` only when
+every box of it was executed and none is red.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import quote
 
 from bot.domain.buttons import RERUN_ALL, Button, on
 from bot.domain.diff import NO_LINES, ChangedLines
 from bot.domain.progress import BoxState, Progress, SetupState, TierState
-from bot.domain.report import RunState, count, duration, headline, place, red_table, section, tier_line
+from bot.domain.report import RunState, count, duration, excused_list, headline, place, red_table, section, tier_line
 from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, Weakening, proofs_section, unproved, weakened_list
 from bot.domain.subject import Subject
@@ -31,7 +33,7 @@ ANNOTATIONS = 250
 TITLE_BYTES = 200
 
 Status = Literal["queued", "in_progress", "completed"]
-Conclusion = Literal["success", "failure", "action_required", "cancelled"]
+Conclusion = Literal["success", "failure", "action_required", "cancelled", "neutral"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +93,14 @@ def tier_name(number: int) -> str:
     return f"{NAME} / tier {number}"
 
 
-def note(subject: Subject, *, merged: bool = True) -> str:
-    """One line of Markdown that says what is tested, for `subject_note` below.
-
-    Args:
-        subject: the commit and its base.
-        merged: whether the head is tested merged into its base; false where it already stands on it.
-    """
-    head = code(subject.short)
-    if subject.pr is None or not merged:
-        return f"For {head} on {code(subject.base_ref)}"
-    return f"For {head} merged into {code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+def note(subject: Subject) -> str:
+    """One line of Markdown that says what is tested, for `subject_note` below."""
+    head, base = code(subject.short), f"{code(subject.base_ref)} at {code(subject.base_sha[:7])}"
+    if subject.pr is not None:
+        return f"For {head} merged into {base}"
+    if subject.has_base:
+        return f"For {head}, which the merge queue puts onto {base}"
+    return f"For {head} on {code(subject.base_ref)}"
 
 
 def checks(
@@ -147,19 +146,39 @@ def unable(because: str, *, hint: str = "", subject_note: str = "") -> tuple[Che
     return (_concluded("action_required", "cannot run here", said, subject_note),)
 
 
-def config_error(errors: Sequence[UserError], *, subject_note: str = "") -> tuple[Check, ...]:
-    """The boxes or the configuration cannot be read, so no gate can be trusted; each error points to its line."""
-    title = (
-        f"configuration: {errors[0].message}" if len(errors) == 1 else f"{count(len(errors), 'configuration error')}"
-    )
+def config_error(
+    errors: Sequence[UserError], *, places: Mapping[str, str] | None = None, subject_note: str = ""
+) -> tuple[Check, ...]:
+    """The boxes or the configuration cannot be read, so no gate can be trusted; each error points to its line.
+
+    Args:
+        errors: what is wrong.
+        places: the addresses of files that are not the head's, by `UserError.place`; a path completes one.
+        subject_note: a line of Markdown from `note`.
+    """
+    title = f"configuration: {errors[0].message}" if len(errors) == 1 else count(len(errors), "configuration error")
+    said = "Nothing ran: the configuration cannot be read."
+    check = _concluded("action_required", title, mistakes_list(said, errors, places or {}), subject_note)
+    return (replace(check, annotations=mistake_notes(errors)),)
+
+
+def mistakes_list(head: str, errors: Sequence[UserError], places: Mapping[str, str]) -> str:
+    """A line of Markdown for each mistake, below `head`; `places` as above."""
     lines = [
-        f"- {code(e.where)} {plain(e.message, 500)}" + (f" ({plain(e.hint, 300)})" if e.hint else "") for e in errors
+        f"- {_linked(e, places)} {plain(e.message, 500)}" + (f" ({plain(e.hint, 300)})" if e.hint else "")
+        for e in errors
     ]
-    summary = within(
-        "Nothing ran: the configuration cannot be read.", lines, limit=BUDGET // 2, left_out=_MORE, joint="\n"
-    )
-    check = _concluded("action_required", title, summary, subject_note)
-    return (replace(check, annotations=tuple(_config_annotations(errors))[:ANNOTATIONS]),)
+    return within(head, lines, limit=BUDGET // 2, left_out=_MORE, joint="\n")
+
+
+def _linked(error: UserError, places: Mapping[str, str]) -> str:
+    shown = code(error.where)
+    place = places.get(error.place, "")
+    if not place or not _is_inside(error.file):
+        return shown
+    path = error.file.removeprefix("organisation/") if error.place == "default" else error.file
+    line = f"#L{error.line}" if error.line else ""
+    return f"[{shown}]({place}{quote(path)}{line})"
 
 
 def conflict(paths: Sequence[str], *, base_ref: str, subject_note: str = "") -> tuple[Check, ...]:
@@ -200,6 +219,20 @@ def held_by(check: Check, pr: int, *, waits: bool) -> Check:
     return replace(check, conclusion="failure", title=title)
 
 
+def frozen(check: Check, hold: str) -> Check:
+    """The overall check of a finished run while its base is frozen: what it found is kept, and nothing may be merged.
+
+    Args:
+        check: what the run would say by itself; one that is still open is concluded, too.
+        hold: why, as plain text in lower case (`frozen until 2026-12-24 17:00 UTC: why (by @mona)`).
+    """
+    found = f"Without that: {plain(check.title)}."
+    summary = cut(f"Nothing is merged now: {plain(hold, 500)}. {found}\n\n{check.summary}", BUDGET)
+    return replace(
+        check, status="completed", conclusion="action_required", title=one_line(hold, TITLE_BYTES), summary=summary
+    )
+
+
 def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
     """Interlock itself failed; `incident` is the id under which the log has the details."""
     said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."
@@ -224,6 +257,7 @@ def _overall(progress: Progress, scrutiny: Scrutiny, shown: Shown, state: RunSta
     blocks = [
         _to_accept(scrutiny) if conclusion == "action_required" else "",
         red_table(progress.red),
+        excused_list(progress),
         weakened_list(weakened),
         setup_failures(progress.failed_setups),
         _tiers(progress),
@@ -254,8 +288,11 @@ def _to_accept(scrutiny: Scrutiny) -> str:
 
 
 def _overall_text(progress: Progress, scrutiny: Scrutiny, shown: Shown) -> str:
-    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs and progress.green else ""
-    return proved or (_sections(progress.boxes, shown) if not progress.green else "")
+    proved = proofs_section(scrutiny.proofs) if scrutiny.proofs else ""
+    if progress.green and not progress.red_and_excused:
+        return proved
+    told = _sections(progress.boxes, shown)
+    return within(told, [proved], limit=BUDGET, left_out="What was proved is on the run's page.") if proved else told
 
 
 def _tier(tier: TierState, shown: Shown, state: RunState) -> Check:
@@ -266,7 +303,7 @@ def _tier(tier: TierState, shown: Shown, state: RunState) -> Check:
         title = f"did not run: {title}"
     summary = within(
         red_table(red) or f"{title[:1].upper()}{title[1:]}.",
-        [_held_back(tier), _link(shown.run_url)],
+        [excused_list(tier), _held_back(tier), _link(shown.run_url)],
         limit=BUDGET,
         left_out="The rest is on the run's page.",
     )
@@ -320,7 +357,8 @@ def with_tiers(overall: Check, progress: Progress) -> tuple[Check, ...]:
 
 
 def _sections(boxes: Iterable[BoxState], shown: Shown) -> str:
-    told = [box for box in boxes if box.red] + [box for box in boxes if box.red_in_quarantine]
+    let_pass = [box for box in boxes if box.red_and_excused or box.red_in_quarantine]
+    told = [*(box for box in boxes if box.red), *let_pass]
     if not told:
         return ""
     where = f"[the run's page]({shown.run_url})" if shown.run_url else "the run's page"
@@ -419,18 +457,22 @@ def _weakenings(found: Sequence[Weakening]) -> Iterable[Annotation]:
         )
 
 
-def _config_annotations(errors: Sequence[UserError]) -> Iterable[Annotation]:
-    for error in errors:
-        if _is_inside(error.file):
-            line = max(error.line, 1)
-            yield Annotation(
-                path=error.file,
-                start_line=line,
-                end_line=line,
-                level="failure",
-                title="Interlock configuration",
-                message=cut(clean(f"{error.message} ({error.hint})" if error.hint else error.message), 2_000),
-            )
+def mistake_notes(errors: Sequence[UserError]) -> tuple[Annotation, ...]:
+    """A note on the line of each mistake that is in the repository."""
+    noted = [error for error in errors if error.place != "default" and _is_inside(error.file)]
+    return tuple(map(_mistake_note, noted[:ANNOTATIONS]))
+
+
+def _mistake_note(error: UserError) -> Annotation:
+    line = max(error.line, 1)
+    return Annotation(
+        path=error.file,
+        start_line=line,
+        end_line=line,
+        level="failure",
+        title="Interlock configuration" + (" of the base" if error.place == "base" else ""),
+        message=cut(clean(f"{error.message} ({error.hint})" if error.hint else error.message), 2_000),
+    )
 
 
 def _is_inside(path: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.domain.progress import BoxState, Progress
-from bot.domain.report import RunState, count, headline, red_table, section, tier_line
+from bot.domain.report import RunState, count, excused_list, headline, red_table, section, tier_line
 from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, unproved, weakened_headline
 from bot.domain.text import BUDGET, code, plain, within
@@ -56,6 +56,7 @@ def render(
     state: RunState,
     scrutiny: Scrutiny = NOTHING_KNOWN,
     repro: Repro = UNKNOWN,
+    hold: str = "",
 ) -> Said:
     """What the comment says of a run.
 
@@ -66,9 +67,18 @@ def render(
         state: whether the run waits, lives or has ended.
         scrutiny: what is known besides the verdicts.
         repro: what the boxes were run under.
+        hold: why nothing may be merged now whatever the verdicts are, as plain text; "" for no reason.
     """
-    said = f"{_sign(progress, scrutiny, state)} **Interlock** — {_headline(progress, scrutiny, state)}"
-    scanned = [red_table(progress.red, limit=25), _weakened(scrutiny), _quarantine(progress.boxes)]
+    headline = plain(_headline(progress, scrutiny, state), 1000)
+    said = f"{_sign(progress, scrutiny, state)} **Interlock** — {headline}"
+    if hold and state is RunState.FINISHED:
+        said = f"⏸️ **Interlock** — {plain(hold, 1000)}\n\nWithout that: {headline}"
+    scanned = [
+        red_table(progress.red, limit=25),
+        excused_list(progress),
+        _weakened(scrutiny),
+        _quarantine(progress.boxes),
+    ]
     blocks = list(scanned)
     if progress.red or progress.failed_setups:
         blocks.append(_details(progress, run_url, repro))

@@ -6,7 +6,7 @@ So the facts here are few, and a wrong or stale one costs a look at the API, nev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.domain.checks import NAME
@@ -42,7 +42,8 @@ class Facts:
         comment_id: the number of the comment, or of the review.
         comment: its body.
         commenter: login of who wrote it, which need not be the sender.
-        commenter_is_bot: whether an app wrote it.
+        commenter_is_bot: whether an app wrote it, or somebody who looks like one.
+        commenter_is_lookalike: whether it was the latter.
         group_ref: the merge queue's branch, without `refs/heads/`.
         group_end: why a merge group is no more.
         base_sha: where the base of a merge group stood.
@@ -74,6 +75,7 @@ class Facts:
     comment: str = ""
     commenter: str = ""
     commenter_is_bot: bool = False
+    commenter_is_lookalike: bool = False
     group_ref: str = ""
     group_end: str = ""
     base_sha: str = ""
@@ -87,7 +89,10 @@ Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun:
-    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it."""
+    """Run `selection` for this head. `pr` None: for the push or group, or (`again`) for every pull request with it.
+
+    `if_listed`: only if the default branch's configuration lists `base_ref`, which is another branch.
+    """
 
     repo_id: int
     repo: str
@@ -98,6 +103,7 @@ class StartRun:
     selection: str = "all"
     cause: Cause = "pull_request"
     base_sha: str = ""
+    if_listed: bool = False
     occasion: str = ""
 
     @property
@@ -133,7 +139,10 @@ class ReadCommands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentChanged:
-    """Somebody edited or deleted a comment. It is never executed again; what it permitted may be void by it."""
+    """Somebody edited or deleted a comment. It is never executed again; what it permitted may be void by it.
+
+    `body` is what it says now; it is only looked at, so that a command that was written so is known to be refused.
+    """
 
     repo_id: int
     repo: str
@@ -144,6 +153,7 @@ class CommentChanged:
     author: str
     by: str
     source: Literal["comment", "review"] = "comment"
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,9 +289,13 @@ def _pull_request(action: str, facts: Facts) -> tuple[Action, ...]:
 def _push(_action: str, facts: Facts) -> tuple[Action, ...]:
     if facts.deleted:
         return _gone("", facts)
-    if not facts.base_ref or facts.base_ref != facts.default_branch:
-        return (Ignore("not the default branch; an open pull request reports its own head"),)
+    if not facts.base_ref:
+        return (Ignore("a tag was pushed"),)
+    if facts.base_ref.startswith("gh-readonly-queue/"):
+        return (Ignore("a branch of the merge queue, which tells of it itself"),)
     started = _start(facts, cause="push")
+    if isinstance(started, StartRun) and facts.base_ref != facts.default_branch:
+        started = replace(started, if_listed=True)
     if not facts.forced:
         return (started,)
     return (CancelLost(**_place(facts), branch=facts.base_ref, because="a forced push"), started)
@@ -319,13 +333,14 @@ def _changed(
         author=facts.commenter,
         by=facts.sender,
         source=source,
+        body=facts.comment,
     )
 
 
 def _commands(facts: Facts, source: Literal["comment", "review"]) -> Action:
     if facts.pr is None:
         return Ignore("the comment is on an issue, not on a pull request")
-    if facts.commenter_is_bot or facts.sender_is_bot:
+    if (facts.commenter_is_bot or facts.sender_is_bot) and not facts.commenter_is_lookalike:
         return Ignore("a bot wrote it")
     if "/" not in facts.comment:
         return Ignore("it holds no command")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
+from types import MappingProxyType
 
 from runner.events import (
     BoxFinished,
@@ -26,6 +27,7 @@ from runner.events import (
     Warned,
 )
 from runner.model import BoxId, Verdict
+from runner.verdict import EXIT_RED
 
 NOT_EXECUTED = frozenset({Verdict.BLOCKED, Verdict.CANCELLED})
 CAN_BE_GREEN = frozenset({Verdict.PASSED, Verdict.CACHED, Verdict.FLAKY, Verdict.SKIPPED})
@@ -38,6 +40,14 @@ class Phase(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """Somebody answers for a box on this commit: it gates no more. `by` is a login, `because` what they said."""
+
+    by: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,7 @@ class BoxState:
     slow: bool = False
     kept: bool = False
     result: BoxFinished | None = None
+    excused: Excused | None = None
 
     @property
     def executed(self) -> bool:
@@ -68,12 +79,21 @@ class BoxState:
     @property
     def red(self) -> bool:
         """It was executed, and its verdict stands in the way of its tier."""
-        return self.result is not None and self.executed and self.result.gating and not self.green
+        return self._not_green and self.result is not None and self.result.gating and self.excused is None
 
     @property
     def red_in_quarantine(self) -> bool:
         """It was executed and is not green, but does not gate."""
-        return self.result is not None and self.executed and not self.result.gating and not self.green
+        return self._not_green and self.result is not None and not self.result.gating and self.excused is None
+
+    @property
+    def red_and_excused(self) -> bool:
+        """It was executed and is not green, and somebody answers for it."""
+        return self._not_green and self.excused is not None
+
+    @property
+    def _not_green(self) -> bool:
+        return self.executed and not self.green
 
     @property
     def counts_as_green(self) -> bool:
@@ -138,6 +158,7 @@ class Progress:
         tier_seconds: how long each finished tier took.
         warnings: what the runner wanted a person to know, once each.
         end: the last line of the stream; None while it runs, and for ever if the runner was killed.
+        excused: the boxes that do not gate on this commit.
     """
 
     run_id: str = ""
@@ -151,10 +172,16 @@ class Progress:
     tier_seconds: Mapping[int, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     end: RunFinished | None = None
+    excused: Mapping[BoxId, Excused] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, events: Iterable[Event] = (), *, kept: Iterable[BoxFinished] = (), expected: Iterable[PlannedBox] = ()
+        cls,
+        events: Iterable[Event] = (),
+        *,
+        kept: Iterable[BoxFinished] = (),
+        expected: Iterable[PlannedBox] = (),
+        excused: Mapping[BoxId, Excused] = MappingProxyType({}),
     ) -> Progress:
         """The state after `events`.
 
@@ -164,6 +191,8 @@ class Progress:
                 A box that this run executes again is not kept.
             expected: all boxes that the subject's suite has. One that is neither planned nor kept is `missing`, and
                 nothing that contains it is green.
+            excused: boxes that do not gate on this commit, whatever their verdict. One that did not run stays not
+                green.
         """
         boxes = {
             plan.box: BoxState(box=plan.box, tier=plan.tier, title=plan.title, source=plan.source, phase=Phase.MISSING)
@@ -171,7 +200,7 @@ class Progress:
         }
         for result in kept:
             boxes[result.box] = _kept(result)
-        return cls(by_id=boxes).fold(events)
+        return cls(by_id=boxes, excused=excused).fold(events)
 
     def fold(self, events: Iterable[Event]) -> Progress:
         """The state after more events. The value itself does not change."""
@@ -218,8 +247,18 @@ class Progress:
 
     @property
     def green(self) -> bool:
-        """The run finished by itself, and every box counts as green. A run without boxes is not green."""
-        return self.end is not None and self.end.green and bool(self.by_id) and all(t.green for t in self.tiers)
+        """The run finished by itself, and every box counts as green. A run without boxes is not green.
+
+        The runner calls a run red for a box that was excused after it had begun.
+        """
+        if self.end is None or not self.by_id or not all(tier.green for tier in self.tiers):
+            return False
+        return self.end.green or (self.end.exit_code == EXIT_RED and bool(self.red_and_excused))
+
+    @property
+    def red_and_excused(self) -> tuple[BoxState, ...]:
+        """The boxes that are not green and that somebody answers for, by tier and number."""
+        return tuple(state for state in self.boxes if state.red_and_excused)
 
 
 def _kept(result: BoxFinished) -> BoxState:
@@ -250,7 +289,9 @@ class _Draft:
     def done(self) -> Progress:
         return replace(
             self.base,
-            by_id=self.boxes,
+            by_id={box: replace(state, excused=self.base.excused.get(box)) for box, state in self.boxes.items()}
+            if self.base.excused
+            else self.boxes,
             setups=self.setups,
             tier_started=self.tier_started,
             tier_seconds=self.tier_seconds,

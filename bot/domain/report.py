@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from urllib.parse import quote
 
-from bot.domain.progress import BoxState, Phase, Progress, TierState
+from bot.domain.progress import BoxState, Excused, Phase, Progress, TierState
 from bot.domain.repro import UNKNOWN, Repro
 from bot.domain.text import clean, code, cut, fenced, plain, tail
 from runner.events import BoxFinished
@@ -81,6 +81,23 @@ def red_table(boxes: Sequence[BoxState], *, limit: int = 50) -> str:
     return "\n".join(rows)
 
 
+def excused_list(boxes: Progress | TierState) -> str:
+    """A line of Markdown for each box that is not green and that somebody answers for; empty for none."""
+    return "\n".join([_excuse(box) for box in boxes.boxes if box.red_and_excused][:50])
+
+
+def _excuse(box: BoxState) -> str:
+    assert box.excused
+    assert box.result
+    because = plain(box.excused.because, 1200)
+    return f"- {label(box)} {verb(box.result)}, excused by {excuser(box.excused)}: {because}"
+
+
+def excuser(excused: Excused) -> str:
+    """Who answers for a box, as Markdown that notifies nobody."""
+    return plain(excused.by if excused.by == "operator" else f"@{excused.by}")
+
+
 def label(box: BoxState) -> str:
     """`21 Locks after five failures`, as Markdown."""
     return f"{plain(str(box.box), 80)} {plain(box.title, 100)}".strip()
@@ -112,7 +129,7 @@ def section(box: BoxState, *, run_url: str = "", repro: Repro = UNKNOWN) -> str:
         facts.append(f"held back by box {code(result.blocked_by, 80)}")
     parts.append(" · ".join(fact for fact in facts if fact))
     if result.reason:
-        parts.append(f"It {_verb(result)}: {plain(result.reason, 500)}")
+        parts.append(f"It {verb(result)}: {plain(result.reason, 500)}")
     if result.failures:
         parts.append(_assertions(result.failures))
     if result.output.strip():
@@ -123,13 +140,19 @@ def section(box: BoxState, *, run_url: str = "", repro: Repro = UNKNOWN) -> str:
 
 def tier_line(tier: TierState) -> str:
     """`tier 2: 3 passed, 1 failed`, as Markdown list text."""
-    words = [str(box.result.verdict if box.result else box.phase) for box in tier.boxes]
+    words = [_word(box) for box in tier.boxes]
     kept = sum(box.kept for box in tier.boxes)
     said = ", ".join(f"{words.count(word)} {word.replace('_', ' ')}" for word in dict.fromkeys(words))
     return f"tier {tier.number}: {said}" + (f" ({kept} kept from an earlier run)" if kept else "")
 
 
-def _verb(result: BoxFinished) -> str:
+def _word(box: BoxState) -> str:
+    word = str(box.result.verdict if box.result else box.phase)
+    return f"{word} but excused" if box.red_and_excused else word
+
+
+def verb(result: BoxFinished) -> str:
+    """What a box did that is not green: `failed`, `timed out`, `could not be judged`."""
     return {"timed_out": "timed out", "errored": "could not be judged", "vacuous": "proved nothing"}.get(
         result.verdict, f"is {result.verdict}" if result.verdict != "failed" else "failed"
     )
@@ -172,9 +195,19 @@ def _green(progress: Progress) -> str:
     if len(progress.boxes) == 1:
         said = "1 box is green"
     quarantined = sum(box.red_in_quarantine for box in progress.boxes)
-    if quarantined:
-        said = f"{count(len(progress.boxes) - quarantined, 'box')} green, {quarantined} red in quarantine"
+    excused = progress.red_and_excused
+    if quarantined or excused:
+        said = f"{count(len(progress.boxes) - quarantined - len(excused), 'box')} green"
+        said += f", {quarantined} red in quarantine" if quarantined else ""
+        said += f", {len(excused)} {_by_whom(excused)}" if excused else ""
     return said
+
+
+def _by_whom(boxes: Sequence[BoxState]) -> str:
+    """`excused by @mona: why`, or of several the people alone."""
+    given = list(dict.fromkeys(box.excused for box in boxes if box.excused))
+    people = ", ".join(dict.fromkeys(each.by if each.by == "operator" else f"@{each.by}" for each in given))
+    return f"excused by {people}" + (f": {given[0].because}" if len(given) == 1 else "")
 
 
 def _not_green(progress: Progress) -> str:

@@ -12,6 +12,10 @@ _OPTION = {"bubblewrap": "full", "container": "full", "landlock": "auto", "off":
 """What asks the runner for the isolation that it reported."""
 
 
+ABBREVIATED = 12
+"""Characters of a commit that are written where a person reads it; git finds it by them in its own repository."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repro:
     """What a run was made under.
@@ -49,7 +53,7 @@ class Repro:
         if self.trust:
             words += ["--trust", self.trust]
         if self.base_sha:
-            words += ["--base", self.base_sha]
+            words += ["--base", self.base_sha[:ABBREVIATED]]
         return " ".join(words)
 
     @property

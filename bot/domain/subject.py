@@ -15,7 +15,8 @@ class Subject:
         installation_id: the installation whose token may speak for this repository.
         pr: the pull request's number; None for a push to a branch.
         base_ref: the branch that the head is merged into (for a push: the branch itself), without `refs/heads/`.
-        base_sha: where that branch stood; configuration is read there for a pull request.
+        base_sha: where that branch stood; configuration is read there for a pull request and for a merge group. The
+            head itself for a push.
         head_sha: the commit that is tested, and on which results are reported.
         config_hash: digest of the configuration in force; "" until it was read.
     """
@@ -28,6 +29,11 @@ class Subject:
     base_sha: str
     head_sha: str
     config_hash: str = ""
+
+    @property
+    def has_base(self) -> bool:
+        """Whether configuration and metadata come from another commit than the head."""
+        return self.pr is not None or self.base_sha not in ("", self.head_sha)
 
     @property
     def short(self) -> str:

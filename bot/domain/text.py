@@ -17,15 +17,20 @@ _JOINER = "\u200d"
 # An operating system command must be closed on its own line, or else an open one would hide all that follows.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _NEWLINES = re.compile(r"\r\n?|[\u2028\u2029\x85\x0b\x0c]")
-# Controls, bidirectional marks and overrides, interlinear marks, tags (invisible letters), byte order marks.
+# Controls, bidirectional marks and overrides, interlinear marks, tags (invisible letters), byte order marks, and what
+# has no width or no ink: two names that look alike would be two. Joiners stay: people and emoji write with them.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
 _MARKDOWN = re.compile(r"[\\`*_\[\]~!$]")
-# GitHub links these after Markdown was rendered, so no escape helps: @name, #12, GH-12, http://, www.
+# GitHub links these after Markdown was rendered, so no escape helps: @name, @org/team, #12 (which after "fixes" closes
+# an issue), GH-12, http://, www., and what may be a commit's SHA.
 _AUTOLINKS = re.compile(r"(?<=@)|(?<=#)(?=\d)|(?<=gh-)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+_SHA = re.compile(r"\b[0-9a-f]{7,}\b", re.IGNORECASE)
+_SHORTER_THAN_A_SHA = re.compile(r"[0-9a-f]{1,6}", re.IGNORECASE)
 
 
 def size(text: str) -> int:
@@ -62,7 +67,8 @@ def one_line(text: str, limit: int = 200) -> str:
 
 def plain(text: str, limit: int = 200) -> str:
     """Inline Markdown that shows `text` as it is, on one line. Not for the beginning of a line."""
-    escaped = _MARKDOWN.sub(r"\\\g<0>", _AUTOLINKS.sub(_JOINER, one_line(text, limit)).replace("&", "&amp;"))
+    unlinked = _SHA.sub(_in_pieces, _AUTOLINKS.sub(_JOINER, one_line(text, limit)))
+    escaped = _MARKDOWN.sub(r"\\\g<0>", unlinked.replace("&", "&amp;"))
     return escaped.replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;")
 
 
@@ -106,6 +112,10 @@ def within(head: str, sections: Iterable[str], *, limit: int, left_out: str, joi
         fitting += 1
     said = joint.join([*blocks[:fitting], left_out.format(n=len(blocks) - fitting)])
     return said if size(said) <= limit else cut(blocks[0], limit)
+
+
+def _in_pieces(sha: re.Match[str]) -> str:
+    return _JOINER.join(_SHORTER_THAN_A_SHA.findall(sha[0]))
 
 
 def _unforged(text: str) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import structlog
 
 from bot.domain.buttons import EXPLAIN, SELECTIONS
-from bot.domain.commands import Refused, may_command
+from bot.domain.commands.authority import Need, Refused, may
 from bot.domain.deliveries import Press
 from bot.domain.explain import explain
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.requests import open_run, run_id
 from bot.flows.showing import shown
@@ -34,16 +34,18 @@ async def press(ctx: Context, action: Press, delivery_id: str) -> tuple[str, ...
         return ()
     github = ctx.github.installation(action.installation_id)
     has = str(await permission(github, action.repo, action.by))
-    may = may_command(has)
+    allowed = may(has, Need.WRITE)
     # A check run's own list of pull requests may be empty, so they are found by the head's SHA.
     pulls = [
         pull
         for pull in await pulls_for_sha(github, action.repo, action.head_sha)
         if pull.head_sha == action.head_sha and pull.state == "open"
     ]
-    if isinstance(may, Refused):
+    if isinstance(allowed, Refused):
         await _note(ctx, action, delivery_id, has, "refused")
-        await _say(ctx, action, pulls, f"@{action.by}: {may.because}.", f"refused={action.check_run_id}.{action.by}")
+        await _say(
+            ctx, action, pulls, f"@{action.by}: {allowed.because}.", f"refused={action.check_run_id}.{action.by}"
+        )
         return ()
     await _note(ctx, action, delivery_id, has, "allowed")
     if action.identifier == EXPLAIN.identifier:
@@ -90,13 +92,13 @@ async def _explain(ctx: Context, action: Press, pulls: Sequence[PullFacts]) -> N
         log.warning("button_of_no_run", external_id=action.external_id[:100])
         return
     own = [pull for pull in pulls if pull.number == run.pr]
-    await _say(ctx, action, own, explained(ctx, run), f"explained={action.check_run_id}")
+    await _say(ctx, action, own, await explained(ctx, run), f"explained={action.check_run_id}")
 
 
-def explained(ctx: Context, run: Run) -> str:
+async def explained(ctx: Context, run: Run) -> str:
     """What there is to say about a run's verdict, as Markdown."""
     files = ctx.files(run)
-    state = record.progress(files, kept=record.kept(ctx, run))
+    state = await holds.state_of(ctx, run)
     because = run.because if run.state is RunState.REFUSED or run.state in GIVEN_UP else ""
     return explain(state, record.scrutiny(files), shown(ctx, run, state), number=run.number, because=because)
 

@@ -68,6 +68,7 @@ class ChildPlan:
         selection: runner's selection text.
         done: event streams of earlier runs whose verdicts count and are not made again.
         history: the file of durations.
+        excused: ids of boxes that do not gate, because somebody answers for them.
         terms: on what terms.
     """
 
@@ -76,6 +77,7 @@ class ChildPlan:
     done: Sequence[Path]
     history: Path
     terms: Terms
+    excused: Sequence[str] = ()
 
 
 class ChildCrashed(Exception):
@@ -130,9 +132,13 @@ async def execute(
 
 
 def runner_argv(files: RunFiles, command: str, *, has_base: bool, launch: str = LAUNCH) -> list[str]:
-    """The words that start a runner's command on a run's tree, with the metadata of the base where there is one."""
+    """The words that start a runner's command on a run's tree, with the metadata of the base where there is one.
+
+    To be started in the run's directory.
+    """
     argv = [sys.executable, "-I", "-c", launch, RUNNER_HOME, "-C", str(files.tree), command]
-    return [*argv, "--base", str(files.base)] if has_base else argv
+    argv += ["--base", str(files.base)] if has_base else []
+    return [*argv, "--default-config", str(files.default)] if files.has_default else argv
 
 
 def runner_environ(cache: Path) -> dict[str, str]:
@@ -172,6 +178,7 @@ async def _start(files: RunFiles, plan: ChildPlan, record: Path, *, done: Sequen
     argv = [*runner_argv(files, "run", has_base=files.base.is_dir()), plan.selection]
     argv += ["--jsonl", str(record), "--logs", str(files.logs), "--history", str(plan.history)]
     argv += ["--run-id", plan.run_id, "--flaky", "fail", "--format", "plain"]
+    argv += ["--no-gate", ",".join(plan.excused)] if plan.excused else []
     for path in done:
         argv += ["--done", str(path)]
     with handed(plan.terms.secrets) as fds:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import structlog
 
+from bot.domain.commands.registry import parse, words_of
 from bot.domain.deliveries import CommentChanged
 from bot.flows.context import Context
 from bot.store.audit import Entry
@@ -18,6 +21,7 @@ async def note(ctx: Context, action: CommentChanged) -> None:
     else, or gone, the comment shows no longer who let what run: then nothing new begins by it. What runs already, runs
     on; a push, a close or `/boxes cancel` ends it.
     """
+    await _refuse_commands(ctx, action)
     known = await ctx.permits.by_comment(action.repo_id, action.comment_id)
     if not known:
         return
@@ -40,5 +44,26 @@ async def note(ctx: Context, action: CommentChanged) -> None:
             pr=action.pr,
             head_sha=permit.head_sha,
             detail=f"the permit of @{permit.by} {stands}: its comment was {action.how} by @{action.by}",
+        )
+        await ctx.audit.write(entry)
+
+
+async def _refuse_commands(ctx: Context, action: CommentChanged) -> None:
+    """Write down the commands that somebody edited into a comment: whoever wonders why nothing happens finds them."""
+    if action.how != "edited":
+        return
+    text = hashlib.sha256(action.body.encode("utf-8", "replace")).hexdigest()[:12]
+    for nth, command in enumerate(parse(action.body)):
+        entry = Entry(
+            id=f"{action.source}:{action.repo_id}:{action.comment_id}:edited:{text}.{nth}",
+            at=ctx.clock.now(),
+            actor=action.by,
+            action=words_of(command),
+            decision="refused",
+            reason="edited",
+            repo_id=action.repo_id,
+            repo=action.repo,
+            pr=action.pr,
+            detail=f"@{action.by} edited it into a comment of @{action.author}; only new ones are carried out",
         )
         await ctx.audit.write(entry)

@@ -10,14 +10,25 @@ from typing import assert_never
 import structlog
 
 from bot.domain import comment
-from bot.domain.checks import NAME, Check, cancelled, held_by, internal_error, refused, superseded, unable, with_tiers
+from bot.domain.checks import (
+    NAME,
+    Check,
+    cancelled,
+    frozen,
+    held_by,
+    internal_error,
+    refused,
+    superseded,
+    unable,
+    with_tiers,
+)
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
 from bot.domain.trust import Untrusted
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
@@ -40,7 +51,7 @@ async def announce(ctx: Context, run_id: str) -> None:
     run = await ctx.run(run_id)
     if run.stop_because:
         return
-    state = _state_of(ctx, run)
+    state = await holds.state_of(ctx, run)
     shown = checks_of(ctx, run, state, Shown.QUEUED)
     is_waiting = NAME in await ctx.runs.checks_of(run.id)
     await publish_checks(ctx, run, shown[1:] if is_waiting else shown)
@@ -55,7 +66,7 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
         await record.keep(ctx, run)  # it may have been stopped before it did so itself
     match outcome:
         case Stopped():
-            return await _conclude_stopped(ctx, run, _state_of(ctx, run))
+            return await _conclude_stopped(ctx, run, await holds.state_of(ctx, run))
         case RunnerBroken():
             return await _conclude_broken(ctx, run)
         case NothingToRun():
@@ -64,18 +75,39 @@ async def conclude(ctx: Context, run_id: str, outcome: Outcome) -> str:
             pass
         case _:
             assert_never(outcome)
-    state = _state_of(ctx, run)
+    state = await holds.state_of(ctx, run)
     record.save_verdicts(ctx.files(run), state)
     shown = checks_of(ctx, run, state, Shown.FINISHED)
-    await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+    await publish_checks(ctx, run, await _gated(ctx, run, shown))
     if shown[0].conclusion == "action_required":
         record.save_shown(ctx.files(run), record.scrutiny(ctx.files(run)).weakened or ())
     await _comment_on(ctx, run, state, Shown.FINISHED)
     if shown[0].conclusion is None:
         return BEING_PROVED
     conclusion = str(shown[0].conclusion)
-    await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title, tidy=conclusion != "success")
+    tidy = conclusion != "success" and not run.prove
+    await _close(ctx, run, RunState.FINISHED, conclusion, shown[0].title, tidy=tidy)
     return conclusion
+
+
+async def show_again(ctx: Context, run_id: str) -> None:
+    """Show a finished run as it is to be judged now: somebody answers for a box, or a freeze began or ended.
+
+    Its verdicts stay as they are. Safe to repeat; a run whose record has no end is left as it is.
+    """
+    run = await ctx.run(run_id)
+    state = await holds.state_of(ctx, run)
+    if run.state is not RunState.FINISHED or state.end is None:
+        return
+    shown = checks_of(ctx, run, state, Shown.FINISHED)
+    if shown[0].conclusion is None:
+        return  # proofs are missing that nobody has asked for; a run that asks for them shows itself.
+    conclusion = str(shown[0].conclusion)
+    if conclusion != run.conclusion:
+        await ctx.runs.update(run.id, conclusion=conclusion, because=shown[0].title[:1000])
+    await publish_checks(ctx, run, await _gated(ctx, run, shown))
+    await _comment_on(ctx, run, state, Shown.FINISHED)
+    await _agree(ctx, await ctx.run(run_id))
 
 
 async def conclude_proved(ctx: Context, run_id: str, outcome: Outcome) -> str:
@@ -86,8 +118,8 @@ async def conclude_proved(ctx: Context, run_id: str, outcome: Outcome) -> str:
     else:
         conclusion = run.conclusion
         if record.scrutiny(ctx.files(run)).proofs is not None:
-            shown = checks_of(ctx, run, _state_of(ctx, run), Shown.FINISHED)
-            await publish_checks(ctx, run, _held(shown, await _others_of_head(ctx, run)))
+            shown = checks_of(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
+            await publish_checks(ctx, run, await _gated(ctx, run, shown))
     await _tidy(ctx, run)
     return conclusion
 
@@ -98,6 +130,13 @@ async def refuse(ctx: Context, run_id: str, shown: tuple[Check, ...], because: s
     await publish_checks(ctx, run, shown)
     await _say(ctx, run, because)
     await _close(ctx, run, RunState.REFUSED, str(shown[0].conclusion), because)
+
+
+async def show_preview(ctx: Context, run_id: str, shown: tuple[Check, ...]) -> None:
+    """Show what a change would configure where nothing is yet, and close the run: there was nothing to run."""
+    run = await ctx.run(run_id)
+    await publish_checks(ctx, run, shown)
+    await _close(ctx, run, RunState.CANCELLED, "", "the base has no boxes")
 
 
 async def bar(ctx: Context, run_id: str, barred: Barred) -> str:
@@ -196,7 +235,7 @@ async def _conclude_broken(ctx: Context, run: Run) -> str:
 async def _give_up(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
     """Show that a run will have no verdict; the checks that were announced for it must not be left open."""
     announced = await ctx.runs.checks_of(run.id)
-    overall, *tiers = with_tiers(shown[0], _state_of(ctx, run))
+    overall, *tiers = with_tiers(shown[0], await holds.state_of(ctx, run))
     await publish_checks(ctx, run, [overall, *(tier for tier in tiers if tier.name in announced)])
 
 
@@ -209,6 +248,7 @@ async def _comment_on(ctx: Context, run: Run, state: Progress, shown: Shown) -> 
             state=shown,
             scrutiny=record.scrutiny(ctx.files(run)),
             repro=Repro.of(record.subject(run), state),
+            hold=await holds.hold_of(ctx, [run]),
         )
         await publish_comment(ctx, run, said)
 
@@ -233,6 +273,14 @@ async def _others_of_head(ctx: Context, run: Run) -> list[Run]:
     return others
 
 
+async def _gated(ctx: Context, run: Run, shown: tuple[Check, ...]) -> tuple[Check, ...]:
+    """What is concluded from a run's own checks, when all that holds its head is counted in."""
+    others = await _others_of_head(ctx, run)
+    hold = await holds.hold_of(ctx, [run, *others])
+    held = _held(shown, others)
+    return (frozen(held[0], hold), *held[1:]) if hold else held
+
+
 def _held(shown: tuple[Check, ...], others: Sequence[Run]) -> tuple[Check, ...]:
     """Green for one base is not green for all: the overall check waits for the others, and is red when one is."""
     waiting = [other.pr for other in others if other.state in OPEN]
@@ -250,8 +298,8 @@ async def _agree(ctx: Context, ended: Run) -> None:
         run = await ctx.run(known.id)
         if run.state is not RunState.FINISHED or run.conclusion != "success":
             continue
-        shown = checks_of(ctx, run, _state_of(ctx, run), Shown.FINISHED)
-        held = _held(shown, await _others_of_head(ctx, run))
+        shown = checks_of(ctx, run, await holds.state_of(ctx, run), Shown.FINISHED)
+        held = await _gated(ctx, run, shown)
         if shown[0].conclusion == "success" and held[0].status == "completed":
             await publish_checks(ctx, run, held)
 
@@ -275,10 +323,6 @@ async def _tidy(ctx: Context, run: Run) -> None:
     for tree in (files.tree, files.base, files.scratch):
         if tree.is_dir():
             await asyncio.to_thread(remove_tree, str(tree))
-
-
-def _state_of(ctx: Context, run: Run) -> Progress:
-    return record.progress(ctx.files(run), kept=record.kept(ctx, run))
 
 
 async def _is_newest(ctx: Context, run: Run) -> bool:

@@ -11,6 +11,7 @@ from bot.domain.tally import Tally
 from bot.engine import Engine
 from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
+from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
@@ -54,6 +55,7 @@ class Context:
     clock: Clock
     links: RunLinks
     workspaces: Workspaces
+    supplies: Supplies
     data_dir: Path
     instance: str
     seats: asyncio.Semaphore
@@ -93,6 +95,13 @@ class Context:
     def answers(self, repo_id: int, trust: str) -> Path:
         """Where the runner keeps what was proved of a repository's boxes."""
         return self.data_dir / "answers" / str(repo_id) / trust
+
+    async def place_of(self, repo_id: int) -> tuple[str, int] | None:
+        """What a repository is called now, and the installation that speaks for it; None if we never heard of it."""
+        if (known := await self.accounts.repository(repo_id)) is not None:
+            return known.name, known.installation_id
+        run = await self.runs.newest_in(repo_id)
+        return (run.repo, run.installation_id) if run else None
 
     def history(self, repo_id: int, trust: str) -> Path:
         """How long a repository's boxes took, and how they ended last."""

@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.deliveries import Ignore
-from bot.flows import conclude, on_commit, on_delivery, reconcile, redeliver
+from bot.flows import conclude, housekeeping, on_commit, on_delivery, reconcile, redeliver, thaw
 from bot.flows.context import Context
 from bot.github.errors import GitHubProblem
 from bot.store.deliveries import Delivery
@@ -40,6 +40,9 @@ ROUNDS = (
 )
 """What runs at start and again and again: the flow, how often, and its argument."""
 
+ROUNDS_KEPT = timedelta(days=1)
+"""How long the engine remembers that a round was made; nothing asks for it later."""
+
 _GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 """Statuses of a flow that will not go on by itself. The second: the process died in it again and again."""
 
@@ -62,6 +65,9 @@ class Dispatch:
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._close_ignored())]
         await self.sweep()
         self._every(timedelta(seconds=SWEEP_EVERY), self.sweep)
+        await housekeeping.tidy(self._ctx)
+        self._every(housekeeping.EVERY, housekeeping.tidy, self._ctx)
+        self._every(timedelta(seconds=thaw.LOOK_EVERY), thaw.thaw, self._ctx)
         began = self._ctx.clock.now().isoformat()
         for name, every, what in ROUNDS:
             # One of its own at each start: what was missed was most likely missed while nobody was there.
@@ -71,8 +77,10 @@ class Dispatch:
 
     async def fire(self, name: str, every: timedelta, what: str) -> None:
         """Start the round that is due. Its id is the same whoever fires it, so it happens once."""
-        due = self._ctx.clock.now().timestamp() // every.total_seconds() * every.total_seconds()
+        now = self._ctx.clock.now()
+        due = now.timestamp() // every.total_seconds() * every.total_seconds()
         await self._ctx.engine.start(name, f"{name}:{int(due)}", what)
+        await self._ctx.engine.forget(f"{name}:", before=now - ROUNDS_KEPT)
 
     def _every(self, every: timedelta, what: Callable[..., Awaitable[None]], *args: object) -> None:
         self._scheduler.add_job(

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import structlog
 
+from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
 from bot.flows.comparing import comparison
 from bot.flows.context import Context
 from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
+from bot.flows.reusing import reused_from
 from bot.flows.showing import checks_of
 from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
@@ -80,6 +82,8 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome | Stopping | Barred 
             if not isinstance(standing, Stands):
                 return standing
             await record.keep(ctx, run)
+            if run.prove:
+                return NothingToRun()  # every verdict stays; what is asked for comes after.
             return await _execute(ctx, run, stop)
     finally:
         ctx.stops.pop(run_id, None)
@@ -90,7 +94,15 @@ async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
     files = ctx.files(run)
     history = _history(ctx, run)
     terms = terms_of(ctx, run)
-    plan = ChildPlan(run_id=record.process_id(ctx, run), selection=run.selection, done=[], history=history, terms=terms)
+    there = {box.id for box in record.boxes(files)}  # a newer base may not have what somebody answered for.
+    plan = ChildPlan(
+        run_id=record.process_id(ctx, run),
+        selection=run.selection,
+        done=[files.directory / record.KEPT] if reused_from(files) else [],
+        history=history,
+        terms=terms,
+        excused=[str(box) for box in await holds.excused(ctx, run) if box in there],
+    )
     log.info("run_started", number=run.number, repo=run.repo, pr=run.pr, sha=run.head_sha)
     async with comparison(files, terms.cache), _Updates(ctx, run) as updates:
         while True:
@@ -157,12 +169,13 @@ class _Updates:
     def __init__(self, ctx: Context, run: Run) -> None:
         self._ctx = ctx
         self._run = run
-        self._progress = record.progress(ctx.files(run), kept=record.kept(ctx, run))
+        self._progress = Progress()
         self._dirty = asyncio.Event()
         self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> _Updates:
+        self._progress = await holds.state_of(self._ctx, self._run)
         self._task = asyncio.create_task(self._publish())
         return self
 

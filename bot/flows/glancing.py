@@ -11,32 +11,35 @@ from bot.domain.subject import Subject
 from bot.domain.trust import TrustLevel
 from bot.flows import record
 from bot.flows.comparing import compare, weakened
+from bot.flows.configuring import put_in_force
 from bot.flows.context import Context
 from bot.github.errors import CommitNotFound, GitFailed
 from bot.github.git import Conflict
+from bot.github.repo_config import OrganisationDefault
 from bot.store.runs import Run
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
 
 
-async def glance(ctx: Context, run: Run, subject: Subject) -> str:
+async def glance(ctx: Context, run: Run, subject: Subject, default: OrganisationDefault | None = None) -> str:
     """What the head weakens of its base, as Markdown for the check; "" when it weakens nothing. Safe to repeat.
 
     What it names is remembered: the permit of somebody who has read it covers that. One look at a time is enough, since
     strangers can ask for as many as they like.
     """
     async with ctx.glances:
-        found = await _look(ctx, run, subject)
+        found = await _look(ctx, run, subject, default)
     record.save_shown(ctx.files(run), found)
     return weakened_list(found)
 
 
-async def _look(ctx: Context, run: Run, subject: Subject) -> tuple[Weakening, ...]:
+async def _look(ctx: Context, run: Run, subject: Subject, default: OrganisationDefault | None) -> tuple[Weakening, ...]:
     files = ctx.files(run)
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
+    await put_in_force(ctx, run, subject, default)
     try:
         workspace = await ctx.workspaces.prepare(subject, files.directory)
         if isinstance(workspace, Conflict):

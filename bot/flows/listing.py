@@ -26,10 +26,10 @@ class Listing:
     the time to start.
     """
 
-    def __init__(self, ctx: Context, run: Run, trust: str) -> None:
+    def __init__(self, ctx: Context, run: Run, trust: str, *, has_base: bool) -> None:
         self._files = ctx.files(run)
         self._cache = ctx.cache(run.repo_id, trust)
-        self._has_base = run.pr is not None
+        self._has_base = has_base
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:

@@ -1,27 +1,25 @@
-"""One comment: everything in it is read and authorised before anything of it is done."""
+"""One comment or review: everything in it is read and authorised before anything of it is done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import structlog
 
 from bot.codec import StepFailed
-from bot.domain.commands import Cancel, Help, Mistake, OkToTest, Parsed, Refused, help_text, may_command, parse
-from bot.domain.commands import Run as RunCommand
+from bot.domain.commands.reactions import Reaction
+from bot.domain.commands.registry import Surface, parse
 from bot.domain.deliveries import ReadCommands
-from bot.domain.text import code, plain
+from bot.domain.text import code
 from bot.engine import Flow
-from bot.flows import on_commit, permitting
+from bot.flows import on_commit
+from bot.flows.commands.obey import obey
+from bot.flows.commands.order import Order, Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
-from bot.flows.requests import open_run
-from bot.github.comments import Reaction, react, reply
+from bot.github.comments import reply
 from bot.github.errors import Forbidden, GitHubProblem, NotFound, Unprocessable
-from bot.github.permissions import permission
-from bot.github.pulls import get_pull
+from bot.github.reactions import react
 
 log = structlog.get_logger()
 
@@ -30,11 +28,12 @@ NAME = "on_command"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What was decided: runs to start, and what to say ("" when there is nothing to say)."""
+    """What was decided: flows to start, what to say ("" for nothing), and the word of the reaction that ends it."""
 
     runs: tuple[str, ...]
     reply: str
-    reaction: Reaction
+    reaction: str
+    started: tuple[Started, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,14 @@ class OnCommand:
 
     async def _answer(self, flow: Flow, comment: ReadCommands) -> str:
         ctx = self.ctx
-        commands = parse(comment.body)
-        if not commands:
+        if not parse(comment.body):
             return "no command"
-        await persevere(flow, ctx.clock, "acknowledge", _react, ctx, comment, "eyes")
+        await persevere(flow, ctx.clock, "acknowledge", _react, ctx, comment, str(Reaction.EYES))
         answer = await persevere(flow, ctx.clock, "decide", decide, ctx, comment)
         for run_id in answer.runs:
             await flow.start(on_commit.NAME, run_id, run_id)
+        for started in answer.started:
+            await flow.start(started.flow, started.id, started.args)
         if answer.reply:
             await persevere(flow, ctx.clock, "reply", _reply, ctx, comment, answer.reply)
         await persevere(flow, ctx.clock, "react", _react, ctx, comment, answer.reaction)
@@ -68,76 +68,33 @@ class OnCommand:
 
 
 async def decide(ctx: Context, comment: ReadCommands) -> Answered:
-    """Authorise, then carry out. Safe to repeat: runs are made by the comment's id."""
-    commands = parse(comment.body)
-    steering = [command for command in commands if not isinstance(command, Help)]
-    if steering:
-        github = ctx.github.installation(comment.installation_id)
-        may = may_command(str(await permission(github, comment.repo, comment.author)))
-        if isinstance(may, Refused):
-            log.warning("command_refused", actor=comment.author, reason=may.because)
-            return Answered((), f"@{comment.author}: {may.because}.", "confused")
-    mistakes = [command for command in commands if isinstance(command, Mistake)]
-    if mistakes:
-        log.warning("command_misread", actor=comment.author, reason=mistakes[0].because)
-        return Answered((), _mended(comment.author, mistakes), "confused")
-    return await _carry_out(ctx, comment, commands)
+    """Carry out all of a comment, or say why nothing of it. Safe to repeat."""
+    obeyed = await obey(ctx, order_of(comment), parse(comment.body))
+    reaction = Reaction.ROCKET if obeyed.done else Reaction.CONFUSED
+    return Answered(obeyed.runs, obeyed.said, str(reaction), obeyed.started)
 
 
-async def _carry_out(ctx: Context, comment: ReadCommands, commands: Sequence[Parsed]) -> Answered:
-    runs: list[str] = []
-    said: list[str] = []
-    for nth, command in enumerate(commands):
-        match command:
-            case RunCommand(selection):
-                runs.append(await _run(ctx, comment, selection, nth))
-            case Cancel():
-                await ctx.cancel(comment.repo_id, comment.pr, by=f"@{comment.author}")
-            case OkToTest(sha):
-                answer = await permitting.permit(ctx, comment, sha)
-                if isinstance(answer, permitting.Refused):
-                    return Answered(tuple(runs), f"@{comment.author}: {answer.because}.", "confused")
-                runs.append(answer.run_id)
-            case Help(topic):
-                said.append(help_text(topic))
-            case Mistake():
-                pass  # `decide` answered already.
-            case _:
-                assert_never(command)
-    log.info("command_done", actor=comment.author, runs=len(runs), commands=len(commands))
-    return Answered(tuple(runs), "\n\n".join(said), "rocket")
-
-
-async def _run(ctx: Context, comment: ReadCommands, selection: str, nth: int) -> str:
-    """The run for the head that the pull request has now. A comment names no commit, so it cannot mean an older one."""
-    github = ctx.github.installation(comment.installation_id)
-    pull = await get_pull(github, comment.repo, comment.pr)
-    run = await open_run(
-        ctx,
-        installation_id=comment.installation_id,
+def order_of(comment: ReadCommands) -> Order:
+    """Who asks in a comment or a review, and where."""
+    return Order(
+        id=f"{comment.source}:{comment.repo_id}:{comment.comment_id}",
+        run_prefix=f"{comment.source}{comment.comment_id}",
+        surface=Surface.COMMENT,
         repo_id=comment.repo_id,
         repo=comment.repo,
+        installation_id=comment.installation_id,
         pr=comment.pr,
-        head_sha=pull.head_sha,
-        base_ref=pull.base_ref,
-        selection=selection,
-        again=f"comment{comment.comment_id}.{nth}",
-        delivery=f"comment:{comment.comment_id}",
+        actor=comment.author,
+        comment=comment,
     )
-    return run.id
 
 
-def _mended(author: str, mistakes: Sequence[Mistake]) -> str:
-    lines = [f"@{author}: nothing was started."]
-    for mistake in mistakes:
-        quoted = f"{plain(mistake.text, 200)}: " if mistake.text else ""
-        lines.append(f"- {quoted}{plain(mistake.because, 500)} ({mistake.hint})")
-    return "\n".join(lines)
-
-
-async def _react(ctx: Context, comment: ReadCommands, content: Reaction) -> None:
+async def _react(ctx: Context, comment: ReadCommands, content: str) -> None:
+    if comment.source == "review":
+        return  # GitHub has no reactions to a review.
+    github = ctx.github.installation(comment.installation_id)
     try:
-        await react(ctx.github.installation(comment.installation_id), comment.repo, comment.comment_id, content)
+        await react(github, comment.repo, comment.comment_id, Reaction(content))
     except (Forbidden, NotFound, Unprocessable) as refused:
         # The comment was deleted, or nobody may react to it. What it asks for does not depend on that.
         log.warning("reaction_not_shown", comment=comment.comment_id, because=str(refused))
@@ -149,13 +106,15 @@ async def _admit_failure(ctx: Context, comment: ReadCommands, incident: str) -> 
         await _reply(ctx, comment, f"@{comment.author}: Interlock could not do this. Incident {code(incident)}.")
     except (Forbidden, NotFound, Unprocessable) as refused:
         log.warning("failure_not_shown", comment=comment.comment_id, because=str(refused))
+    await _react(ctx, comment, str(Reaction.CONFUSED))
 
 
 async def _reply(ctx: Context, comment: ReadCommands, body: str) -> None:
+    about = "reply" if comment.source == "comment" else "reply-to-review"
     await reply(
         ctx.github.installation(comment.installation_id),
         comment.repo,
         comment.pr,
         body,
-        marker=f"<!-- interlock:reply={comment.comment_id} -->",
+        marker=f"<!-- interlock:{about}={comment.comment_id} -->",
     )

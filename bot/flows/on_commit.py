@@ -54,6 +54,9 @@ class OnCommit:
                 return "superseded"
             case prepare.Refuse(checks, because):
                 return await self._refuse(flow, run_id, checks, because)
+            case prepare.Preview(checks):
+                await persevere(flow, ctx.clock, "preview", conclude.show_preview, ctx, run_id, checks)
+                return "previewed"
             case prepare.Decline(because):
                 return await persevere(flow, ctx.clock, "decline", conclude.decline, ctx, run_id, because)
             case prepare.Ready():
@@ -71,7 +74,8 @@ class OnCommit:
         conclusion = await persevere(flow, ctx.clock, "conclude", conclude.conclude, ctx, run_id, ended)
         if newer:
             await self._start_newer(flow, run_id, newer)
-        if conclusion not in {"success", conclude.BEING_PROVED}:
+        is_asked_for = bool((await ctx.run(run_id)).prove)  # written when the row was made, and never again.
+        if conclusion not in {"success", conclude.BEING_PROVED} and not is_asked_for:
             return conclusion
         return await self._prove(flow, run_id, conclusion)
 

@@ -23,11 +23,14 @@ from bot.domain.deliveries import (
     react,
     unknown,
 )
+from bot.domain.subject import Subject
 from bot.engine import Flow
 from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
+from bot.flows.commands.order import Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.flows.requests import open_run
+from bot.flows.standing import is_listed_branch
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.payloads import Unreadable, parse
 from bot.github.pulls import pulls_for_sha
@@ -40,15 +43,6 @@ NAME = "on_delivery"
 
 _COMES = frozenset({"created", "unsuspend", "added"})
 """What happens to an installation when there may be pull requests that nobody has told us of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A flow that a delivery asks for; starting it twice changes nothing."""
-
-    flow: str
-    id: str
-    args: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +158,22 @@ def on_command_started(action: ReadCommands) -> Started:
     return Started(on_command.NAME, f"{action.source}:{action.repo_id}:{action.comment_id}", action)
 
 
+def _subject(action: StartRun) -> Subject:
+    return Subject(
+        repo_id=action.repo_id,
+        repo=action.repo,
+        installation_id=action.installation_id,
+        pr=action.pr,
+        base_ref=action.base_ref,
+        base_sha=action.base_sha,
+        head_sha=action.head_sha,
+    )
+
+
 async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[Started]:
+    if action.if_listed and not await is_listed_branch(ctx, _subject(action)):
+        log.info("delivery_ignored", reason="a push to a branch that the default branch's configuration does not list")
+        return []
     numbers: list[int | None] = [action.pr]
     if action.pr is None and action.again:
         github = ctx.github.installation(action.installation_id)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from bot.domain.scrutiny import Proofs, proofs, without_control
-from bot.flows import record
+from bot.flows import holds, record
 from bot.flows.asking import LIMIT
 from bot.flows.child import empty_scratch, handed, runner_argv
 from bot.flows.context import Context
@@ -24,6 +24,7 @@ from bot.flows.processes import end, end_orphan, start, sweep
 from bot.flows.run_files import RunFiles
 from bot.flows.terms import terms_of
 from bot.store.runs import OPEN, Run
+from runner.select import select
 
 log = structlog.get_logger()
 
@@ -62,8 +63,7 @@ async def _is_stale(ctx: Context, run: Run) -> bool:
 
 async def _prove(ctx: Context, run: Run, files: RunFiles, stop: asyncio.Event) -> Proofs | None:
     """The answers, or None when it was stopped."""
-    state = record.progress(files, kept=record.kept(ctx, run))
-    asked = {str(box.box): box.title for box in state.boxes if box.green}
+    asked = await _asked(ctx, run)
     if not asked.keys() & record.with_sabotage(files):
         return without_control(asked)  # known without asking.
     answers = files.directory / ANSWERS
@@ -78,6 +78,20 @@ async def _prove(ctx: Context, run: Run, files: RunFiles, stop: asyncio.Event) -
     if cut_off:
         log.warning("proofs_cut_off", number=run.number, because=cut_off)
     return proofs(document, asked, cut_off=cut_off)
+
+
+async def _asked(ctx: Context, run: Run) -> dict[str, str]:
+    """The titles of the boxes to prove, by id: the green ones, of which somebody may want only some.
+
+    Where proofs are required, some would make a run look proved that is not; there it is always all.
+    """
+    state = await holds.state_of(ctx, run)
+    green = {box.box: box.title for box in state.boxes if box.green}
+    wanted = set(green)
+    if run.prove and record.scrutiny(ctx.files(run)).falsify != "require":
+        red = [box.box for box in state.boxes if box.red]
+        wanted = {box.id for box in select(run.prove, record.boxes(ctx.files(run)), failed=red)}
+    return {str(box): title for box, title in green.items() if box in wanted}
 
 
 async def _falsify(ctx: Context, run: Run, selection: str, answers: Path, stop: asyncio.Event) -> int | None:

@@ -17,7 +17,7 @@ from bot.flows.context import Context
 from bot.github.allowance import Lane
 from bot.github.checks import create_check, ensure_check, update_check
 from bot.github.comments import upsert_sticky
-from bot.github.errors import GitHubUnavailable, Overtaken
+from bot.github.errors import Forbidden, GitHubUnavailable, Overtaken
 from bot.store.runs import Run, StoredCheck
 
 log = structlog.get_logger()
@@ -134,16 +134,21 @@ async def publish_comment(ctx: Context, run: Run, said: Said) -> None:
         return
     mark = marker(run.repo_id, run.pr, ctx.links.sign)
     is_news = bool(said.news) and last.get("news") != _digest(said.news)
-    comment_id = await upsert_sticky(
-        ctx.installation(run),
-        run.repo,
-        run.pr,
-        said.under(mark),
-        marker=mark,
-        app_slug=await ctx.github.slug(),
-        known_id=known,
-        revive=is_news,
-    )
+    try:
+        comment_id = await upsert_sticky(
+            ctx.installation(run),
+            run.repo,
+            run.pr,
+            said.under(mark),
+            marker=mark,
+            app_slug=await ctx.github.slug(),
+            known_id=known,
+            revive=is_news,
+        )
+    except Forbidden as refused:
+        # The App may not write on pull requests (the set `observe`), or the conversation is locked: the checks say it.
+        log.warning("comment_refused", pr=run.pr, because=str(refused))
+        return
     if comment_id is None:
         log.info("comment_left_deleted", pr=run.pr)
         return

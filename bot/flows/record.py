@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bot.domain.checks import ANNOTATIONS, note
-from bot.domain.progress import Progress
+from bot.domain.configuration import InForce
+from bot.domain.progress import Excused, Progress
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
 from bot.flows.comparing import weakened
@@ -18,17 +20,19 @@ from bot.flows.context import Context
 from bot.flows.run_files import RunFiles
 from bot.store.runs import OPEN, Run
 from runner.events import SCHEMA, BoxFinished, PlannedBox, RunFinished, read, to_line
-from runner.model import BoxId
+from runner.model import Box, BoxId
 from runner.whole_file import write_whole
 
 PLAN = "plan.json"
 REPORT = "report.json"
+IN_FORCE = "in_force.json"
 PROOFS = "proofs.json"
 VERDICTS = "verdicts.jsonl"
 KEPT = "kept.jsonl"
 HISTORY = "history.json"
 ACCEPTED = "accepted.json"
 SHOWN = "shown.json"
+NOTES = "notes.json"
 
 
 def process_id(ctx: Context, run: Run) -> str:
@@ -55,12 +59,30 @@ def subject(run: Run) -> Subject:
 
 def note_of(run: Run) -> str:
     """The line that says what is tested."""
-    return note(subject(run), merged=run.pr is not None)
+    return note(subject(run))
 
 
 def save_plan(files: RunFiles, boxes: Iterable[dict[str, Any]]) -> None:
     """Keep the list of all boxes that the subject has."""
     (files.directory / PLAN).write_text(json.dumps(list(boxes)), encoding="utf-8")
+
+
+def plan(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as `runner list` describes them."""
+    path = files.directory / PLAN
+    listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return listed
+
+
+def save_in_force(files: RunFiles, known: InForce) -> None:
+    """Keep which configuration the run is judged by."""
+    write_whole(str(files.directory / IN_FORCE), [json.dumps(asdict(known))])
+
+
+def in_force(files: RunFiles) -> InForce | None:
+    """Which configuration the run is judged by; None before anybody looked."""
+    kept = _object(files.directory / IN_FORCE)
+    return InForce(**kept) if kept else None
 
 
 def save_report(files: RunFiles, report: Mapping[str, object]) -> None:
@@ -78,11 +100,14 @@ def comment_wanted(files: RunFiles) -> bool:
     return _object(files.directory / REPORT).get("comment", True) is not False
 
 
+def save_notes(files: RunFiles, notes: Sequence[str]) -> None:
+    """Keep what people should know of the tree before they read a verdict on it."""
+    write_whole(str(files.directory / NOTES), [json.dumps({"notes": list(notes)})])
+
+
 def with_sabotage(files: RunFiles) -> frozenset[str]:
     """Ids of the boxes that falsification can say something about: those with a control, or that get one by itself."""
-    path = files.directory / PLAN
-    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    can = [raw for raw in listed if raw["control"] or raw["needs"] or raw["kind"] == "http"]
+    can = [raw for raw in listed(files) if raw["control"] or raw["needs"] or raw["kind"] == "http"]
     return frozenset(str(BoxId(raw["suite"], raw["box"])) for raw in can)
 
 
@@ -131,16 +156,37 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def expected(files: RunFiles) -> tuple[PlannedBox, ...]:
-    """All boxes that the subject has."""
+def listed(files: RunFiles) -> list[dict[str, Any]]:
+    """All boxes that the subject has, as the runner listed them; empty before it was asked."""
     path = files.directory / PLAN
-    if not path.is_file():
-        return ()
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return found
+
+
+def expected(files: RunFiles) -> tuple[PlannedBox, ...]:
+    """All boxes that the subject has, for the fold of a run's events."""
     return tuple(
         PlannedBox(
             box=BoxId(raw["suite"], raw["box"]), tier=raw["tier"], title=raw["title"], source=raw["source"], done=False
         )
-        for raw in json.loads(path.read_text(encoding="utf-8"))
+        for raw in listed(files)
+    )
+
+
+def boxes(files: RunFiles) -> tuple[Box, ...]:
+    """All boxes that the subject has, as much of each as a selection can ask for."""
+    return tuple(map(box, listed(files)))
+
+
+def box(raw: Mapping[str, Any]) -> Box:
+    """As much of a listed box as a selection can ask for."""
+    return Box(
+        id=BoxId(raw["suite"], raw["box"]),
+        tier=raw["tier"],
+        title=raw["title"],
+        kind=raw["kind"],
+        source=raw["source"],
+        tags=raw["tags"],
     )
 
 
@@ -179,9 +225,13 @@ async def keep(ctx: Context, run: Run) -> None:
             shutil.copyfile(there / name, here / kept_as)
 
 
-def progress(files: RunFiles, *, kept: Iterable[BoxFinished]) -> Progress:
+def progress(
+    files: RunFiles, *, kept: Iterable[BoxFinished], excused: Mapping[BoxId, Excused] = MappingProxyType({})
+) -> Progress:
     """The state of the run after everything recorded so far."""
-    return Progress.of(files.events(), kept=kept, expected=expected(files))
+    known = Progress.of(files.events(), kept=kept, expected=expected(files), excused=excused)
+    notes = tuple(_object(files.directory / NOTES).get("notes", ()))
+    return replace(known, warnings=(*notes, *known.warnings)) if notes else known
 
 
 def save_nothing_run(files: RunFiles, now: float) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from bot.flows.context import Context
 from bot.store.runs import GIVEN_UP, Run
 
+MERGE_GROUP = "merge_group"
+"""The cause of a run that the merge queue asked for."""
+
 
 def run_id(repo_id: int, pr: int | None, head_sha: str, *, again: str = "") -> str:
     """The id of a run and of its flow.
@@ -31,6 +34,7 @@ async def open_run(
     again: str = "",
     delivery: str = "",
     cause: str = "",
+    prove: str = "",
 ) -> Run:
     """The run of a head, made if it is not there. Safe to repeat.
 
@@ -55,7 +59,8 @@ async def open_run(
         selection=selection,
         kept_from=kept_from,
         delivery=delivery,
-        cause=cause or ("push" if pr is None else "pull_request"),
+        cause=cause or next((run.cause for run in earlier if run.cause), "push" if pr is None else "pull_request"),
+        prove=prove,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.config import FILE as CONFIG
 from runner.events import Event, RunFinished, from_line
 
 
@@ -23,6 +24,16 @@ class RunFiles:
     def base(self) -> Path:
         """The base commit's files, for configuration and metadata."""
         return self.directory / "base"
+
+    @property
+    def default(self) -> Path:
+        """The organisation's configuration, if that is in force; relative, since people read its path."""
+        return Path("organisation", CONFIG)
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it is."""
+        return (self.directory / self.default).is_file()
 
     @property
     def scratch(self) -> Path:

@@ -9,10 +9,12 @@ import structlog
 from bot.domain.checks import Check, Shown, checks
 from bot.domain.diff import NO_LINES, ChangedLines, changed_lines
 from bot.domain.progress import Progress
-from bot.domain.report import RunState
+from bot.domain.report import RunState, count
 from bot.domain.repro import Repro
 from bot.flows import record
+from bot.flows.comparing import previewed
 from bot.flows.context import Context
+from bot.flows.reusing import reused_from
 from bot.flows.run_files import RunFiles
 from bot.github.errors import GitHubProblem
 from bot.store.runs import Run
@@ -24,21 +26,37 @@ CHANGED = "changed.json"
 
 
 def checks_of(ctx: Context, run: Run, progress: Progress, state: RunState) -> tuple[Check, ...]:
-    """The checks of a run as they should stand on GitHub."""
-    return checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(ctx.files(run)))
+    """The checks of a run as they should stand on GitHub; last, the preview of what the change configures, if any."""
+    files = ctx.files(run)
+    own = checks(progress, shown=shown(ctx, run, progress), state=state, scrutiny=record.scrutiny(files))
+    return (*own, *previewed(files))
 
 
 def shown(ctx: Context, run: Run, progress: Progress) -> Shown:
     """What its checks say besides its verdicts."""
     files = ctx.files(run)
+    known = record.in_force(files)
     return Shown(
-        subject_note=record.note_of(run),
+        subject_note="  \n".join(
+            filter(None, (record.note_of(run), _reused(ctx, files), known.sentence if known else ""))
+        ),
         run_url=ctx.links.url(run.number),
         repro=Repro.of(record.subject(run), progress),
         changed=changed(files),
         annotations=record.annotations_wanted(files),
         has_comments=run.pr is not None,
     )
+
+
+def _reused(ctx: Context, files: RunFiles) -> str:
+    """Says which run of the same files was green already."""
+    known = reused_from(files)
+    if known is None:
+        return ""
+    number, boxes = known
+    url = ctx.links.url(number)
+    run = f"[run {number}]({url})" if url else f"run {number}"
+    return f"· {count(boxes, 'box')} not run again: the same files were green in {run}"
 
 
 async def note_changed(ctx: Context, run: Run, base_sha: str, tree: str) -> None:

@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bot.domain.stopping import Cancelled, Superseded
+from bot.domain.subject import Subject
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust
 from bot.flows import record
+from bot.flows.configuring import default_of
 from bot.flows.context import Context
-from bot.github.errors import GitHubUnavailable, NotFound, RateLimited
+from bot.github.errors import GitHubUnavailable, NotFound, RateLimited, Unprocessable
 from bot.github.git import Mirror
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, branch_head, get_pull
+from bot.github.pulls import PullFacts, branch_head, get_pull, repository
+from bot.github.repo_config import OrganisationDefault
 from bot.store.runs import Run
 from runner.config import FILE as CONFIG
 from runner.config import Config, load_config
@@ -129,22 +132,40 @@ async def _is_listed(ctx: Context, run: Run, pull: PullFacts) -> bool:
     """
     if pull.author_type != "Bot" or pull.head_is_fork:
         return False
-    return pull.author_id in (await default_config(ctx, run, pull.default_branch)).bots
+    return pull.author_id in (await default_config(ctx, record.subject(run), pull.default_branch)).bots
 
 
-async def default_config(ctx: Context, run: Run, branch: str) -> Config:
-    """The configuration of the default branch, where it stands; an empty one when it cannot be read."""
-    tip = await branch_head(ctx.installation(run), run.repo, branch)
-    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=tip, head_sha=tip))
-    return await config_at(mirror, tip)
+async def is_listed_branch(ctx: Context, pushed: Subject) -> bool:
+    """Whether pushes to a branch run: it is the default one, or the default one's configuration lists it.
 
-
-async def config_at(mirror: Mirror, sha: str) -> Config:
-    """A commit's configuration; an empty one when it has none, or none that can be read, which is told later."""
-    text = await mirror.read(sha, CONFIG)
-    if text is None:
-        return Config()
+    Nobody can push a branch that lists itself.
+    """
     try:
-        return await asyncio.to_thread(load_config, text.decode("utf-8", "replace"))
+        facts = await repository(ctx.github.installation(pushed.installation_id), pushed.repo)
+        if facts.id != pushed.repo_id or pushed.base_ref == facts.default_branch:
+            return facts.id == pushed.repo_id
+        return pushed.base_ref in (await default_config(ctx, pushed, facts.default_branch)).protected
+    except (NotFound, Unprocessable):
+        return False  # gone, or not this installation's.
+
+
+async def default_config(ctx: Context, subject: Subject, branch: str) -> Config:
+    """The configuration of the default branch, where it stands, or the organisation's where that has none."""
+    tip = await branch_head(ctx.github.installation(subject.installation_id), subject.repo, branch)
+    mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip, head_sha=tip))
+    return await config_at(mirror, tip, await default_of(ctx, subject, mirror, tip))
+
+
+async def config_at(mirror: Mirror, sha: str, default: OrganisationDefault | None) -> Config:
+    """A commit's configuration, or the one given where it has none; empty when it cannot be read, as is told later."""
+    if default is not None:
+        return await _read(default.text)
+    text = await mirror.read(sha, CONFIG)
+    return await _read(text.decode("utf-8", "replace")) if text is not None else Config()
+
+
+async def _read(text: str) -> Config:
+    try:
+        return await asyncio.to_thread(load_config, text)
     except UserError:
         return Config()

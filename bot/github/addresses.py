@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
 _RESIDENT = ".ghe.com"
@@ -42,7 +43,10 @@ def api_url(web: str) -> str:
 def on_loopback(url: str) -> bool:
     """Whether an address leads to this machine alone."""
     host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -10,21 +10,25 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import httpx
+import structlog
 
 from bot.github import addresses
 from bot.github.allowance import Allowance, Lane
 from bot.github.answers import pause
 from bot.github.breaker import BreakerState
 from bot.github.calls import Calls
-from bot.github.errors import Forbidden
+from bot.github.errors import Forbidden, GitHubProblem
 from bot.github.line import Line
 from bot.github.pacer import Pacer, Write
 from bot.github.quiet import Quiet
 from bot.github.their_clock import TheirClock
-from bot.github.tokens import AppKey, Scope, SecretToken, TokenCache
+from bot.github.tokens import ASSERTION_LIFE, AppKey, Scope, SecretToken, TokenCache
+
+log = structlog.get_logger()
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0, pool=5.0)
 DEADLINE = 60.0
+"""Seconds after which a request is given up, however much of its answer has come."""
 
 
 class Clock(Protocol):
@@ -45,7 +49,6 @@ class GitHubApp:
         web_url: where pages and git are, if not where `addresses.web_url` says.
         transport: instead of the network; for tests that judge each exchange.
         timeout: of each wait within one request.
-        deadline: seconds after which a request is given up, however much of its answer has come.
         sleep: waits for so many seconds.
         random: spreads repeats.
         allowance: what an installation may write; called once for each.
@@ -68,7 +71,6 @@ class GitHubApp:
         web_url: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: httpx.Timeout | float = TIMEOUT,
-        deadline: float = DEADLINE,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Random | None = None,
         allowance: Callable[[], Allowance] = Allowance,
@@ -82,7 +84,7 @@ class GitHubApp:
         self._sleep = sleep
         self._allowance = allowance
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
-        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=deadline, transport=transport)
+        self._line = Line(self.api_url, self.now, timeout=timeout, deadline=DEADLINE, transport=transport)
         self.quiet = Quiet(self.now, keep_quiet)
         self._by_their_clock = False
         self._tokens = TokenCache(self._mint, self._line.clock.now)
@@ -117,7 +119,7 @@ class GitHubApp:
     async def token(
         self, installation_id: int, *, repository_id: int | None = None, permissions: Mapping[str, str] | None = None
     ) -> SecretToken:
-        """A token that lives for at least five minutes, narrowed as asked; for git, ask for `{"contents": "read"}`.
+        """A token that lives for at least twelve minutes, narrowed as asked; for git, ask for `{"contents": "read"}`.
 
         Raises:
             Unprocessable: more was asked than the installation has.
@@ -128,6 +130,19 @@ class GitHubApp:
             message = f"the App is not welcome at installation {installation_id} any more"
             raise Forbidden(message)
         return await self._tokens.get(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
+
+    async def take_back(self, installation_id: int, *, repository_id: int, permissions: Mapping[str, str]) -> None:
+        """Have GitHub forget the token of one repository, when the work that it was bought for is done.
+
+        It ends within the hour by itself, so a failure is only logged.
+        """
+        token = self._tokens.take(Scope.of(installation_id, repository_id=repository_id, permissions=permissions))
+        if token is None:
+            return
+        try:
+            await self._line.exchange("DELETE", "/installation/token", token=token)
+        except GitHubProblem as trouble:
+            log.info("token_not_revoked", installation=installation_id, because=str(trouble))
 
     def forget(self, token: SecretToken) -> None:
         """GitHub refused this token: never hand it out again."""
@@ -145,14 +160,15 @@ class GitHubApp:
         """The App's own statement of who it is, made for one call."""
         return self._key.assertion(self.app_id, self._line.clock.now() if self._by_their_clock else self.now())
 
-    def date_otherwise(self) -> bool:
-        """GitHub refused an assertion: date the next one by the other clock, if there is another. False if not."""
-        if self._by_their_clock:
-            self._by_their_clock = False
-        elif self._line.clock.can_be_mended:
-            self._by_their_clock = True
-        else:
+    def date_otherwise(self, refused: SecretToken) -> bool:
+        """GitHub refused an assertion: date the next one by the other clock. False when there is no other."""
+        clock = self._line.clock
+        if not clock.can_be_mended:
             return False
+        made_at = refused.expires_at - ASSERTION_LIFE
+        was_by_theirs = abs(made_at - clock.now()) < abs(made_at - self.now())
+        # Several calls may be refused at once; only the first of them changes what the next are dated by.
+        self._by_their_clock = not was_by_theirs
         return True
 
     @property
@@ -200,8 +216,8 @@ class AppItself(Calls):
     async def _may_send(self, method: str, write: Write | None) -> None:
         """What the App does as itself is no content."""
 
-    def _another_token_may_help(self, refused: SecretToken) -> bool:  # noqa: ARG002 - it is made for each call.
-        return self._app.date_otherwise()
+    def _another_token_may_help(self, refused: SecretToken) -> bool:
+        return self._app.date_otherwise(refused)
 
 
 class Installation(Calls):

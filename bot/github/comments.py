@@ -1,10 +1,10 @@
-"""Comments on pull requests: the one that is kept up to date, answers to commands, and reactions."""
+"""Comments on pull requests: the one that is kept up to date, and answers to commands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from bot.github.addresses import repository_path
 from bot.github.allowance import Lane
@@ -13,8 +13,6 @@ from bot.github.errors import GitHubUnavailable, NotFound, Overtaken, Unexpected
 from bot.github.pacer import Write
 
 _LOOKS = 3
-
-Reaction = Literal["eyes", "rocket", "confused"]
 
 
 async def upsert_sticky(
@@ -104,12 +102,6 @@ def _said(raw: Any, written: str, path: str) -> Said:
     except (KeyError, TypeError, ValueError, AttributeError):
         message = f"GitHub answered GET {path} without a usable author, body or {written}"
         raise UnexpectedAnswer(message) from None
-
-
-async def react(gh: Installation, repo: str, comment_id: int, reaction: Reaction) -> None:
-    """React to a comment. A repeat changes nothing: GitHub then answers 200 in place of 201."""
-    path = f"{repository_path(repo)}/issues/comments/{comment_id}/reactions"
-    await gh.post(path, {"content": reaction}, idempotent=True)
 
 
 async def _write_once(

@@ -28,7 +28,9 @@ async def read_file(gh: Installation, repo: str, path: str, *, ref: str) -> byte
     if not path or path.startswith("/") or ".." in path.split("/"):
         return None
     try:
-        said = (await gh.get(f"{repository_path(repo)}/contents/{quote(path, safe='/')}", {"ref": ref})).json
+        said = (
+            await gh.get(f"{repository_path(repo)}/contents/{quote(path, safe='/')}", {"ref": ref}, again=True)
+        ).json
     except NotFound:
         return None
     if not isinstance(said, dict) or said.get("type") != "file":

@@ -35,6 +35,8 @@ FETCH_SECONDS = 600.0
 LOCAL_SECONDS = 120.0
 MAX_OUTPUT = 64 << 20
 MAX_FILE = 8 << 20
+MAX_ATTRIBUTES = 200
+MAX_LISTING = 512 << 20
 MAX_TREE_BYTES = 4 << 30
 MAX_TREE_FILES = 1_000_000
 
@@ -187,6 +189,49 @@ class Mirror:
         if where.is_absolute() or ".." in where.parts:
             return ()
         return await self._entries(sha, (f"{where}/",) if where.parts else ())
+
+    async def gitlinks(self, sha: str) -> dict[str, str]:
+        """The submodules at a commit: path to commit; none without a `.gitmodules`, as a checkout would have it."""
+        if await self.read(sha, ".gitmodules") is None:
+            return {}
+        return {path: oid for mode, oid, path in await self._every(sha, "objectname") if mode == "160000"}
+
+    async def submodule_addresses(self, sha: str) -> dict[str, str]:
+        """What `.gitmodules` at a commit says: path to address, of which nothing is believed yet."""
+        if await self.read(sha, ".gitmodules") is None:
+            return {}
+        blob = f"--blob={sha_of(sha)}:.gitmodules"
+        listed = await self._git("config", blob, "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
+        said: dict[str, dict[str, str]] = {}
+        for entry in filter(None, listed.stdout.decode("utf-8", "replace").split("\0")):
+            key, _, value = entry.partition("\n")
+            name, _, what = key.rpartition(".")
+            said.setdefault(name, {})[what] = value
+        return {each["path"]: each["url"] for each in said.values() if each.keys() == {"path", "url"}}
+
+    async def mentions_lfs(self, sha: str) -> bool:
+        """Whether some `.gitattributes` at a commit gives files to Git LFS."""
+        every = await self._every(sha, "objectname")
+        found = [
+            oid for mode, oid, path in every if mode.startswith("100") and path.rpartition("/")[2] == ".gitattributes"
+        ]
+        for oid in found[:MAX_ATTRIBUTES]:
+            if b"filter=lfs" in (await self._ok("cat-file", "blob", oid)).stdout:
+                return True
+        return False
+
+    async def sizes(self, sha: str) -> Mapping[str, int]:
+        """Every regular file at a commit, with its size in bytes."""
+        every = await self._every(sha, "objectsize")
+        return {path: int(size) for mode, size, path in every if mode.startswith("100")}
+
+    async def _every(self, sha: str, fact: str) -> tuple[tuple[str, str, str], ...]:
+        """Mode, one fact and path of everything below a tree but the directories."""
+        shown = f"--format=%(objectmode) %({fact})%x09%(path)"
+        listed = await self._ok("ls-tree", "-r", "-z", "--full-tree", shown, sha_of(sha), max_output=MAX_LISTING)
+        lines = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+        parts = [line.partition("\t") for line in lines if line]
+        return tuple((*_two(facts), path) for facts, _, path in parts)
 
     async def contains(self, tip: str, sha: str) -> bool:
         """Whether `sha` is `tip` or one of its ancestors.
@@ -373,6 +418,11 @@ def _is_loose(mirror: Path, sha: str) -> bool:
         return (mirror / _KEEP / sha).read_bytes() == f"{sha}\n".encode()
     except OSError:
         return False
+
+
+def _two(facts: str) -> tuple[str, str]:
+    first, _, second = facts.partition(" ")
+    return first, second.strip()
 
 
 def _entry(line: str) -> Entry:

@@ -22,6 +22,7 @@ from bot.github.breaker import Breaker, BreakerState
 from bot.github.errors import GitHubProblem, GitHubUnavailable, UnexpectedAnswer
 from bot.github.their_clock import TheirClock
 from bot.github.tokens import SecretToken
+from bot.ops.own_secrets import OWN
 from runner import __version__
 
 API_VERSION = "2022-11-28"
@@ -152,6 +153,8 @@ class Line:
         self, method: str, path: str, params: Mapping[str, str | int] | None, json: object, headers: httpx.Headers
     ) -> httpx.Response:
         query = dict(params) if params else None
+        if path.startswith("/repos/"):
+            json = OWN.within(json)  # what is written there is read by people; the App's own settings are not.
         try:
             async with asyncio.timeout(self._deadline):
                 answer = await self._github.arequest(method, path, params=query, json=json, headers=headers)

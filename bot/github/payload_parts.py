@@ -42,6 +42,11 @@ class Account(Lenient):
         """GitHub says so by the type, and keeps the suffix for apps."""
         return self.type == "Bot" or self.login.endswith("[bot]")
 
+    @property
+    def is_lookalike(self) -> bool:
+        """It has the suffix that GitHub keeps for apps, and is none."""
+        return self.type != "Bot" and self.login.endswith("[bot]")
+
 
 class Repository(Lenient):
     """The repository that a delivery is about."""

@@ -200,6 +200,7 @@ class IssueCommentPayload(Payload):
             comment=self.comment.body,
             commenter=self.comment.user.login,
             commenter_is_bot=self.comment.user.is_bot,
+            commenter_is_lookalike=self.comment.user.is_lookalike,
         )
 
 
@@ -222,6 +223,7 @@ class ReviewPayload(Payload):
             comment=self.review.body,
             commenter=self.review.user.login,
             commenter_is_bot=self.review.user.is_bot,
+            commenter_is_lookalike=self.review.user.is_lookalike,
         )
 
 

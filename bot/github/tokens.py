@@ -19,8 +19,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bot.github.errors import BadCredentials
 
-REFRESH = timedelta(minutes=5)
-"""How long before its end a token is no longer handed out."""
+REFRESH = timedelta(minutes=12)
+"""How long before its end a token is no longer handed out: GitHub's live an hour, and none is used for 50 minutes."""
+
+
+ASSERTION_LIFE = timedelta(minutes=9)
+"""Of the App's own assertion; GitHub takes at most ten minutes."""
 
 
 class SecretToken:
@@ -104,6 +108,11 @@ class TokenCache:
             self._tokens[scope] = token
             return token
 
+    def take(self, scope: Scope) -> SecretToken | None:
+        """The token of a scope, which is handed out no more; None when there is none that still counts."""
+        token = self._tokens.pop(scope, None)
+        return token if token and token.expires_at > self._now() else None
+
     def forget(self, token: SecretToken) -> None:
         """Never hand out this token again. A newer one of the same scope stays."""
         self._tokens = {scope: kept for scope, kept in self._tokens.items() if kept is not token}
@@ -144,6 +153,6 @@ class AppKey:
 
         Source: GitHub docs, "Generating a JSON Web Token (JWT) for a GitHub App".
         """
-        expires_at = now + timedelta(minutes=9)
+        expires_at = now + ASSERTION_LIFE
         claims = {"iss": str(app_id), "iat": now - timedelta(seconds=60), "exp": expires_at}
         return SecretToken(jwt.encode(claims, self._key, algorithm="RS256"), expires_at)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.subject import Subject
 from bot.github.app import GitHubApp
-from bot.github.errors import BadCredentials
+from bot.github.errors import BadCredentials, Unprocessable
 from bot.github.git import Conflict, Merged, Mirror
+from bot.github.tokens import SecretToken
 
 READ = {"contents": "read"}
 
@@ -43,6 +45,33 @@ class Workspaces:
         self._root = mirrors
         self._app = app
         self._mirrors: dict[int, Mirror] = {}
+        self._jobs: dict[tuple[int, int], int] = {}
+
+    @asynccontextmanager
+    async def job(self, subject: Subject) -> AsyncIterator[bool]:
+        """Work on one repository, with one token for reading it that GitHub forgets when the last such work ends.
+
+        Yields:
+            Whether the repository is one of the subject's installation, as GitHub says now. If it is not, no token was
+            bought, and whatever named the two together is not to be believed.
+        """
+        key = (subject.installation_id, subject.repo_id)
+        self._jobs[key] = self._jobs.get(key, 0) + 1
+        try:
+            try:
+                await self._token(subject)
+            except Unprocessable:
+                yield False
+            else:
+                yield True
+        finally:
+            self._jobs[key] -= 1
+            if not self._jobs[key]:
+                del self._jobs[key]
+                await self._app.take_back(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
+
+    async def _token(self, subject: Subject) -> SecretToken:
+        return await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
 
     def mirror(self, repo_id: int, repo: str) -> Mirror:
         """The one mirror of a repository; it follows a rename."""
@@ -68,7 +97,7 @@ class Workspaces:
     async def _fetch(self, subject: Subject, shas: Sequence[str]) -> Mirror:
         mirror = self.mirror(subject.repo_id, subject.repo)
         for last in (False, True):
-            token = await self._app.token(subject.installation_id, repository_id=subject.repo_id, permissions=READ)
+            token = await self._token(subject)
             try:
                 await mirror.fetch(shas, token=token)
             except BadCredentials:
@@ -80,10 +109,11 @@ class Workspaces:
         return mirror
 
     async def prepare(self, subject: Subject, into: Path) -> Workspace | Conflict:
-        """Write what is to be tested to `into/tree`, and for a pull request its base to `into/base`.
+        """Write what is to be tested to `into/tree`, and its base, unless it is the head itself, to `into/base`.
 
         Args:
-            subject: with a pull request, its head is merged into its base first, as GitHub Actions does.
+            subject: with a pull request, its head is merged into its base first, as GitHub Actions does. A merge
+                group's head has been merged by GitHub.
             into: a directory of this run alone; `tree` and `base` in it are empty or absent.
 
         Raises:
@@ -92,7 +122,10 @@ class Workspaces:
         if subject.pr is None:
             mirror = await self.fetch(subject)
             await mirror.export(subject.head_sha, into / "tree")
-            return Workspace(tree=into / "tree", base=None, commit=subject.head_sha)
+            if subject.has_base:
+                await mirror.export(subject.base_sha, into / "base")
+            base = into / "base" if subject.has_base else None
+            return Workspace(tree=into / "tree", base=base, commit=subject.head_sha)
         # The base is here more often than not: it is written while the head is on its way. Both are waited for, also
         # when one fails, so that nobody writes into a directory that a repeat has emptied.
         merged, exported = await asyncio.gather(

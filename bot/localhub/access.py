@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jwt
 
 from bot.localhub import refusals
-from bot.localhub.clock import parse_timestamp, wall_seconds
+from bot.localhub.clock import parse_timestamp
 from bot.localhub.state import covers
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def token_caller(forge: Forge, value: str) -> Caller:
     installation = forge.state.installations.get(row.installation_id)
     if installation is None:
         raise refusals.bad_credentials()
+    if installation.suspended_at:
+        raise refusals.Refused(403, "This installation has been suspended")
     app = forge.state.app_of(installation)
     return Caller(
         kind="installation",
@@ -134,12 +136,11 @@ def jwt_caller(forge: Forge, value: str) -> Caller:
         jwt.decode(value, app.public_key, algorithms=["RS256"], options=options)  # type: ignore[arg-type]
     except jwt.PyJWTError as wrong:
         raise refusals.bad_jwt("A JSON web token could not be decoded") from wrong
-    _check_times(unchecked.get("iat"), unchecked.get("exp"))
+    _check_times(forge.clock.judging(), unchecked.get("iat"), unchecked.get("exp"))
     return Caller(kind="app", app=app)
 
 
-def _check_times(issued: object, expires: object) -> None:
-    now = wall_seconds()
+def _check_times(now: float, issued: object, expires: object) -> None:
     if not isinstance(expires, int | float) or expires <= now:
         sentence = "must be a numeric value representing the future time at which the assertion expires"
         raise refusals.bad_jwt("'Expiration time' claim ('exp') " + sentence)

@@ -196,10 +196,12 @@ class BareRepository:
         message: str,
         by: Person,
         executable: Sequence[str] = (),
+        links: Mapping[str, str] | None = None,
     ) -> str:
         """Commit changes of files (None deletes one) on top of a branch, creating the branch if need be.
 
-        A file that starts with `#!` or is listed in `executable` gets the executable bit.
+        A file that starts with `#!` or is listed in `executable` gets the executable bit. `links` are submodules: path
+        to the commit that each shall stand at.
 
         Returns:
             The new commit's SHA.
@@ -220,6 +222,7 @@ class BareRepository:
             else:
                 mode = b"100755" if content.startswith(b"#!") or path in executable else b"100644"
                 stream.append(b"M %s inline %s\ndata %d\n%s\n" % (mode, name, len(content), content))
+        stream += [b"M 160000 %s %s\n" % (sha.encode(), _quoted(path)) for path, sha in (links or {}).items()]
         self.git("fast-import", "--quiet", "--date-format=raw", stdin=b"".join(stream))
         written = self.branch(branch)
         assert written, "fast-import made the branch"

@@ -1,7 +1,8 @@
 """The hub's time, its random names, and nothing else.
 
 Installation tokens, rate-limit windows and every timestamp follow a `Clock`, which a test may move. App JWTs do not:
-the App signs them by the wall clock of its own machine, which no test of this hub can move.
+most Apps sign them by the wall clock of their own machine, which no test of this hub can move. A test that moves both
+clocks overrides `Clock.judging`.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class Clock:
     def seconds(self) -> float:
         """The hub's present, in seconds since the epoch."""
         return self.now().timestamp()
+
+    def judging(self) -> float:
+        """By which time App JWTs are judged, in seconds since the epoch."""
+        return wall_seconds()
 
     def stamp(self) -> str:
         """The hub's present as GitHub writes it."""

@@ -29,12 +29,17 @@ class FileChange:
 
 
 def file_changes(raw: str, numbers: str, patch: str) -> list[FileChange]:
-    """Join `git diff-tree`'s `--raw -z`, `--numstat -z` and `-p`, which list the same files in the same order."""
+    """Join `git diff-tree`'s `--raw -z`, `--numstat -z` and `-p`, which list the same files in the same order.
+
+    A file that became a link or a submodule is one change to the first two, a removal and an addition to the last.
+    """
     changes = []
-    for (facts, previous, path), (added, removed), hunks in zip(
-        _raw(raw), _numbers(numbers), _hunks(patch), strict=True
-    ):
+    pieces = _hunks(patch)
+    for (facts, previous, path), (added, removed) in zip(_raw(raw), _numbers(numbers), strict=True):
         old, new, letter = facts[2], facts[3], facts[4][0]
+        hunks = next(pieces)
+        if letter == "T":
+            hunks = "\n".join(filter(None, (hunks, next(pieces))))
         changes.append(
             FileChange(
                 path=path,

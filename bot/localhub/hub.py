@@ -21,6 +21,7 @@ from bot.localhub.faults import Faults
 from bot.localhub.forge import Forge
 from bot.localhub.git_http import GitHttp
 from bot.localhub.hooks import Hooks
+from bot.localhub.lfs_http import LfsHttp
 from bot.localhub.limits import Limits
 from bot.localhub.pages import Pages
 from bot.localhub.register import Registry
@@ -69,6 +70,7 @@ class LocalHub:
         self.private_key = keys.kept_key(self.directory) if state_dir else keys.process_key()
         self._api = Api(self.forge, self.faults, self.limits)
         self._git = GitHttp(self.forge, self.faults)
+        self._lfs = LfsHttp(self.forge)
         self._pages = Pages(self.forge)
         self._registry = Registry(self.forge)
         self._admin = Admin(self.forge)
@@ -97,6 +99,8 @@ class LocalHub:
             await (await self._admin.respond(request))(scope, receive, send)
         elif self.faults.down and (self._git.owns(path) or self._api.owns(path)):
             await HTMLResponse("<html><body>No server is available</body></html>", 503)(scope, receive, send)
+        elif self._lfs.owns(path):
+            await (await self._lfs.respond(request))(scope, receive, send)
         elif self._git.owns(path):
             await self._git.respond(request, receive, send)
         elif self._api.owns(path):
@@ -249,6 +253,11 @@ class LocalHub:
             pushes.observe(self.forge, repo, repo.owner)
         return self.repository(name)
 
+    def set_permission(self, repo: str, login: str, role: str) -> None:
+        """Give a collaborator another role in a repository, from the next call on."""
+        row = self.repository(repo)
+        self.state.repositories.change(row, collaborators={**row.collaborators, login: role})
+
     def fork(self, repo: str, by: str) -> Repository:
         """Copy a repository to an account."""
         parent = self.repository(repo)
@@ -273,6 +282,19 @@ class LocalHub:
             git.update_ref(f"refs/heads/{branch}", start)
         content = {path: None if text is None else _bytes(text) for path, text in files.items()}
         sha = git.write(branch, content, message=message, by=self.forge.person(author))
+        pushes.observe(self.forge, row, author)
+        return sha
+
+    def keep_large_file(self, repo: str, content: bytes) -> str:
+        """Put a file into a repository's LFS storage; returns the pointer to commit in its place."""
+        return self._lfs.keep(self.repository(repo), content)
+
+    def commit_submodules(self, repo: str, branch: str, links: Mapping[str, str], author: str) -> str:
+        """Point submodules (path → SHA) of a branch at commits; returns the new commit's SHA."""
+        row = self.repository(repo)
+        sha = self.forge.git(row).write(
+            branch, {}, message="Move submodules", by=self.forge.person(author), links=links
+        )
         pushes.observe(self.forge, row, author)
         return sha
 
@@ -372,9 +394,19 @@ class LocalHub:
         assert row, "a comment belongs to a repository"
         return comments.edit(self.forge, row, comment, body, by)
 
+    def delete_comment(self, comment: Comment, by: str) -> None:
+        """Delete a comment."""
+        row = self.state.repositories.get(comment.repository_id)
+        assert row, "a comment belongs to a repository"
+        comments.delete(self.forge, row, comment, by)
+
     def comments(self, repo: str, number: int) -> list[Comment]:
         """The comments on an issue or pull request, oldest first."""
         return self.state.comments.where(repository_id=self.repository(repo).id, number=number)
+
+    def react(self, comment: Comment, content: str, by: str) -> None:
+        """React to a comment as somebody; GitHub sends no webhook for it."""
+        comments.react(self.forge, "comment", comment.id, content, by)
 
     def reactions(self, comment: Comment) -> list[str]:
         """What people and bots reacted to a comment with, oldest first."""

@@ -60,6 +60,8 @@ class Installation:
     permissions: dict[str, str]
     events: list[str]
     created_at: str
+    suspended_at: str | None = None
+    suspended_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class Repository:
     pushed_at: str
     description: str = ""
     parent_id: int = 0
+    archived: bool = False
+    old_names: list[str] = field(default_factory=list)
 
     @property
     def full_name(self) -> str:

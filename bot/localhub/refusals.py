@@ -11,11 +11,14 @@ if TYPE_CHECKING:
 class Refused(Exception):
     """The call ends here with this status and body; whatever it was to do has not been done."""
 
-    def __init__(self, status: int, message: str, *, errors: list[Json] | list[str] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, errors: list[Json] | list[str] | None = None, location: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.errors = errors
+        self.location = location
 
     def body(self, documentation: str) -> Json:
         """GitHub's error body; `documentation` is the page that explains the endpoint."""

@@ -144,6 +144,11 @@ class State:
         wanted = full_name.lower()
         return next((repo for repo in self.repositories if repo.full_name.lower() == wanted), None)
 
+    def repository_of_old(self, full_name: str) -> Repository | None:
+        """The repository that had this name last and gave it up."""
+        wanted = full_name.lower()
+        return next((repo for repo in self.repositories if wanted in map(str.lower, repo.old_names)), None)
+
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """The issue or pull request with this number."""
         return self.pull(repo, number) or self.issues.first(repository_id=repo.id, number=number)
@@ -180,7 +185,9 @@ class State:
 
 
 def covers(installation: Installation, repo: Repository) -> bool:
-    """Whether an installation includes a repository of its account."""
+    """Whether an installation includes a repository of its account; one that is suspended includes nothing."""
+    if installation.suspended_at:
+        return False
     if installation.account.lower() != repo.owner.lower():
         return False
     return installation.repository_selection == "all" or repo.id in installation.repository_ids

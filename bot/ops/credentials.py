@@ -70,6 +70,7 @@ def write_credentials(
     """
     place, before = credentials_dir(data_dir), data_dir / _BEFORE
     named = {**settings, "github_private_key_file": PRIVATE_KEY, "webhook_secret_file": WEBHOOK_SECRET}
+    new: Path | None = None
     try:
         new = Path(tempfile.mkdtemp(prefix=".credentials-", dir=data_dir))
         for name, text in ((PRIVATE_KEY, private_key), (WEBHOOK_SECRET, webhook_secret), (SETTINGS, _toml(named))):
@@ -81,6 +82,8 @@ def write_credentials(
         new.rename(place)
         _sync(data_dir)
     except OSError as refused:
+        if new:
+            shutil.rmtree(new, ignore_errors=True)
         message = f"{refused.filename or place} could not be written: {refused.strerror}"
         raise CredentialsNotWritten(message) from refused
     return place
@@ -114,6 +117,6 @@ def _toml(settings: Mapping[str, str | int]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string."""
+    """A TOML basic string; what cannot be seen is written as its number."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped) + '"'
+    return '"' + "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in escaped) + '"'

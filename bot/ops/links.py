@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 KEY_BYTES = 32
+DAYS = 90
+"""How long the link of a run opens its page."""
 
 
 class KeyUnusable(Exception):
@@ -15,16 +19,20 @@ class KeyUnusable(Exception):
 
 
 class RunLinks:
-    """Makes and checks the signed link of a run.
+    """Makes and checks the signed link of a run. It opens that run alone, for some days after the run began.
 
     Args:
         key: secret of this installation of the bot.
         public_url: where people reach the bot; without it there are no links.
+        older: keys of before, whose links still count.
+        days: how long links count.
     """
 
-    def __init__(self, key: bytes, public_url: str) -> None:
+    def __init__(self, key: bytes, public_url: str, *, older: Sequence[bytes] = (), days: int = DAYS) -> None:
         self._key = key
         self._public_url = public_url
+        self._older = tuple(older)
+        self.days = days
 
     def url(self, number: int) -> str:
         """The address of a run's page, or "" when nobody could reach it."""
@@ -32,7 +40,7 @@ class RunLinks:
 
     def token(self, number: int) -> str:
         """What proves that the holder was shown the link."""
-        return hmac.new(self._key, f"run:{number}".encode(), hashlib.sha256).hexdigest()[:32]
+        return _token(self._key, number)
 
     def sign(self, text: str) -> str:
         """What proves that `text` was written by this installation of the bot: for marks in places that others write.
@@ -43,14 +51,26 @@ class RunLinks:
 
     def allows(self, number: int, token: str) -> bool:
         """Whether `token` belongs to that run."""
-        return hmac.compare_digest(self.token(number).encode(), token.encode("utf-8", "replace"))
+        given = token.encode("utf-8", "replace")
+        return any(hmac.compare_digest(_token(key, number).encode(), given) for key in (self._key, *self._older))
+
+    def lapsed(self, began: datetime, now: datetime) -> bool:
+        """Whether the link of a run that began then has ended."""
+        return now - began > timedelta(days=self.days)
 
 
-def load_key(path: Path) -> bytes:
-    """The key of a data directory, made at the first start. It stays the same so that old links keep working.
+def _token(key: bytes, number: int) -> str:
+    return hmac.new(key, f"run:{number}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def load_keys(path: Path) -> tuple[bytes, ...]:
+    """The keys of a data directory, the one in force first; made at the first start.
+
+    It stays the same so that old links keep working. To change it, put a new line above it: links of the old one count
+    until its line is removed.
 
     Raises:
-        KeyUnusable: the file is there and holds no key.
+        KeyUnusable: the file is there and holds something else.
     """
     if not path.exists():
         # Written aside and renamed: a crash between the two must not leave an empty key, which anybody could guess.
@@ -60,10 +80,10 @@ def load_key(path: Path) -> bytes:
         aside.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
         aside.replace(path)
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
+        keys = tuple(bytes.fromhex(line) for line in path.read_text(encoding="ascii").split())
     except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
+        keys = ()
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
         message = f"{path} is not a key of {KEY_BYTES} bytes; remove it, and a new one is made (old links end)"
         raise KeyUnusable(message)
-    return key
+    return keys

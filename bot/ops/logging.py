@@ -12,6 +12,9 @@ from typing import Any
 
 import structlog
 
+from bot.domain.text import clean
+from bot.ops.own_secrets import OWN
+
 Processor = structlog.typing.Processor
 
 
@@ -25,11 +28,18 @@ def configure(*, form: str, level: str) -> None:
     ]
     pretty = form == "pretty"
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [
+            structlog.processors.format_exc_info,
+            _harmless,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
         if pretty
         else [
             # Without the frames' local variables, which hold tokens and payloads.
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _harmless,
             structlog.processors.JSONRenderer(),
         ]
     )
@@ -54,6 +64,29 @@ def configure(*, form: str, level: str) -> None:
         library = logging.getLogger(name)
         library.handlers[:] = []
         library.propagate = True
+
+
+def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """No line shows a secret, moves a cursor, or makes a reader believe that another line begins in it."""
+    return {name: _tame(value, name) for name, value in event.items()}
+
+
+def _tame(value: Any, name: str = "") -> Any:
+    match value:
+        case str() if name == "exception":
+            # Lines of a traceback stand apart from lines of the log, whatever the error's text makes of them. The bar
+            # is for readers that take a line which begins with two colons for a command, blanks or not.
+            return "\n".join(f"  | {line}" for line in clean(OWN.text(value)).split("\n"))
+        case str():
+            return clean(OWN.text(value))
+        case Mapping():
+            return {key: _tame(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_tame(item) for item in value]
+        case bool() | int() | float() | None:
+            return value
+        case _:
+            return clean(OWN.text(str(value)))
 
 
 def _name_the_library(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ class Settings(BaseModel):
     data_dir: Annotated[Path, Field(description="where databases, mirrors and run records live")]
     database_url: Annotated[str, Field(description="SQLAlchemy address of the bot's own tables, SQLite")] = ""
     public_url: Annotated[str, Field(description="address under which people and GitHub reach the bot")] = ""
+    link_days: Annotated[int, Field(description="days for which the link of a check opens its run", ge=1)] = 90
     redis_url: Annotated[str, Field(description="reserved for scaling out; not used by this version")] = ""
     github_api_url: Annotated[str, Field(description="address of GitHub's REST API")] = "https://api.github.com"
     github_url: Annotated[str, Field(description="address of GitHub's pages and git")] = ""

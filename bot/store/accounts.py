@@ -73,6 +73,12 @@ class Accounts:
         row = await self._rows.first(sa.select(repositories).where(repositories.c.id == repo_id))
         return KnownRepository(**{**row, "state": AccountState(row["state"])}) if row else None
 
+    async def named(self, name: str) -> KnownRepository | None:
+        """The repository that was last told to have this `owner/name`; GitHub gives a name to one at a time."""
+        query = sa.select(repositories).where(sa.func.lower(repositories.c.name) == name.lower())
+        row = await self._rows.first(query.order_by(repositories.c.changed_at.desc()))
+        return KnownRepository(**{**row, "state": AccountState(row["state"])}) if row else None
+
     async def repositories_of(self, installation_id: int) -> list[KnownRepository]:
         """The repositories of an installation, by name."""
         query = sa.select(repositories).where(repositories.c.installation_id == installation_id)

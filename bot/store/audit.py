@@ -9,6 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.ops.own_secrets import OWN
 from bot.store.models import audit
 from bot.store.rows import Rows
 
@@ -60,7 +61,7 @@ class Audit:
 
     async def write(self, entry: Entry) -> None:
         """Add a row, once for each id."""
-        await self._rows.insert_once(audit, {name: getattr(entry, name) for name in Entry.__slots__})
+        await self._rows.insert_once(audit, OWN.within({name: getattr(entry, name) for name in Entry.__slots__}))
 
     async def recent(self, *, limit: int = 100, before: int | None = None, repo_id: int | None = None) -> list[Row]:
         """The newest rows, newest first; `before` is the number of the last row of the page before."""

@@ -17,6 +17,7 @@ _UPGRADES = {
     2: (
         "ALTER TABLE runs ADD COLUMN cause VARCHAR(20) DEFAULT '' NOT NULL",
         "ALTER TABLE runs ADD COLUMN tree VARCHAR(64) DEFAULT '' NOT NULL",
+        "ALTER TABLE runs ADD COLUMN prove TEXT DEFAULT '' NOT NULL",
     ),
 }
 """What turns the tables of the version before into those of this one; new tables are made by themselves."""
@@ -93,7 +94,7 @@ def open_writer(url: str, *, patience: float = INBOX_PATIENCE) -> sa.Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: what was acknowledged to GitHub survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "cache_size=-800"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -113,6 +113,22 @@ class Inbox:
 
         await self._in_thread(update)
 
+    async def empty(self, *, before: datetime) -> int:
+        """Drop the bodies of closed deliveries that came before; their ids stay known. Returns how many it were."""
+        old = sa.update(deliveries).where(*_closed(before), deliveries.c.body != b"")
+        return await self._change(old.values(body=b""))
+
+    async def forget(self, *, before: datetime) -> int:
+        """Drop closed deliveries that came before. Returns how many it were."""
+        return await self._change(sa.delete(deliveries).where(*_closed(before)))
+
+    async def _change(self, statement: sa.Update | sa.Delete) -> int:
+        def change() -> int:
+            with self._engine.begin() as connection:
+                return int(connection.execute(statement).rowcount)
+
+        return await self._in_thread(change)
+
     async def known(self, ids: Collection[str]) -> set[str]:
         """Those of `ids` that are here."""
 
@@ -190,6 +206,10 @@ class Inbox:
             # SQLAlchemy makes one statement of them all. Each statement lets go of the interpreter's lock, and gets it
             # back only when the loop that answers GitHub lets go of it in turn.
             return {str(row.id) for row in connection.execute(_INSERT[connection.dialect.name], rows)}
+
+
+def _closed(before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return deliveries.c.flow_done, deliveries.c.received_at < before
 
 
 def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.freeze import Freeze
 from bot.store.models import freezes
 from bot.store.rows import Rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freeze:
-    """One `/freeze`. `branch` "" is every branch; `until` None is until somebody lifts it; moments are aware."""
-
-    id: str
-    repo_id: int
-    branch: str
-    by: str
-    because: str
-    since: datetime
-    until: datetime | None = None
-    lifted_by: str = ""
-    lifted_at: datetime | None = None
 
 
 class Freezes:
@@ -41,6 +26,11 @@ class Freezes:
         """Those that nobody has lifted, oldest first; whether one is over is a matter of the time."""
         query = sa.select(freezes).where(freezes.c.repo_id == repo_id, freezes.c.lifted_at.is_(None))
         return [Freeze(**row) for row in await self._rows.all(query.order_by(freezes.c.since))]
+
+    async def all_standing(self) -> list[Freeze]:
+        """Those of every repository that nobody has lifted; hardly ever are there many."""
+        query = sa.select(freezes).where(freezes.c.lifted_at.is_(None)).order_by(freezes.c.since)
+        return [Freeze(**row) for row in await self._rows.all(query)]
 
     async def lift(self, freeze_id: str, *, by: str, at: datetime) -> None:
         """End a freeze; the first who does it stays."""

@@ -43,6 +43,7 @@ runs = sa.Table(
     sa.Column("delivery", sa.String(64), nullable=False, default=""),
     sa.Column("cause", sa.String(20), nullable=False, default="", server_default=""),
     sa.Column("tree", sa.String(64), nullable=False, default="", server_default=""),
+    sa.Column("prove", sa.Text, nullable=False, default="", server_default=""),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Index("runs_of_a_pull_request", "repo_id", "pr", "number"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -38,7 +38,8 @@ class Run:
 
     `kept_from` names an earlier run whose verdicts count for the boxes that are not selected. `stop_because` is set by
     whoever wants the run to stop; the run itself obeys. `cause` is `pull_request`, `push` or `merge_group`, "" in
-    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known.
+    rows of old; `tree` is the SHA of the tree that is tested, "" while it is not known. `prove` is the selection of
+    boxes that somebody wants proved: such a run makes no verdict anew. "" for every other run.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Run:
     delivery: str
     cause: str
     tree: str
+    prove: str
     created_at: datetime
     finished_at: datetime | None
 
@@ -136,6 +138,15 @@ class RunStore:
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.base_sha != "")
         return await self._first(query.order_by(runs.c.number.desc()))
 
+    async def newest_in(self, repo_id: int) -> Run | None:
+        """The newest run of a repository."""
+        return await self._first(sa.select(runs).where(runs.c.repo_id == repo_id).order_by(runs.c.number.desc()))
+
+    async def newest_named(self, repo: str) -> Run | None:
+        """The newest run of the repository that was then called so."""
+        query = sa.select(runs).where(sa.func.lower(runs.c.repo) == repo.lower())
+        return await self._first(query.order_by(runs.c.number.desc()))
+
     async def open_of(self, repo_id: int, pr: int) -> list[Run]:
         """Runs of a pull request that have not ended, oldest first."""
         query = sa.select(runs).where(runs.c.repo_id == repo_id, runs.c.pr == pr, runs.c.state.in_(OPEN))
@@ -151,6 +162,13 @@ class RunStore:
         of_pr = runs.c.pr == pr if pr is not None else runs.c.pr.is_(None)
         query = sa.select(runs).where(runs.c.repo_id == repo_id, of_pr, runs.c.head_sha == head_sha)
         return await self._all(query.order_by(runs.c.number.desc()))
+
+    async def green_of_tree(self, repo_id: int, tree: str, config_hash: str, *, since: datetime) -> list[Run]:
+        """Runs of the same files under the same configuration that ended green since then, newest first."""
+        same = (runs.c.repo_id == repo_id) & (runs.c.tree == tree) & (runs.c.config_hash == config_hash)
+        green = (runs.c.state == RunState.FINISHED) & (runs.c.conclusion == "success") & (runs.c.finished_at >= since)
+        known = (runs.c.tree != "") & (runs.c.config_hash != "")
+        return await self._all(sa.select(runs).where(same, green, known).order_by(runs.c.number.desc()).limit(10))
 
     async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int) -> list[Run]:
         """The newest run with an outcome, or with one to come, of every other pull request that has had this head."""
@@ -238,4 +256,7 @@ class RunStore:
 def _run(row: sa.Row[Any]) -> Run:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented accessor.
     fields["state"] = RunState(fields["state"])
+    for name in ("created_at", "finished_at"):  # SQLite gives back the time that it was given in UTC, and forgets that.
+        if (moment := fields[name]) is not None and moment.tzinfo is None:
+            fields[name] = moment.replace(tzinfo=UTC)
     return Run(**fields)

@@ -6,18 +6,21 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from bot.domain.progress import NOT_EXECUTED, BoxState, Progress
+from bot.domain.progress import NOT_EXECUTED, Progress
 from bot.domain.report import RunState as Shown
-from bot.flows import record
+from bot.domain.repro import Repro
+from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.store.runs import OPEN, Run, RunState
+from bot.web.local import is_local, require_local
+from bot.web.run_json import box_json, run_json
 from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
 from runner.events import BoxFinished
 from runner.model import BoxId
@@ -25,9 +28,6 @@ from runner.model import BoxId
 EARLY = frozenset({RunState.REFUSED, RunState.CANCELLED, RunState.SUPERSEDED})
 """States of runs that ended before every box had its verdict."""
 
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
-_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
-_BY_PROXIES = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _LOG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,120}")
 
@@ -74,14 +74,16 @@ class Pages:
         model = RunPageModel(
             run_id=str(run.number),
             subject=record.subject(run),
-            progress=self._progress(run),
+            progress=await self._progress(run),
             state=_shown(run),
             now=self._ctx.clock.now().timestamp(),
             ended=run.because if run.state in EARLY else "",
             pr_url=f"{web}/pull/{run.pr}" if run.pr is not None else "",
             commit_url=f"{web}/commit/{run.head_sha}",
-            index_url="/" if _is_local(request) else "",
+            index_url="/" if is_local(request) else "",
             scrutiny=record.scrutiny(self._ctx.files(run)),
+            page_url=_page_url(run.number, request),
+            configuration=known.plainly if (known := record.in_force(self._ctx.files(run))) else "",
         )
         fragment = request.query_params.get("fragment") == "1"
         return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))
@@ -99,28 +101,32 @@ class Pages:
     async def api_runs(self, request: Request) -> Response:
         """The newest runs as JSON."""
         _require_local(request)
-        return JSONResponse(
-            {"schema": "interlock.runs/1", "runs": [_plain(run) for run in await self._ctx.runs.recent()]}
-        )
+        runs = [run_json(run, url=self._ctx.links.url(run.number)) for run in await self._ctx.runs.recent()]
+        return JSONResponse({"schema": "interlock.runs/1", "runs": runs})
 
     async def api_run(self, request: Request) -> Response:
         """One run with its boxes as JSON. `runners`: how many processes worked on it, one more for each crash."""
         run = await self._find(request)
-        verdicts = self._verdicts(run)
-        boxes = [{**_box(state), "verdicts": verdicts[state.box]} for state in self._progress(run).boxes]
+        verdicts, state = self._verdicts(run), await self._progress(run)
+        repro = Repro.of(record.subject(run), state)
+        boxes = [box_json(box, verdicts=verdicts[box.box], repro=repro) for box in state.boxes]
+        described = run_json(run, url=self._ctx.links.url(run.number))
         runners = len(self._ctx.files(run).records())
-        return JSONResponse({"schema": "interlock.run/1", **_plain(run), "runners": runners, "boxes": boxes})
+        return JSONResponse({"schema": "interlock.run/1", **described, "runners": runners, "boxes": boxes})
 
     async def _find(self, request: Request) -> Run:
         digits = request.path_params["number"]
         if not _NUMBER.fullmatch(digits):  # more than a database, or Python, takes for a number
             raise HTTPException(404, "there is no such run")
         number = int(digits)
-        if not self._ctx.links.allows(number, request.query_params.get("t", "")):
+        is_shown = self._ctx.links.allows(number, request.query_params.get("t", ""))
+        if not is_shown:
             _require_local(request)
         run = await self._ctx.runs.by_number(number)
         if run is None:
             raise HTTPException(404, f"there is no run {number}")
+        if not is_local(request) and self._ctx.links.lapsed(run.created_at, self._ctx.clock.now()):
+            raise HTTPException(403, f"links to a run end {self._ctx.links.days} days after it began")
         return run
 
     def _verdicts(self, run: Run) -> Counter[BoxId]:
@@ -128,26 +134,18 @@ class Pages:
         events = self._ctx.files(run).events()
         return Counter(e.box for e in events if isinstance(e, BoxFinished) and e.verdict not in NOT_EXECUTED)
 
-    def _progress(self, run: Run) -> Progress:
-        return record.progress(self._ctx.files(run), kept=record.kept(self._ctx, run))
-
-
-def _is_local(request: Request) -> bool:
-    """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote.
-
-    So does HTTP/1.0, which proxies speak by default and browsers do not, and any Host but this machine's: a page of
-    another site could have its name resolve to 127.0.0.1.
-    """
-    client = request.client.host if request.client else ""
-    forwarded = any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in request.headers)
-    old = request.scope.get("http_version") == "1.0"
-    host = _LOCAL_HOST.fullmatch(request.headers.get("host", ""))
-    return client in LOOPBACK and host is not None and not forwarded and not old
+    async def _progress(self, run: Run) -> Progress:
+        return await holds.state_of(self._ctx, run)
 
 
 def _require_local(request: Request) -> None:
-    if not _is_local(request):
-        raise HTTPException(403, "this page needs the signed link that the check run carries")
+    require_local(request, "this page needs the signed link that the check run carries")
+
+
+def _page_url(number: int, request: Request) -> str:
+    """Where this page is, with what opened it, so that what it leads to opens as well."""
+    token = request.query_params.get("t", "")
+    return f"/runs/{number}" + (f"?t={quote(token)}" if token else "")
 
 
 def _tone(run: Run) -> str:
@@ -173,27 +171,3 @@ def _html(render: Callable[[str], str]) -> Response:
         "Cache-Control": "no-store",
     }
     return HTMLResponse(render(nonce), headers=headers)
-
-
-def _plain(run: Run) -> dict[str, object]:
-    fields = asdict(run)
-    for name in ("created_at", "finished_at"):
-        moment = fields[name]
-        fields[name] = moment.isoformat() if moment else None
-    return fields
-
-
-def _box(state: BoxState) -> dict[str, object]:
-    result = state.result
-    return {
-        "suite": state.box.suite,
-        "box": state.box.number,
-        "tier": state.tier,
-        "title": state.title,
-        "phase": str(state.phase),
-        "verdict": str(result.verdict) if result else None,
-        "green": state.counts_as_green,
-        "seconds": result.seconds if result else None,
-        "reason": result.reason if result else "",
-        "kept": state.kept,
-    }

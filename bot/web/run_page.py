@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bot.domain.progress import BoxState, Phase, Progress
-from bot.domain.report import RunState, count, duration, headline, place
+from bot.domain.report import RunState, count, duration, headline, log_url, place
+from bot.domain.repro import Repro
 from bot.domain.scrutiny import NOTHING_KNOWN, Scrutiny, proofs_sentence, unproved, weakened_headline
 from bot.domain.scrutiny import WORDS as ANSWERS
 from bot.domain.subject import Subject
@@ -49,6 +50,8 @@ class RunPageModel:
         commit_url: the head on GitHub; "" leaves the link out.
         index_url: the list of runs; "" leaves the link out.
         scrutiny: what is known besides the verdicts.
+        page_url: where this page is, with what opened it; "" leaves links to logs out.
+        configuration: which one was in force, in a sentence; "" while nobody has looked.
     """
 
     run_id: str
@@ -61,6 +64,17 @@ class RunPageModel:
     commit_url: str = ""
     index_url: str = ""
     scrutiny: Scrutiny = NOTHING_KNOWN
+    page_url: str = ""
+    configuration: str = ""
+
+    @property
+    def repro(self) -> Repro:
+        """What its boxes were run under."""
+        return Repro.of(self.subject, self.progress)
+
+    def log_url(self, box: BoxState) -> str:
+        """Where the whole log of a box is; "" for one that ran in another run."""
+        return log_url(self.page_url, box.result.log) if box.result and not box.kept else ""
 
     @property
     def live(self) -> bool:
@@ -160,6 +174,8 @@ def _word(box: BoxState) -> str:
     word = str(box.result.verdict if box.result else box.phase).replace("_", " ")
     if box.red_in_quarantine:
         word += ", in quarantine"
+    if box.red_and_excused:
+        word += ", excused"
     if box.kept:
         word += ", kept"
     if box.slow and box.phase is Phase.RUNNING:

@@ -53,7 +53,7 @@ def main(root: str, given: Given) -> int:
         document: dict[str, object] = {"schema": SCHEMA, "changes": [_entry(change) for change in changes]}
         if "suites" in given:
             document |= {"before": before.described(), "after": after.described()}
-        said = json.dumps(document, indent=2) + "\n"
+        said = json.dumps(document, indent=None if "suites" in given else 2) + "\n"
     else:
         lines = [f"{change.file}:{change.line}: {one_line(change.says)}" for change in changes]
         said = "".join(f"{line}\n" for line in lines or ["nothing is weaker than before"])
@@ -78,16 +78,18 @@ class _Side:
             raise self._wrong
 
     def described(self) -> dict[str, object]:
-        """It as JSON: boxes as in runner.list/1, setups and settings as they are validated."""
+        """It as JSON: boxes as in runner.list/1, setups, and settings with what counts where nothing is said."""
         if self.suite is None:
             assert self._wrong is not None
             return {"errors": mistakes(self._wrong)}
+        from runner.config import in_force
+
         boxes = sorted(self.suite.boxes, key=lambda box: (box.tier, box.id))
         return {
             "config_hash": self.suite.config_hash,
             "boxes": [described(box) for box in boxes],
             "setups": {name: plain_value(setup) for name, setup in self.suite.setups.items()},
-            "settings": self.suite.settings,
+            "settings": in_force(self.suite.settings),
             "errors": [],
         }
 
@@ -95,6 +97,7 @@ class _Side:
 def _entry(change: Change) -> dict[str, object]:
     return {
         "box": change.box,
+        "now": change.now,
         "kind": change.kind,
         "says": one_line(change.says),
         "file": change.file,

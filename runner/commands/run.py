@@ -19,11 +19,12 @@ from runner.plan import plan
 from runner.schedule import Policy
 from runner.schedule import run as run_plan
 from runner.secret_values import secret_values
+from runner.select import select
 from runner.state import run_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from runner.events import Event
     from runner.isolation import Egress
@@ -46,6 +47,7 @@ OPTIONS = (
     Option("--retries", value="N", number=True, help="repeat red boxes up to N times, whatever they say themselves"),
     Option("--flaky", choices=("pass", "fail"), help="what a pass on retry counts as; `fail` when CI=true"),
     Option("--fail-fast", choices=("tier", "box", "never"), help="what a red box stops; the next tier if not given"),
+    Option("--no-gate", value="SELECTION", help="boxes that run and are listed but do not gate, as in quarantine"),
     Option("--done", value="FILE", many=True, help="JSONL of boxes that have their verdict: not run, but counted"),
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
@@ -68,7 +70,7 @@ def main(root: str, given: Given) -> int:
     egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
     reports = _Reports(given, done=given.all("done"), clock=clock, root=root)
-    policy = _policy(given, run_id=run_id, sandbox=level)
+    policy = _policy(given, run_id=run_id, sandbox=level, boxes=ground.suite.boxes)
     logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     try:
         with Means(given, level, ground, secrets, boxes=the_plan.boxes, run_id=run_id) as means:
@@ -237,7 +239,8 @@ def _human(form: str, *, to_stderr: bool, clock: Callable[[], float], root: str)
     return Plain(out)
 
 
-def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:
+def _policy(given: Given, *, run_id: str, sandbox: str, boxes: Sequence[Box]) -> Policy:
+    let_pass = select(given.text("no_gate"), boxes) if "no_gate" in given else ()
     in_ci = os.environ.get("CI") == "true" or "trust" in given
     return Policy(
         run_id=run_id,
@@ -248,6 +251,7 @@ def _policy(given: Given, *, run_id: str, sandbox: str) -> Policy:
         fail_fast=given.text("fail_fast", "tier"),
         sandbox=sandbox,
         trust=given.text("trust"),
+        excused=[box.id for box in let_pass],
     )
 
 

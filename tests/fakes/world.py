@@ -18,10 +18,12 @@ import httpx
 from pydantic import SecretStr
 
 from bot.app import Bot, open_bot
+from bot.localhub.clock import Clock as HubClock
 from bot.localhub.contract import Contract, Violation
 from bot.localhub.contract_wire import ContractMiddleware
 from bot.localhub.hub import LocalHub
 from bot.localhub.records import CheckRun, Comment
+from bot.ops.clock import Clock
 from bot.ops.settings import Settings
 from bot.store.runs import Run
 
@@ -45,6 +47,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     def __init__(self, violations: list[Violation]) -> None:
         self.app: httpx.ASGITransport | None = None
+        self.loses: Callable[[httpx.Request], bool] = lambda _request: False
         self._violations = violations
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -53,7 +56,7 @@ class Wire(httpx.AsyncBaseTransport):
         event = request.headers["X-GitHub-Event"]
         action = httpx.Response(200, content=body).json().get("action")
         self._violations += CONTRACT.check_webhook(event, action, body)
-        if self.app is None:
+        if self.app is None or self.loses(request):
             message = "nobody listens"
             raise httpx.ConnectError(message, request=request)
         return await self.app.handle_async_request(request)
@@ -73,6 +76,7 @@ class World:
         "off"  # most stories' boxes leave marks outside, or hurt what is there; isolation has its own.
     )
     settings_too: dict[str, Any] = field(default_factory=dict)
+    clock: Clock | None = None
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -98,7 +102,7 @@ class World:
 
     async def start_bot(self) -> Bot:
         """Start a bot on the world's data directory."""
-        self.bot = await self._stack.enter_async_context(open_bot(self.settings()))
+        self.bot = await self._stack.enter_async_context(open_bot(self.settings(), clock=self.clock))
         self.wire.app = httpx.ASGITransport(self.bot.app, client=("203.0.113.7", 443))
         return self.bot
 
@@ -128,11 +132,17 @@ class World:
 
     async def api(self, path: str) -> Any:
         """What the bot's REST says to whoever sits at its machine."""
+        return (await self._get(path)).json()
+
+    async def page(self, path: str) -> str:
+        """A page of the bot as whoever sits at its machine sees it."""
+        return (await self._get(path)).text
+
+    async def _get(self, path: str) -> httpx.Response:
         transport = httpx.ASGITransport(self.running.app, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             answer = await client.get(path)
-        answer.raise_for_status()
-        return answer.json()
+        return answer.raise_for_status()
 
     def repository(
         self, files: Mapping[str, str], *, name: str = REPO, collaborators: Mapping[str, str] | None = None
@@ -201,15 +211,17 @@ class PullRequest:
 
 
 @contextlib.asynccontextmanager
-async def open_world(directory: Path, *, bot: bool = True) -> AsyncIterator[World]:
-    """A world that begins on 2026-01-02 and ends with a check that both sides spoke as GitHub does."""
+async def open_world(
+    directory: Path, *, bot: bool = True, hub_clock: HubClock | None = None, bot_clock: Clock | None = None
+) -> AsyncIterator[World]:
+    """A world that ends with a check that both sides spoke as GitHub does."""
     violations: list[Violation] = []
     wire = Wire(violations)
-    hub = LocalHub(transport=wire)
+    hub = LocalHub(transport=wire, clock=hub_clock)
     hub.app = ContractMiddleware(hub.app, CONTRACT, violations.append)
     await hub.start()
     hub.webhook_url = "http://bot.example/webhooks"
-    world = World(hub, directory / "bot", wire, violations)
+    world = World(hub, directory / "bot", wire, violations, clock=bot_clock)
     try:
         if bot:
             await world.start_bot()

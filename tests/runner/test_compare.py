@@ -334,6 +334,7 @@ boxes/tier-1/22_login2.sh:1: box 22 (login2) was removed
     assert document["schema"] == "runner.compare/1"
     assert document["changes"][2] == {
         "box": "22",
+        "now": "",
         "kind": "removed",
         "says": "box 22 (login2) was removed",
         "file": "boxes/tier-1/22_login2.sh",

@@ -131,6 +131,32 @@ def test_the_schema_and_the_validator_say_yes_to_the_same_documents(section: str
     assert SCHEMA.is_valid(document) is (not found), found
 
 
+@pytest.mark.parametrize(
+    ("box", "valid"),
+    [
+        pytest.param({"tags": ["x" * 100]}, True, id="the-longest-tag"),
+        pytest.param({"tags": ["x" * 101]}, False, id="a-tag-too-long"),
+        pytest.param({"inputs": ["x" * 1000]}, True, id="the-longest-path"),
+        pytest.param({"inputs": ["x" * 1001]}, False, id="a-path-too-long"),
+        pytest.param({"inputs": ["a/..b/c..", "..."]}, True, id="dots-that-climb-nowhere"),
+        pytest.param({"inputs": ["a/.."]}, False, id="dots-that-climb"),
+        pytest.param({"env": {"INTERLOCK_X": "1"}}, True, id="a-name-like-ours"),
+        pytest.param({"env": {"INTERLOCK": "1"}}, False, id="our-name"),
+        pytest.param({"timeout": 604800}, True, id="a-week"),
+        pytest.param({"timeout": 604801}, False, id="more-than-a-week"),
+        pytest.param({"timeout": "0.0s"}, False, id="no-time"),
+        pytest.param({"timeout": "0.1ms"}, True, id="hardly-any-time"),
+        pytest.param({"tags": ["é\u2028"]}, False, id="a-line-separator"),
+        pytest.param({"title": "\u00a0"}, True, id="white-space-of-another-kind"),
+        pytest.param({"tier": 999}, True, id="the-last-tier"),
+        pytest.param({"tier": 1000}, False, id="after-the-last-tier"),
+    ],
+)
+def test_both_draw_the_line_at_the_same_place(box: dict[str, Any], valid: bool) -> None:
+    document = {"boxes": {"7": {"tier": 1, "run": "x", **box}}}
+    assert (SCHEMA.is_valid(document), CONFIG.fits(document)) == (valid, valid)
+
+
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(likely(CONFIG))
 def test_a_document_that_is_loaded_satisfies_the_schema(document: Any) -> None:

@@ -240,6 +240,13 @@ def test_draining_lets_running_boxes_end_and_starts_nothing_more() -> None:
     assert story.last.exit_code == 5
 
 
+def test_a_red_box_that_somebody_answers_for_is_listed_and_does_not_gate() -> None:
+    story = Story([box(1), box(2), box(3, tier=2)], {1: [RED]}, excused=[BoxId("", 1)])
+
+    assert story.verdicts() == {1: "failed", 2: "passed", 3: "passed"}
+    assert (story.finished(1).gating, story.last.exit_code, story.last.green) == (False, 0, True)
+
+
 def test_a_second_interrupt_ends_what_the_first_one_let_run() -> None:
     takes = {
         number: [Attempt(outcome=Verdict.PASSED, seconds=seconds)] for number, seconds in ((1, 1), (2, 2), (3, 99))

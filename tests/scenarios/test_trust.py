@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ async def test_a_fork_runs_nothing_and_is_never_green(world: World, tmp_path: Pa
     world.hub.commit("stranger/app", "topic", {"boxes/tier-1/1_readme.sh": box(f"touch {proof}")}, "Try", "stranger")
     pull = world.hub.open_pull_request("octo/app", "topic", "main", "Try", "stranger", head_repo="stranger/app")
     await world.settle()
-    [check] = world.hub.check_runs("octo/app", pull.head_sha)
-    assert (check.name, check.conclusion) == ("Interlock", "action_required")
+    checks = {check.name: check.conclusion for check in world.hub.check_runs("octo/app", pull.head_sha)}
+    assert checks == {"Interlock": "action_required", "Interlock / preview": "neutral"}
     assert not proof.exists()
 
 
@@ -53,8 +54,8 @@ async def test_an_app_runs_where_the_base_lists_its_account_and_not_because_its_
     world.hub.commit("octo/app", "sly", listed, "Trust me", "mona")
     pull = world.hub.open_pull_request("octo/app", "sly", "main", "Trust me", app.login)
     await world.settle()
-    [check] = world.hub.check_runs("octo/app", pull.head_sha)
-    assert check.conclusion == "action_required"
+    check, preview = world.hub.check_runs("octo/app", pull.head_sha)
+    assert (check.conclusion, preview.name) == ("action_required", "Interlock / preview")
     assert "list the app" in (check.summary or "")
 
     world.hub.commit("octo/app", "main", listed, "Trust it", "mona")
@@ -112,3 +113,41 @@ async def test_the_token_for_git_is_left_nowhere(world: World) -> None:
     for path in world.data_dir.rglob("*"):
         if path.is_file():
             assert b"ghs_" not in path.read_bytes(), path
+
+
+async def test_pushes_run_for_the_branches_that_the_default_one_lists_and_for_no_other(world: World) -> None:
+    world.repository({**BOXES, ".github/interlock.yml": "trust: {protected: [release]}\n"})
+    await world.settle()
+    listing_itself = {".github/interlock.yml": "trust: {protected: [release, sly]}\n"}
+    sly = world.hub.commit("octo/app", "sly", listing_itself, "Trust me", "mona")
+    topic = world.hub.commit("octo/app", "topic", {"x": "y"}, "Topic", "mona")
+    await world.settle()
+    assert not world.hub.check_runs("octo/app", sly)
+    assert not world.hub.check_runs("octo/app", topic)
+    release = world.hub.commit("octo/app", "release", {"x": "z"}, "Release", "mona")
+    await world.settle()
+    [check] = [check for check in world.hub.check_runs("octo/app", release) if check.name == "Interlock"]
+    assert check.conclusion == "success"
+    assert "trust `T0`" in (check.summary or "")
+
+
+@pytest.mark.requirement("S-5")
+async def test_neither_a_commits_date_nor_its_authors_name_nor_a_login_that_ends_in_bot_counts(
+    world: World, tmp_path: Path
+) -> None:
+    proof = tmp_path / "ran"
+    world.repository({**BOXES, ".github/interlock.yml": "trust: {bots: [49699333]}\n"})
+    world.hub.create_user("dependabot[bot]")  # a person; only GitHub's own have the type.
+    world.hub.fork("octo/app", "dependabot[bot]")
+    git = world.hub.forge.git(world.hub.repository("dependabot[bot]/app"))
+    for nth, date in enumerate(("1970-01-01T00:00:00Z", "2037-01-01T00:00:00Z")):
+        by = replace(world.hub.forge.person("mona"), date=date)
+        files = {"boxes/tier-1/1_readme.sh": box(f"touch {proof}").encode()}
+        git.write(f"topic{nth}", files, message="As mona", by=by)
+        pull = world.hub.open_pull_request(
+            "octo/app", f"topic{nth}", "main", "Trust me", "dependabot[bot]", head_repo="dependabot[bot]/app"
+        )
+        await world.settle()
+        [check] = world.hub.check_runs("octo/app", pull.head_sha)
+        assert check.conclusion == "action_required"
+    assert not proof.exists()

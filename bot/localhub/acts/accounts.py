@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.localhub.forge import Forge
+    from bot.localhub.records import Json
 
 INSTALLATION_TOKEN_LENGTH = 520
 PERMISSIONS = {
@@ -35,6 +36,8 @@ EVENTS = [
     "merge_group",
     "pull_request",
     "push",
+    "delete",
+    "repository",
 ]
 
 
@@ -93,21 +96,23 @@ def install(forge: Forge, app: App, account: str, *, repositories: list[Reposito
     payload = {
         "action": "created",
         "installation": people.installation(forge, row),
-        "repositories": [
-            {
-                "id": repo.id,
-                "node_id": people.node_id("Repository", repo.id),
-                "name": repo.name,
-                "full_name": repo.full_name,
-                "private": repo.private,
-            }
-            for repo in chosen
-        ],
+        "repositories": [listed(forge, repo) for repo in chosen],
         "requester": None,
         "sender": people.by_login(forge, account),
     }
     forge.hooks.queue(app, "installation", payload, repository_id=None, installation_id=row.id)
     return row
+
+
+def listed(_forge: Forge, repo: Repository) -> Json:
+    """A repository as the events of installations list it."""
+    return {
+        "id": repo.id,
+        "node_id": people.node_id("Repository", repo.id),
+        "name": repo.name,
+        "full_name": repo.full_name,
+        "private": repo.private,
+    }
 
 
 def installation_token(

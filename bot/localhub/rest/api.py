@@ -101,12 +101,13 @@ class Api:
                 url=self._forge.url + request.url.path,
                 body=_json(body),
                 window=window,
-                found=self._repository(endpoint, names, caller),
+                found=self._repository(endpoint, names, caller, path),
             )
             reply = endpoint.answer(call)
         except Refused as refused:
             window = self._limits.window(caller.bucket, self._forge.clock.seconds())
-            reply = Reply(status=refused.status, body=refused.body(documentation))
+            to = {"location": refused.location} if refused.location else {}
+            reply = Reply(status=refused.status, body=refused.body(documentation), headers=to)
         return self._finish(request, reply, window)
 
     def _find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
@@ -127,11 +128,15 @@ class Api:
         if endpoint.who == "installation" and caller.kind != "installation":
             raise Refused(403, "You must authenticate with an installation access token in order to list repositories.")
 
-    def _repository(self, endpoint: Endpoint, names: dict[str, str], caller: Caller) -> Repository | None:
+    def _repository(self, endpoint: Endpoint, names: dict[str, str], caller: Caller, path: str) -> Repository | None:
         if "owner" not in names:
             return None
-        repo = self._forge.state.repository(f"{names['owner']}/{names['repo']}")
+        name = f"{names['owner']}/{names['repo']}"
+        repo = self._forge.state.repository(name)
         if repo is None:
+            if moved := self._forge.state.repository_of_old(name):
+                there = f"{self._forge.url}{path.replace(f'/repos/{name}', f'/repos/{moved.full_name}', 1)}"
+                raise Refused(301, "Moved Permanently", location=there)
             raise refusals.not_found()
         access.require(self._forge, caller, repo, endpoint.needs, endpoint.role)
         return repo

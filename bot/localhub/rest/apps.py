@@ -73,6 +73,8 @@ def repository_installation(call: Call) -> Reply:
 def access_token(call: Call) -> Reply:
     """POST /app/installations/{id}/access_tokens: a token for an hour, narrowed as asked and never widened."""
     row = _installation(call)
+    if row.suspended_at:
+        raise refusals.Refused(403, "This installation has been suspended")
     permissions = _narrowed_permissions(call, row)
     chosen = _narrowed_repositories(call, row)
     token = accounts.installation_token(

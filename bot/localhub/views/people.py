@@ -112,6 +112,6 @@ def installation(forge: Forge, row: Installation) -> Json:
         "single_file_name": None,
         "has_multiple_single_files": False,
         "single_file_paths": [],
-        "suspended_by": None,
-        "suspended_at": None,
+        "suspended_by": by_login(forge, row.suspended_by) if row.suspended_by else None,
+        "suspended_at": row.suspended_at,
     }

@@ -105,7 +105,7 @@ def repository(forge: Forge, repo: Repository) -> Json:
         "license": None,
         "default_branch": repo.default_branch,
         "visibility": "private" if repo.private else "public",
-        "archived": False,
+        "archived": repo.archived,
         "disabled": False,
         "is_template": False,
         "allow_forking": True,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from markdown_it import MarkdownIt
 
 from bot.domain import checks as made
 from bot.domain.checks import Annotation, Check, checks
+from bot.domain.diff import NO_LINES, ChangedLines
 from bot.domain.progress import Progress
-from bot.domain.report import RunState
+from bot.domain.report import RunState, log_url
+from bot.domain.repro import Repro
 from bot.domain.subject import Subject
 from bot.domain.text import BUDGET, size
 from bot.domain.trust import Untrusted
@@ -341,3 +344,51 @@ Nothing ran: no sandbox is available on this machine.
 
 What helps: install bubblewrap.\
 """)
+
+
+def noted(*failures: Failure, changed: ChangedLines = NO_LINES, most: int = 250) -> list[tuple[str, int, str]]:
+    """Place and message of the notes of a red box."""
+    events: list[Event] = [run_started(21), finished(21, Verdict.FAILED, failures=failures), run_finished(green=False)]
+    shown = made.Shown(changed=changed, annotations=most)
+    notes = checks(Progress.of(events), shown=shown, state=RunState.FINISHED)[1].annotations
+    return [(note.path, note.start_line, note.message) for note in notes]
+
+
+def test_failing_lines_of_the_change_are_noted_first() -> None:
+    changed = ChangedLines({"calc.py": ((3, 2),)})
+    other, ours = Failure(message="old", file="web.py", line=9), Failure(message="new", file="calc.py", line=4)
+    assert noted(other, ours, changed=changed, most=1) == [("calc.py", 4, "new")]
+
+
+def test_nothing_is_noted_twice() -> None:
+    same = Failure(message="no", file="calc.py", line=4)
+    assert noted(same, same, Failure(message="no", file="calc.py", line=5)) == [
+        ("calc.py", 4, "no"),
+        ("calc.py", 5, "no"),
+    ]
+
+
+def test_a_check_has_at_most_250_notes() -> None:
+    assert len(noted(*(Failure(message=str(n), file="calc.py", line=n) for n in range(1, 400)))) == made.ANNOTATIONS
+
+
+@pytest.mark.parametrize("state", list(RunState))
+def test_only_a_finished_check_has_buttons_and_never_more_than_three(state: RunState) -> None:
+    overall, *tiers = of(tier_two_red(), state)
+    assert len(overall.buttons) == (3 if state is RunState.FINISHED else 0)
+    assert not any(tier.buttons for tier in tiers)
+    for button in overall.buttons:
+        assert (len(button.label) <= 20, len(button.identifier) <= 20, len(button.description) <= 40) == (True,) * 3
+
+
+def test_a_failure_says_how_it_was_run_and_where_its_whole_log_is() -> None:
+    repro = Repro.of(SUBJECT, replace(Progress.of(tier_two_red()), sandbox="bubblewrap"))
+    shown = made.Shown(run_url=f"{URL}?t=abc", repro=repro)
+    text = checks(Progress.of(tier_two_red()), shown=shown, state=RunState.FINISHED)[2].text
+    assert f"`runner run 21 --sandbox full --trust T1 --base {SUBJECT.base_sha[:12]}`" in text
+    assert f"git merge --quiet --no-commit --no-ff {SUBJECT.head_sha}" in text
+
+
+def test_the_whole_log_is_on_the_runs_own_pages_under_the_same_signature() -> None:
+    assert log_url(f"{URL}?t=abc", "/somewhere/logs/api/21.1.log") == f"{URL}/logs/21.1.log?t=abc"
+    assert log_url("", "21.1.log") == log_url(URL, "") == ""

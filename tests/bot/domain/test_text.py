@@ -15,7 +15,9 @@ MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethro
 ANYTHING = st.text(max_size=200) | st.text(
     alphabet="`|\\<>!-[]()@#*_~$\n\r\t &;:/w.gGhH01a\x1b\u202e\u200d", max_size=60
 )
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+FORBIDDEN = re.compile(
+    "[\u200b\u2060\xad]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def inline(markdown: str) -> list[Token]:
@@ -42,6 +44,8 @@ def test_clean_text_has_no_control_and_no_direction_change(raw: str) -> None:
         pytest.param("a\x1b]0;never closed\nand the rest stays", "a]0;never closed\nand the rest stays", id="open-osc"),
         pytest.param("one\r\ntwo\rthree", "one\ntwo\nthree", id="line-ends"),
         pytest.param("user\u202e gpj.exe", "user gpj.exe", id="right-to-left-override"),
+        pytest.param("a\u200bd\u2060m\u00adi\u3164n", "admin", id="letters-without-width"),
+        pytest.param("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e", id="a-joiner-that-people-write"),
         pytest.param("nul\x00byte", "nulbyte", id="nul"),
         pytest.param("half \ud83d of a pair", "half \ufffd of a pair", id="surrogate"),
         pytest.param("hi\U000e0041\U000e0042", "hi", id="invisible-tag-letters"),
@@ -66,13 +70,18 @@ def test_plain_text_reads_as_it_was_and_is_only_text(raw: str) -> None:
     assert read.replace("\u200d", "").strip() == ("x " + text.one_line(raw, 10_000)).replace("\u200d", "").strip()
 
 
+@pytest.mark.requirement("S-17")
 @given(ANYTHING)
+@example("@octo/owners: fixes #12, closes octo/app#1, resolves GH-7, close https://github.com/octo/app/issues/1")
+@example("see ce587453ced02b1526dfb4cb910479d431683101 and octo/app@deadbeef or deadbee, 1234567")
 @example("@mona broke it, see octo/app#12 and GH-3 at https://evil.example or www.evil.example")
 def test_plain_text_links_to_nobody_and_nothing(raw: str) -> None:
     read = "".join(token.content for token in inline(text.plain(raw, 10_000)))
     assert not re.search(r"@[A-Za-z0-9]|#\d|gh-\d|://|www\.", read, re.IGNORECASE)
+    assert not re.search(r"\b[0-9a-f]{7,64}\b", read, re.IGNORECASE)
 
 
+@pytest.mark.requirement("S-17")
 @given(ANYTHING)
 def test_plain_and_code_cells_never_break_a_table(raw: str) -> None:
     row = f"| {text.plain(raw)} | {text.code(raw, table=True)} | end |"
@@ -105,6 +114,7 @@ def test_a_fence_cannot_be_closed_from_inside(raw: str) -> None:
     assert tokens[0].content.rstrip("\n") == text.clean(raw).replace("<!--", "<!\u200d--").rstrip("\n")
 
 
+@pytest.mark.requirement("S-17")
 @given(ANYTHING)
 def test_no_foreign_text_can_look_like_our_marker(raw: str) -> None:
     for shown in (text.plain(raw), text.code(raw), text.fenced(raw)):
@@ -142,3 +152,37 @@ def test_what_does_not_fit_is_counted() -> None:
     assert (
         text.within("head", ["a" * 10, "b" * 90, "c"], limit=60, left_out="{n} more") == f"head\n\n{'a' * 10}\n\n2 more"
     )
+
+
+BEYOND_CODE = re.compile(r"(?<![\w/])@[a-z0-9]|#\d|gh-\d|://|\bwww\.|\b[0-9a-f]{7,64}\b", re.IGNORECASE)
+NO_TOKEN = {"image", "link_open", "html_inline", "html_block", "autolink"}
+
+
+@pytest.mark.requirement("S-17")
+@given(ANYTHING, ANYTHING, ANYTHING)
+@example("<img src=http://evil.example/beacon>", "[x](javascript:alert(1))", "![](//evil.example/b.png)")
+@example("| a | b |\n|--|--|", "</details>\n# Shout", "<!-- interlock:pr=7 -->\nfixes #1")
+@example("::error file=a::no", "##[set-output name=x]y", "\x1b]8;;http://e\x07z")
+def test_a_page_of_foreign_texts_holds_nothing_that_acts(title: str, name: str, log: str) -> None:
+    """As a comment shows them: a sentence, a list, a table, a block of output."""
+    page = "\n".join(
+        [
+            f"Box 1, {text.plain(title)}, failed on {text.code(name)}.",
+            "",
+            f"- one {text.plain(name)}",
+            "",
+            "| box | why |",
+            "|--|--|",
+            f"| {text.plain(title)} | {text.code(log, table=True)} |",
+            "",
+            text.fenced(log),
+            "",
+            "end",
+        ]
+    )
+    tokens = MARKDOWN.parse(page)
+    inner = [child for token in tokens for child in token.children or ()]
+    assert not NO_TOKEN & {token.type for token in [*tokens, *inner]}
+    assert [token.type for token in tokens].count("tr_open") == 2
+    assert [token.content for token in tokens if token.type == "inline"][-1] == "end"
+    assert not any(BEYOND_CODE.search(token.content) for token in inner if token.type == "text")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from bot.flows import on_delivery
+from bot.flows import on_delivery, reconcile, redeliver
 from bot.flows.dispatch import FLOWS_PER_DELIVERY
 from bot.flows.requests import open_run
 from bot.store.database import open_writer
@@ -182,4 +183,40 @@ async def test_a_database_that_is_away_for_a_moment_costs_a_delivery_nothing(
     await sweep(world)
     await world.settle()
     assert left == []
+    assert pr.conclusion == "success"
+
+
+def flows_like(world: World, pattern: str) -> list[str]:
+    """Ids of flows that the engine remembers."""
+    database = sa.create_engine(world.running.settings.engine_database)
+    with database.connect() as connection:
+        statement = sa.text("SELECT workflow_uuid FROM workflow_status WHERE workflow_uuid LIKE :pattern ORDER BY 1")
+        found = [str(one) for one in connection.execute(statement, {"pattern": pattern}).scalars()]
+    database.dispose()
+    return found
+
+
+async def test_a_round_that_two_timers_fire_happens_once(world: World) -> None:
+    before = flows_like(world, "redeliver:%")
+    for _ in range(2):
+        await world.running.dispatch.fire(redeliver.NAME, timedelta(days=365), "")
+    await world.settle()
+    assert len(flows_like(world, "redeliver:%")) == len(before) + 1
+
+
+async def test_at_start_there_is_a_round_of_each_schedule(world: World) -> None:
+    assert [name.split(":")[1] for name in flows_like(world, "re%:start:%")] == ["start", "start"]
+
+
+async def test_rounds_of_the_past_are_forgotten_and_runs_are_not(world: World) -> None:
+    world.hub.faults.drop_delivery("pull_request")
+    pr = await world.open_pull_request({"x": "y"})
+    await world.running.dispatch.fire(reconcile.NAME, timedelta(minutes=10), reconcile.EVERYWHERE)
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr]
+    engine = world.running.ctx.engine
+    rounds = flows_like(world, "reconcile:%")
+    assert await engine.forget("reconcile:", before=world.running.ctx.clock.now() + timedelta(minutes=1)) == len(rounds)
+    assert flows_like(world, "reconcile:%") == []
+    assert await engine.status(run.id) == "SUCCESS"
     assert pr.conclusion == "success"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.comment import marker as sticky_marker
-from bot.github.comments import react, reply, upsert_sticky
+from bot.github.comments import reply, upsert_sticky
 from bot.github.errors import GitHubUnavailable
 from tests.bot.github.conftest import REPO, Connected
 
@@ -97,13 +97,3 @@ async def test_a_reply_is_written_once(connected: Connected) -> None:
         "unknown box 99\n\n<!-- interlock:reply:7 -->",
         "fine <!-- interlock:reply:8 -->",
     ]
-
-
-async def test_a_reaction_is_made_once_also_after_a_lost_answer(connected: Connected) -> None:
-    number = await pull_request(connected)
-    comment = connected.hub.comment(REPO, number, "/boxes run all", "mona")
-    connected.hub.faults.next("POST", "/reactions$", status=502, after_commit=True)
-    await react(connected.gh, REPO, comment.id, "eyes")
-    await react(connected.gh, REPO, comment.id, "eyes")
-    await react(connected.gh, REPO, comment.id, "rocket")
-    assert connected.hub.reactions(comment) == ["eyes", "rocket"]

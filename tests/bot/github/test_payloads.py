@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from bot.domain.deliveries import Facts
 from bot.github.payloads import MODELS, NO_COMMIT, OtherPayload, Payload, PushPayload, Unreadable, parse
+from tests.bot.github.corpus import EXAMPLES as CORPUS
+from tests.bot.github.corpus import ODD, copy, read_places
 
 EXAMPLES = Path(__file__).parent / "examples"
 SHA = "cafe" * 10
@@ -139,6 +142,38 @@ def test_nulls_count_as_absent() -> None:
     read = parse("push", json.dumps({**payload, "sender": None, "installation": None}).encode())
     assert isinstance(read, PushPayload)
     assert (read.ref, read.sender.login, read.facts.installation_id) == ("", "", 0)
+
+
+SHAPES = {
+    "repo": re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})?", re.ASCII),
+    "head_sha": re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})?"),
+    "base_sha": re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})?"),
+    "comment": re.compile(r".{0,262144}", re.DOTALL),
+}
+
+
+@pytest.mark.parametrize("event", sorted({event for event, _ in CORPUS}))
+def test_whatever_is_read_fits_where_it_goes(event: str) -> None:
+    """Databases take numbers of 64 bits; addresses and git take names and SHAs in GitHub's own shape."""
+    for action in {payload.get("action") for known, payload in CORPUS if known == event}:
+        whole = next(payload for known, payload in CORPUS if known == event and payload.get("action") == action)
+        for at in range(len(read_places(whole))):
+            for odd in ODD:
+                payload = copy(whole)
+                holder, key = read_places(payload)[at]
+                holder[key] = odd
+                read = parse(event, json.dumps(payload).encode())
+                if isinstance(read, Payload):
+                    assert_fits(read.facts)
+
+
+def assert_fits(read: Facts) -> None:
+    for name in Facts.__slots__:
+        value = getattr(read, name)
+        if isinstance(value, int):
+            assert 0 <= value < 2**63, (name, value)
+        elif isinstance(value, str):
+            assert SHAPES.get(name, re.compile(r".{0,300}", re.DOTALL)).fullmatch(value), (name, value[:400])
 
 
 JSON = st.recursive(

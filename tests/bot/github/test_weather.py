@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -84,6 +85,31 @@ async def test_an_assertion_that_our_clock_spoilt_is_dated_by_githubs(ahead: tim
     ours = int(NOW.timestamp()) - 60
     theirs = ours + int(ahead.total_seconds())
     assert [issued_at(request) for request in wire.asked] == [ours, theirs, theirs]
+
+
+async def test_calls_that_are_refused_together_agree_on_the_other_clock() -> None:
+    ahead = timedelta(minutes=10)
+    ours, refused = int(NOW.timestamp()) - 60, []
+
+    def judge(request: httpx.Request) -> httpx.Response:
+        if issued_at(request) == ours:
+            refused.append(request)
+            return answer({"message": "no"}, 401, at(ahead))
+        return answer({"slug": "a"}, headers=at(ahead))
+
+    both = asyncio.Barrier(2)
+
+    async def together(request: httpx.Request) -> httpx.Response:
+        said = judge(request)
+        if len(refused) <= 2 and said.status_code == 401:
+            await both.wait()
+        return said
+
+    wire = Wire()
+    async with wire.app(transport=httpx.MockTransport(together)) as app:
+        found = await asyncio.gather(app.itself().get("/app"), app.itself().get("/app"))
+    assert [one.status for one in found] == [200, 200]
+    assert len(refused) == 2
 
 
 @pytest.mark.parametrize("ahead", [timedelta(seconds=20), timedelta(hours=2)], ids=["too-little", "too-much"])

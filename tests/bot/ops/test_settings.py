@@ -23,10 +23,12 @@ def load(tmp_path: Path, **changes: str | None) -> Settings:
     return load_settings(environ, cwd=tmp_path)[0]
 
 
+@pytest.mark.requirement("S-21")
 def test_two_secrets_are_accepted_while_one_replaces_the_other(tmp_path: Path) -> None:
     assert load(tmp_path).webhook_secrets == ("new", "old")
 
 
+@pytest.mark.requirement("S-21")
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

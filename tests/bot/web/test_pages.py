@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from bot.ops.links import load_key
+from bot.ops.links import load_keys
 from tests.fakes.world import World, open_world
 
 STRANGER = ("203.0.113.7", 443)
@@ -94,7 +95,24 @@ async def test_a_log_is_text_that_no_browser_runs(world: World) -> None:
 
 
 def test_the_key_of_the_links_is_nobody_elses_to_read_and_stays(tmp_path: Path) -> None:
-    key = load_key(tmp_path / "links.key")
+    key = load_keys(tmp_path / "links.key")
     assert (tmp_path / "links.key").stat().st_mode & 0o077 == 0
-    assert load_key(tmp_path / "links.key") == key
-    assert load_key(tmp_path / "other.key") != key
+    assert load_keys(tmp_path / "links.key") == key
+    assert load_keys(tmp_path / "other.key") != key
+
+
+@pytest.mark.parametrize("path", OF_A_RUN)
+async def test_an_old_link_ends_and_says_so_but_not_for_who_sits_at_the_machine(world: World, path: str) -> None:
+    run = (await world.runs())[0]
+    await world.running.ctx.runs.update(run.id, created_at=run.created_at - timedelta(days=91))
+    answer = await get(world, f"{path}?{signed(world, 1)}")
+    assert (answer.status_code, answer.text) == (403, "links to a run end 90 days after it began")
+    assert (await get(world, path, client=HERE, host="127.0.0.1")).status_code == 200
+
+
+async def test_the_api_tells_the_fields_that_it_promises_and_no_others(world: World) -> None:
+    run = (await world.runs())[0]
+    await world.running.ctx.runs.update(run.id, title="kept to ourselves", stop_because="secret of ours")
+    answer = await get(world, f"/api/v1/runs/1?{signed(world, 1)}")
+    assert "stop_because" not in answer.json(), "fields are chosen, not dumped"
+    assert answer.json()["url"] == world.running.ctx.links.url(1)

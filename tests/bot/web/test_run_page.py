@@ -78,7 +78,7 @@ def test_the_page_says_first_what_is_red_and_why() -> None:
 
 def test_the_output_of_a_box_is_folded() -> None:
     tags = Reading(render_run(page(tier_two_red()), fragment=True)).tags
-    assert [attrs for tag, attrs in tags if tag == "details"] == [{"id": "log-21"}]
+    assert [attrs for tag, attrs in tags if tag == "details"] == [{"id": "log-21"}, {"id": "checkout", "class": "card"}]
 
 
 def test_a_live_page_refreshes_itself_and_a_finished_one_does_not() -> None:

@@ -1,0 +1,59 @@
+"""`interlock command`: give the bot on this machine a command, as a comment would."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import httpx
+
+from runner import __version__
+
+SUBJECT = re.compile(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)#([1-9][0-9]{0,8})")
+SECONDS = 60.0
+"""How long the bot may take: it asks GitHub, and starts things without waiting for them."""
+
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+def command(*, subject: str, text: str, url: str, as_json: bool) -> int:
+    """Send it and print the answer; returns the exit code of `interlock command`."""
+    found = SUBJECT.fullmatch(subject)
+    if found is None:
+        print(f"interlock: {subject!r} names no pull request; write it like octo/app#12", file=sys.stderr)  # noqa: T201 - the command's own output.
+        return USAGE
+    body = {"repo": found[1], "pr": int(found[2]), "command": text}
+    try:
+        # No proxy is asked: the bot answers to this machine alone, and a proxy is another.
+        with httpx.Client(
+            trust_env=False, timeout=SECONDS, headers={"user-agent": f"interlock/{__version__}"}
+        ) as client:
+            answer = client.post(f"{url.rstrip('/')}/api/v1/commands", json=body)
+    except (httpx.HTTPError, httpx.InvalidURL) as lost:
+        print(f"interlock: no bot answers at {url} ({lost}); is `interlock serve` running?", file=sys.stderr)  # noqa: T201 - as above.
+        return UNREACHABLE
+    said = _object(answer)
+    if said is None:
+        print(f"interlock: {url} answered {answer.status_code}: {answer.text[:200]}", file=sys.stderr)  # noqa: T201 - as above.
+        return UNREACHABLE
+    _tell(said, as_json=as_json)
+    return DONE if said["done"] else REFUSED
+
+
+def _object(answer: httpx.Response) -> dict[str, object] | None:
+    try:
+        said = answer.json()
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and "done" in said else None
+
+
+def _tell(said: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(said))  # noqa: T201 - as above.
+        return
+    runs = said["runs"] if isinstance(said["runs"], list) else []
+    lines = [str(said["said"]).rstrip(), *(f"run {number} was started" for number in runs)]
+    shown = "\n".join(line for line in lines if line) or ("done" if said["done"] else str(said["reason"]))
+    print(shown, file=sys.stdout if said["done"] else sys.stderr)

@@ -1,0 +1,137 @@
+"""What the doctor sees of a machine, and what it leaves as it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.commands.doctor_machine import data_findings, database_finding, running, sandbox_finding
+from bot.localhub import keys
+from bot.ops.settings import Settings
+from bot.store.database import SCHEMA_VERSION, open_database
+from bot.store.inspection import inspect
+
+
+def settings(data_dir: Path) -> Settings:
+    return Settings(
+        data_dir=data_dir,
+        github_app_id=7,
+        github_private_key=SecretStr(keys.process_key()),
+        webhook_secret=SecretStr("s"),
+    )
+
+
+def url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def schema(path: Path, version: int) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+
+
+async def test_a_database_in_use_is_read_and_left_alone(tmp_path: Path) -> None:
+    engine = await open_database(url(tmp_path / "app.sqlite"))
+    facts = inspect(url(tmp_path / "app.sqlite"))
+    await engine.dispose()
+    assert (facts.schema, facts.journal, facts.trouble) == (SCHEMA_VERSION, "wal", "")
+    assert database_finding(facts).good
+
+
+def test_looking_for_a_database_does_not_make_one(tmp_path: Path) -> None:
+    told = database_finding(inspect(url(tmp_path / "app.sqlite")))
+    assert told.good
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_of_a_newer_version_keeps_the_bot_from_starting(tmp_path: Path) -> None:
+    schema(tmp_path / "app.sqlite", SCHEMA_VERSION + 1)
+    told = database_finding(inspect(url(tmp_path / "app.sqlite")))
+    assert told.level == "configuration"
+    assert told.found.endswith(f"has schema {SCHEMA_VERSION + 1}, this version knows {SCHEMA_VERSION}")
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "app.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 40)
+    told = database_finding(inspect(url(tmp_path / "app.sqlite")))
+    assert told.level == "error"
+    assert "not a database" in told.found
+
+
+def test_a_bot_is_running_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:
+    assert not running(tmp_path)
+    with (tmp_path / "lock").open("w") as lock:
+        assert not running(tmp_path)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert running(tmp_path)
+    assert not running(tmp_path)
+
+
+def test_asking_whether_a_bot_runs_does_not_keep_one_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    running(tmp_path)
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+RUNG = {"level": "bubblewrap", "why_not": "it is not installed", "fix": "apt-get install bubblewrap"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "full", "better", "level", "fix"),
+    [
+        pytest.param("auto", True, [], "ok", "", id="full"),
+        pytest.param("auto", False, [RUNG], "warning", "apt-get install bubblewrap", id="less"),
+        pytest.param("full", False, [RUNG], "error", "apt-get install bubblewrap", id="less-than-demanded"),
+        pytest.param("off", False, [], "warning", "unset INTERLOCK_SANDBOX", id="switched-off"),
+    ],
+)
+def test_the_sandbox_is_judged_by_what_was_asked_for(
+    asked: str, full: bool, better: list[dict[str, str]], level: str, fix: str
+) -> None:
+    told = sandbox_finding({"asked": asked, "level": "landlock", "full": full, "better": better})
+    assert (told.level, told.fix) == (level, fix)
+
+
+@pytest.mark.requirement("S-28")
+def test_a_key_that_was_laid_down_readable_for_everybody_is_told(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("k")
+    key.chmod(0o644)
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    found = list(data_findings(settings(data_dir), {"INTERLOCK_GITHUB_PRIVATE_KEY_FILE": str(key)}))
+    (told,) = [one for one in found if one.name == "secrets"]
+    assert told.fix == f"chmod 600 {key}"
+    key.chmod(0o640)
+    found = list(data_findings(settings(data_dir), {"INTERLOCK_GITHUB_PRIVATE_KEY_FILE": str(key)}))
+    assert all(one.good for one in found if one.name == "secrets")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+def test_run_as_another_user_it_says_as_whom() -> None:
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        assert _seen_by_another_user(Path(open_to_all) / "data") == 0
+
+
+def _seen_by_another_user(data_dir: Path) -> int:
+    data_dir.mkdir(mode=0o700)
+    os.chown(data_dir, 4711, 4711)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setuid(4712)
+            (told,) = data_findings(settings(data_dir), {})
+            code = 0 if told.level == "error" and "sudo -u '#4711' interlock doctor" in told.fix else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

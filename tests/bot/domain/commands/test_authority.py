@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.commands.asked import Mistake
+from bot.domain.commands.authority import Allowed, Need, Refused, is_lookalike, may
+from bot.domain.commands.buttons import ACTION_INPUTS, PRESSED, command_of
+from bot.domain.commands.pinning import other_than_meant
+from bot.domain.commands.registry import TOPICS, Surface, parse_line
+
+HEAD = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+OTHER = "5c936ed753dc7fc0b171f65c09e7a398fcff5015"
+
+
+@pytest.mark.parametrize("permission", ["admin", "maintain", "write"])
+def test_writers_may_steer_runs(permission: str) -> None:
+    assert may(permission, Need.WRITE) == Allowed()
+
+
+@pytest.mark.requirement("S-30")
+@pytest.mark.parametrize("permission", ["triage", "read", "none", "", "OWNER", "Write", "MEMBER"])
+def test_nobody_else_may(permission: str) -> None:
+    refused = may(permission, Need.WRITE)
+    assert refused == Refused("not_permitted", "only people with write permission in this repository can steer runs")
+    assert may(permission, Need.NOTHING) == Allowed()
+
+
+@pytest.mark.parametrize(("permission", "allowed"), [("admin", True), ("maintain", True), ("write", False)])
+def test_only_who_maintains_a_repository_may_freeze_it(permission: str, allowed: bool) -> None:
+    assert isinstance(may(permission, Need.MAINTAIN), Allowed) is allowed
+
+
+@pytest.mark.requirement("S-19")
+@pytest.mark.parametrize(("login", "looks"), [("x[bot]", True), ("X[BOT]", True), ("robot", False), ("bot", False)])
+def test_a_login_with_the_suffix_of_apps_is_a_lookalike(login: str, looks: bool) -> None:
+    assert is_lookalike(login) is looks
+
+
+@pytest.mark.requirement("S-2")
+@pytest.mark.parametrize(
+    ("at", "is_fork", "code"),
+    [
+        pytest.param("", False, None, id="none-named"),
+        pytest.param("", True, None, id="none-named-on-a-fork"),
+        pytest.param(HEAD, True, None, id="the-head"),
+        pytest.param(HEAD[:7], False, None, id="the-beginning-of-the-head"),
+        pytest.param(HEAD[:39], True, "short_sha", id="the-beginning-on-a-fork"),
+        pytest.param(OTHER, False, "other_head", id="another"),
+        pytest.param(OTHER, True, "other_head", id="another-on-a-fork"),
+        pytest.param(HEAD + "0", False, "other_head", id="more-than-the-head"),
+    ],
+)
+def test_a_command_acts_on_the_commit_that_it_names_or_on_none(at: str, is_fork: bool, code: str | None) -> None:
+    refused = other_than_meant(at, head_sha=HEAD, is_fork=is_fork)
+    assert (refused and refused.code) == code
+
+
+@pytest.mark.requirement("S-2")
+def test_a_refusal_names_both_commits() -> None:
+    refused = other_than_meant(OTHER, head_sha=HEAD, is_fork=False)
+    assert refused
+    assert refused.because == f"`{OTHER}` is not the head of this pull request, which is `{HEAD}`"
+
+
+def test_what_a_button_stands_for_is_a_command() -> None:
+    for button, command in PRESSED.items():
+        assert command_of(button.identifier) == command
+        assert not isinstance(parse_line(command, Surface.BUTTON), Mistake)
+    assert command_of("deploy") is None
+
+
+def test_the_action_says_what_commands_say() -> None:
+    assert all(Surface.ACTION in TOPICS[topic].offered for topic in ACTION_INPUTS.values())

@@ -1,0 +1,68 @@
+"""The sets of permissions grow, and ask for nothing that could push."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain import deliveries, grants
+from bot.domain.deliveries import Facts
+from bot.domain.grants import GRANTS, LEVELS, SUBSCRIPTIONS, Tier
+
+NEVER = {"administration", "secrets", "workflows", "organization_administration", "members"}
+
+
+def test_each_set_holds_the_one_before() -> None:
+    for smaller, larger in ((Tier.OBSERVE, Tier.OPERATE), (Tier.OPERATE, Tier.DEPLOY)):
+        more = grants.permissions(larger)
+        for name, level in grants.permissions(smaller).items():
+            assert LEVELS.index(more[name]) >= LEVELS.index(level)
+        assert set(grants.events(smaller)) < set(grants.events(larger))
+
+
+def test_no_set_can_push_or_change_a_repository() -> None:
+    asked = grants.permissions(Tier.DEPLOY)
+    assert not NEVER & asked.keys()
+    assert asked["contents"] == "read"
+
+
+def test_every_event_comes_with_the_permission_that_github_wants_for_it() -> None:
+    for tier in Tier:
+        held = grants.permissions(tier)
+        assert [one.event for one in SUBSCRIPTIONS if tier.covers(one.tier) and one.permission not in held] == []
+
+
+def test_the_app_subscribes_to_all_that_the_bot_reacts_to() -> None:
+    """And until deployments come, to nothing else without deployments."""
+    facts = Facts(repo_id=1, repo="octo/app", installation_id=2, pr=3, head_sha="a" * 40)
+    known = [one.event for one in SUBSCRIPTIONS] + ["fork", "star", "release", "create", "delete", "status", "label"]
+    ignored = deliveries.Ignore("nothing reacts to {}")
+    heard = {
+        event
+        for event in known
+        if deliveries.react(event, "x", facts, own_app_id=9) != (deliveries.Ignore(ignored.reason.format(event)),)
+    }
+    assert heard >= set(grants.events(Tier.OPERATE))
+    assert heard <= set(grants.events(Tier.DEPLOY))
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_a_set_is_known_again_by_its_permissions(tier: Tier) -> None:
+    held = grants.permissions(tier)
+    assert grants.tier_of(held) is tier
+    assert grants.missing(held, tier) == ()
+
+
+def test_of_two_levels_the_lower_one_is_told_since_more_stops_without_it() -> None:
+    (told,) = [one for one in grants.missing({}, Tier.OPERATE) if one.permission == "pull_requests"]
+    assert (told.level, told.vital) == ("read", True)
+
+
+@given(st.dictionaries(st.sampled_from([one.permission for one in GRANTS]), st.sampled_from([*LEVELS, "own"])))
+def test_what_is_not_missing_is_allowed(held: dict[str, str]) -> None:
+    for tier in Tier:
+        lacking = {one.permission for one in grants.missing(held, tier)}
+        for grant in GRANTS:
+            if tier.covers(grant.tier) and grant.permission not in lacking:
+                assert grants.allows(held, grant)

@@ -1,0 +1,1 @@
+"""What is given to run the bot on a server."""
