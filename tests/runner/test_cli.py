@@ -348,3 +348,24 @@ def test_python_m_runner_and_main_agree(capfd: pytest.CaptureFixture[str]) -> No
     assert main(["--version"]) == 0
     assert capfd.readouterr().out == "runner 0.1.0\n"
     assert main(["nonsense"]) == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+def test_a_file_s_name_cannot_begin_a_line_that_github_takes_for_an_order(repository: Repository, end: str) -> None:
+    repository.write(f"boxes/tier-1/1_a{end}::error::##[error]x.sh", "#!/bin/sh\n")
+    ended = repository.runner("run", GITHUB_ACTIONS="true")
+    assert ended.code == 3
+    assert ended.err.startswith("runner: boxes/tier-1/1_a ::error::#")
+    assert len(ended.err.splitlines()) == 1
+    assert "##[" not in ended.err
+
+
+def test_a_failed_setup_of_a_falsification_gives_github_no_orders(repository: Repository) -> None:
+    repository.box(1, "exit 0")
+    orders = "setup: {run: \"echo '::error::pwned'; echo 'x ##[error]pwned'; exit 1\"}\n"
+    repository.write(".github/interlock.yml", orders)
+    ended = repository.runner("falsify", GITHUB_ACTIONS="true")
+    assert ended.code == 1
+    said = ended.err.splitlines()
+    assert "pwned" in ended.err
+    assert not [line for line in said if line.lstrip().startswith("::") or "##[" in line]
