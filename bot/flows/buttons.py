@@ -14,6 +14,7 @@ from bot.domain.buttons import EXPLAIN, SELECTIONS
 from bot.domain.commands.authority import Need, Refused, may
 from bot.domain.deliveries import Press
 from bot.domain.explain import explain
+from bot.domain.run_states import GIVEN_UP, RunState
 from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.requests import open_run, run_id
@@ -22,7 +23,7 @@ from bot.github.comments import reply
 from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, pulls_for_sha
 from bot.store.audit import Decision, Entry
-from bot.store.runs import GIVEN_UP, Run, RunState
+from bot.store.runs import Run
 
 log = structlog.get_logger()
 

@@ -25,6 +25,7 @@ from bot.domain.checks import (
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
+from bot.domain.run_states import OPEN, RunState
 from bot.domain.stopping import Cancelled, Superseded, from_text, in_words
 from bot.domain.text import plain
 from bot.domain.trust import Untrusted
@@ -37,7 +38,7 @@ from bot.flows.standing import Barred
 from bot.github.comments import reply
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull
-from bot.store.runs import OPEN, Run, RunState
+from bot.store.runs import Run
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
@@ -189,8 +190,12 @@ async def _take_back(ctx: Context, run: Run, shown: tuple[Check, ...]) -> None:
 async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     """Say that Interlock itself failed; a check that hangs for ever would be worse."""
     run = await ctx.run(run_id)
+    if run.state not in {*OPEN, RunState.FINISHED}:
+        log.error("failure_after_the_end", run=run_id, state=str(run.state), incident=incident)
+        return  # people saw how it ended; what failed came after that.
     if not await ctx.welcome(run):
-        await _close(ctx, run, RunState.CANCELLED, "cancelled", "the App has no access to the repository any more")
+        if run.state in OPEN:
+            await _close(ctx, run, RunState.CANCELLED, "cancelled", "the App has no access to the repository any more")
         return
     try:
         await _give_up(ctx, run, internal_error(incident, subject_note=record.note_of(run)))
@@ -305,9 +310,7 @@ async def _agree(ctx: Context, ended: Run) -> None:
 
 
 async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, because: str, *, tidy: bool = True) -> None:
-    await ctx.runs.update(
-        run.id, state=state, conclusion=conclusion, because=because[:1000], finished_at=ctx.clock.now()
-    )
+    await ctx.runs.enter(run.id, state, conclusion=conclusion, because=because[:1000], finished_at=ctx.clock.now())
     log.info("run_finished", number=run.number, state=str(state), conclusion=conclusion, because=because[:200])
     if tidy:
         await _tidy(ctx, run)

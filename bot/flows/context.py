@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.domain.run_states import OPEN
 from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.domain.tally import Tally
 from bot.engine import Engine
@@ -23,7 +24,7 @@ from bot.store.excuses import Excuses
 from bot.store.freezes import Freezes
 from bot.store.marks import Marks
 from bot.store.permits import Permits
-from bot.store.runs import OPEN, Run, RunStore
+from bot.store.runs import Run, RunStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import structlog
 
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.run_states import OPEN, RunState
 from bot.flows import holds, record
 from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
@@ -25,7 +26,7 @@ from bot.flows.showing import checks_of
 from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
-from bot.store.runs import OPEN, Run, RunState
+from bot.store.runs import Run
 from runner.events import Event
 from runner.verdict import EXIT_NOTHING_SELECTED
 
@@ -90,7 +91,7 @@ async def execute_run(ctx: Context, run_id: str) -> Outcome | Stopping | Barred 
 
 
 async def _execute(ctx: Context, run: Run, stop: asyncio.Event) -> Outcome:
-    await ctx.runs.update(run.id, state=RunState.RUNNING)
+    await ctx.runs.enter(run.id, RunState.RUNNING)
     files = ctx.files(run)
     history = _history(ctx, run)
     terms = terms_of(ctx, run)

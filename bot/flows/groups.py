@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.domain.deliveries import CancelGroup
+from bot.domain.run_states import OPEN
 from bot.domain.stopping import Cancelled
 from bot.flows.context import Context
-from bot.store.runs import OPEN
 
 
 async def cancel(ctx: Context, action: CancelGroup) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from bot.domain.run_states import OPEN
 from bot.domain.scrutiny import Proofs, proofs, without_control
 from bot.flows import holds, record
 from bot.flows.asking import LIMIT
@@ -23,7 +24,7 @@ from bot.flows.execute import Executed, Stopped
 from bot.flows.processes import end, end_orphan, start, sweep
 from bot.flows.run_files import RunFiles
 from bot.flows.terms import terms_of
-from bot.store.runs import OPEN, Run
+from bot.store.runs import Run
 from runner.select import select
 
 log = structlog.get_logger()

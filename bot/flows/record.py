@@ -13,12 +13,13 @@ from typing import Any
 from bot.domain.checks import ANNOTATIONS, note
 from bot.domain.configuration import InForce
 from bot.domain.progress import Excused, Progress
+from bot.domain.run_states import OPEN
 from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening, named
 from bot.domain.subject import Subject
 from bot.flows.comparing import weakened
 from bot.flows.context import Context
 from bot.flows.run_files import RunFiles
-from bot.store.runs import OPEN, Run
+from bot.store.runs import Run
 from runner.events import SCHEMA, BoxFinished, PlannedBox, RunFinished, read, to_line
 from runner.model import Box, BoxId
 from runner.whole_file import write_whole

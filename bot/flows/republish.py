@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from bot.domain.run_states import RunState
 from bot.engine import Flow
 from bot.flows import conclude
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import get_pull, open_pulls
-from bot.store.runs import RunState
 
 log = structlog.get_logger()
 

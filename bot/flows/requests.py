@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.domain.run_states import GIVEN_UP
 from bot.flows.context import Context
-from bot.store.runs import GIVEN_UP, Run
+from bot.store.runs import Run
 
 MERGE_GROUP = "merge_group"
 """The cause of a run that the merge queue asked for."""

@@ -1,4 +1,4 @@
-"""What GitHub has a page for and no API: pressing a button of a check run, and asking this hub about itself.
+"""What GitHub has a page for and no REST: a check run's buttons, the merge queue, and asking this hub about itself.
 
 All under `/_hub/`, for programs on this machine (a demo, a box); in-process users call `LocalHub` directly.
 """
@@ -6,15 +6,19 @@ All under `/_hub/`, for programs on this machine (a demo, a box); in-process use
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from bot.localhub.acts import checks
+from bot.localhub.acts import checks, queue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
+    from bot.localhub.faults import Faults
     from bot.localhub.forge import Forge
 
 PREFIX = "/_hub/"
@@ -28,8 +32,9 @@ AVATAR = (
 class Admin:
     """The hub's own endpoints."""
 
-    def __init__(self, forge: Forge) -> None:
+    def __init__(self, forge: Forge, faults: Faults) -> None:
         self._forge = forge
+        self._faults = faults
 
     async def respond(self, request: Request) -> Response:
         """Answer one call."""
@@ -46,15 +51,44 @@ class Admin:
             case ("POST", "clock", "advance"):
                 self._forge.clock.advance(float(body["seconds"]))
                 return JSONResponse({"now": self._forge.clock.stamp()})
-            case ("POST", "check-runs", run_id, "requested_action") if run_id.isdecimal():
-                return self._press(int(run_id), str(body.get("identifier", "")), str(body.get("by", "")))
+            case ("POST", *what):
+                return self._act(what, body)
             case _:
-                return PlainTextResponse("the hub has no such endpoint\n", status_code=404)
+                return _missing()
+
+    def _act(self, what: Sequence[str], body: Any) -> Response:
+        match what:
+            case ("check-runs", run_id, "requested_action") if run_id.isdecimal():
+                return self._press(int(run_id), str(body.get("identifier", "")), str(body.get("by", "")))
+            case ("merge-queue",):
+                return self._enqueue(str(body.get("repository")), body.get("number"), str(body.get("by")))
+            case ("faults",):
+                return self._spoil(body)
+            case _:
+                return _missing()
 
     def _avatar(self, user_id: int) -> Response:
         user = self._forge.state.users.get(user_id)
         letter = (user.login[0] if user else "?").upper()
         return Response(AVATAR.format(hue=user_id * 47 % 360, letter=letter), media_type="image/svg+xml")
+
+    def _spoil(self, body: Any) -> Response:
+        try:
+            self._faults.next(body.pop("method"), body.pop("path"), **body)
+        except (KeyError, TypeError, re.error) as wrong:
+            return PlainTextResponse(f"no such fault: {wrong}\n", status_code=422)
+        return JSONResponse({}, status_code=201)
+
+    def _enqueue(self, repository: str, number: Any, by: str) -> Response:
+        repo = self._forge.state.repository(repository)
+        pull = self._forge.state.pull(repo, number) if repo and isinstance(number, int) else None
+        if repo is None or pull is None or self._forge.state.user(by) is None:
+            return PlainTextResponse("no such pull request or user\n", status_code=404)
+        try:
+            group = queue.enqueue(self._forge, repo, pull, by, required=("Interlock",))
+        except ValueError as conflict:
+            return PlainTextResponse(f"{conflict}\n", status_code=422)
+        return JSONResponse({"head_sha": group.head_sha, "head_ref": group.head_ref}, status_code=201)
 
     def _press(self, run_id: int, identifier: str, by: str) -> Response:
         run = self._forge.state.runs.get(run_id)
@@ -66,3 +100,7 @@ class Admin:
         except LookupError as missing:
             return PlainTextResponse(f"{missing}\n", status_code=422)
         return JSONResponse({}, status_code=201)
+
+
+def _missing() -> Response:
+    return PlainTextResponse("the hub has no such endpoint\n", status_code=404)

@@ -73,7 +73,7 @@ class LocalHub:
         self._lfs = LfsHttp(self.forge)
         self._pages = Pages(self.forge)
         self._registry = Registry(self.forge)
-        self._admin = Admin(self.forge)
+        self._admin = Admin(self.forge, self.faults)
         self.app: ASGIApp = self._respond
         self._server = LoopbackServer(self._outermost)
         accounts.create_user(self.forge, "ghost")

@@ -37,6 +37,7 @@ class SeedRepository:
     default_branch: str
     private: bool
     collaborators: dict[str, str]
+    forks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ def plant(hub: LocalHub, seed: Seed) -> None:
                 private=wish.private,
                 collaborators=wish.collaborators,
             )
+            for login in wish.forks:
+                hub.fork(wish.name, login)
 
 
 class _Reader:
@@ -102,7 +105,7 @@ class _Reader:
 
     def _repository(self, rows: Any, index: int) -> SeedRepository:
         row = rows[index]
-        self._keys(rows, row, ("name", "from", "default_branch", "private", "collaborators"), index)
+        self._keys(rows, row, ("name", "from", "default_branch", "private", "collaborators", "forks"), index)
         if "name" not in row:
             raise self._wrong(row, None, "a repository needs a name")
         self._match(row, "name", row["name"], FULL_NAME, "owner/name")
@@ -116,12 +119,16 @@ class _Reader:
             self._match(roles, login, login, LOGIN, "a login")
             if role not in ROLES[1:]:
                 raise self._wrong(roles, login, f"{role!r} is no role (there are: {', '.join(ROLES[1:])})")
+        forks = self._list(row, "forks")
+        for nth, login in enumerate(forks):
+            self._match(forks, nth, login, LOGIN, "a login")
         return SeedRepository(
             name=str(row["name"]),
             source=self._directory(row),
             default_branch=str(row.get("default_branch", "main")),
             private=private,
             collaborators={str(login): str(role) for login, role in roles.items()},
+            forks=[str(login) for login in forks],
         )
 
     def _directory(self, row: Any) -> Path | None:

@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.run_states import OPEN, IllegalMove, RunState, sources
 from bot.store.models import checks, comments, runs
 
-
-class RunState(StrEnum):
-    """Where a run is. The last four are final."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    REFUSED = "refused"  # nothing was executed: untrusted, broken configuration, conflict
-    CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"
-
-
 _NUMBER_TRIES = 10
-
-OPEN = (RunState.QUEUED, RunState.RUNNING)
-GIVEN_UP = (RunState.CANCELLED, RunState.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +100,24 @@ class RunStore:
         """A run by the number that people see."""
         return await self._first(sa.select(runs).where(runs.c.number == number))
 
+    async def enter(self, run_id: str, state: RunState, **values: Any) -> None:
+        """Let a run go on to a state, and change other columns with it. The only way to change a run's state.
+
+        Raises:
+            IllegalMove: it cannot go there from where it is; nothing was changed.
+        """
+        # One statement looks and changes: of two who want different ends, the second is refused.
+        key = (runs.c.id == run_id) & runs.c.state.in_(sources(state))
+        async with self._engine.begin() as connection:
+            done = await connection.execute(sa.update(runs).where(key).values(state=state, **values))
+        if not done.rowcount:
+            run = await self.get(run_id)
+            assert run is not None, run_id
+            raise IllegalMove(run_id, run.state, state)
+
     async def update(self, run_id: str, **values: Any) -> None:
-        """Change columns of one run."""
+        """Change columns of one run; its state is changed by `enter`."""
+        assert "state" not in values, "a run's state is changed by `enter`"
         async with self._engine.begin() as connection:
             await connection.execute(sa.update(runs).where(runs.c.id == run_id).values(**values))
 

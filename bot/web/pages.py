@@ -16,9 +16,10 @@ from starlette.routing import Route
 from bot.domain.progress import NOT_EXECUTED, Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.repro import Repro
+from bot.domain.run_states import OPEN, RunState
 from bot.flows import holds, record
 from bot.flows.context import Context
-from bot.store.runs import OPEN, Run, RunState
+from bot.store.runs import Run
 from bot.web.local import is_local, require_local
 from bot.web.run_json import box_json, run_json
 from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run

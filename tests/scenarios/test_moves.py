@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from bot.domain.run_states import RunState
 from bot.localhub.acts import moves, pushes
 from bot.localhub.records import Delivery, Installation, Repository
 from bot.store.accounts import AccountState
-from bot.store.runs import RunState
 from tests.fakes.world import REPO, PullRequest, World, box
 
 BOXES = {"boxes/tier-1/1_ok.sh": box(title="Fine")}

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.missed import MOST_ASKS
+from bot.domain.run_states import RunState
 from bot.flows import reconcile, redeliver
 from bot.localhub.acts import pulls as acts
-from bot.store.runs import RunState
 from tests.fakes.world import REPO, PullRequest, World, box
 
 BOXES = {"boxes/tier-1/1_ok.sh": box(title="Fine")}

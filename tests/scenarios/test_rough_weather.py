@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain.run_states import RunState
 from bot.localhub.acts import comments as acts
-from bot.store.runs import RunState
 from tests.fakes.world import REPO, PullRequest, World, box
 from tests.scenarios.test_pull_request import BOXES
 

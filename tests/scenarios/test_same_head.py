@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from bot.domain.run_states import RunState
 from bot.flows.conclude import announce, conclude
 from bot.flows.execute import Executed, Stopped, execute_run
 from bot.localhub.acts import pulls as acts
-from bot.store.runs import RunState
 from tests.fakes.world import REPO, PullRequest, World, box
 
 SUM = 'test "$(cat sum)" = "$(cat expected)"'
@@ -195,7 +195,7 @@ async def test_a_run_that_was_to_stop_before_the_bot_died_starts_no_box_afterwar
         assert isinstance(await execute_run(ctx, run.id), Stopped)
     assert await ctx.runs.checks_of(run.id) == {}
     assert ctx.files(run).records() == []
-    await ctx.runs.update(run.id, state=RunState.CANCELLED)
+    await ctx.runs.enter(run.id, RunState.CANCELLED)
 
 
 async def test_what_an_older_head_says_late_does_not_reach_the_comment(world: World) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bot.domain.commands.asked import Skip
 from bot.domain.commands.authority import Refused
 from bot.domain.report import count
+from bot.domain.run_states import OPEN
 from bot.domain.trust import WRITERS
 from bot.flows import record, republish
 from bot.flows.commands import head
 from bot.flows.commands.order import Done, Scene, Started
 from bot.store.excuses import Excuse
-from bot.store.runs import OPEN
 from runner.errors import NothingSelected
 from runner.select import select
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bot.domain import answers
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
+from bot.domain.run_states import GIVEN_UP, OPEN, RunState
 from bot.flows import holds
 from bot.flows.commands import head
 from bot.flows.commands.order import Done, Scene
-from bot.store.runs import GIVEN_UP, OPEN, Run, RunState
+from bot.store.runs import Run
 
 
 async def carry_out(scene: Scene) -> Done:

@@ -6,13 +6,13 @@ from bot.domain import answers
 from bot.domain.answers import Gate, who_may
 from bot.domain.commands.asked import Why
 from bot.domain.progress import Progress
+from bot.domain.run_states import OPEN, RunState
 from bot.domain.scrutiny import NOTHING_KNOWN
 from bot.domain.text import code, plain
 from bot.flows import holds
 from bot.flows.commands import head
 from bot.flows.commands.order import Done, Scene
 from bot.flows.commands.status import shown
-from bot.store.runs import OPEN, RunState
 
 MAINTAINER = "someone who maintains the repository"
 

@@ -11,12 +11,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from bot.flows import on_delivery, reconcile, redeliver
+from bot.domain.run_states import RunState
+from bot.flows import conclude, on_delivery, reconcile, redeliver
+from bot.flows.context import Context
 from bot.flows.dispatch import FLOWS_PER_DELIVERY
 from bot.flows.requests import open_run
 from bot.store.database import open_writer
 from bot.store.deliveries import Inbox
-from bot.store.runs import Run, RunState
+from bot.store.runs import Run
 from tests.fakes.world import REPO, World, box, open_world
 
 BOXES = {"boxes/tier-1/1_ok.sh": box(title="Fine")}
@@ -115,13 +117,22 @@ async def test_a_run_that_lost_its_flow_gets_one(world: World) -> None:
     assert pr.conclusion == "success"
 
 
+async def rewind(ctx: Context, run_id: str) -> None:
+    """Let a run that has ended stand where a crash would have left it; the product itself never goes back."""
+    async with ctx.runs._engine.begin() as connection:
+        await connection.execute(
+            sa.text("UPDATE runs SET state = :state, finished_at = NULL WHERE id = :id"),
+            {"state": str(RunState.RUNNING), "id": run_id},
+        )
+
+
 @pytest.mark.parametrize("status", ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"])
 async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world: World, status: str) -> None:
     pr = await world.open_pull_request({"x": "y"})
     await world.settle()
     [run] = [run for run in await world.runs() if run.pr]
     ctx = world.running.ctx
-    await ctx.runs.update(run.id, state=RunState.RUNNING)
+    await rewind(ctx, run.id)
     # It died with the tier announced and nothing recorded.
     tier = pr.check("Interlock / tier 1")
     await ctx.installation(run).patch(f"/repos/octo/app/check-runs/{tier.id}", {"status": "in_progress"})
@@ -139,6 +150,19 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     [comment] = pr.comments
     assert "Interlock itself failed" in comment
     assert (await world.runs())[-1].state is RunState.FINISHED
+
+
+async def test_what_fails_after_a_run_was_cancelled_does_not_make_it_red(world: World) -> None:
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    [run] = [run for run in await world.runs() if run.pr]
+    ctx = world.running.ctx
+    await rewind(ctx, run.id)
+    await ctx.runs.enter(run.id, RunState.CANCELLED, because="cancelled by @mona")
+    await conclude.admit_failure(ctx, run.id, "incident-1")
+    again = await ctx.run(run.id)
+    assert (again.state, again.because) == (RunState.CANCELLED, "cancelled by @mona")
+    assert pr.check("Interlock").title != "Interlock failed"
 
 
 async def test_closing_what_asks_for_nothing_is_repeated_when_the_disk_would_not(

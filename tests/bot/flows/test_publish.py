@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.checks import Annotation, Check
+from bot.domain.run_states import RunState
 from bot.flows.publish import publish_checks
 from bot.flows.requests import open_run
 from bot.github.checks import create_check
@@ -49,7 +50,7 @@ async def run(world: World, pull: PullRequest) -> AsyncIterator[Run]:
         base_ref="main",
     )
     yield run
-    await ctx.runs.update(run.id, state="finished")
+    await ctx.runs.enter(run.id, RunState.FINISHED)
 
 
 async def test_a_first_announcement_asks_nothing_and_changes_nothing_twice(

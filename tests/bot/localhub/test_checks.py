@@ -184,6 +184,33 @@ async def test_a_button_can_be_pressed_over_http(hub: LocalHub, receiver: Receiv
     assert "check_run.requested_action" in receiver.names
 
 
+async def test_the_merge_queue_is_entered_over_http(hub: LocalHub) -> None:
+    pull_request(hub)
+    async with as_installation(hub) as app:
+        wishes = [
+            {"repository": "octo/app", "number": 1, "by": "mona"},
+            {"repository": "octo/app", "number": 99, "by": "mona"},
+            {"repository": "octo/app", "number": 1, "by": "nobody"},
+        ]
+        answers = [await app.post("/_hub/merge-queue", json=wish) for wish in wishes]
+    assert [answer.status_code for answer in answers] == [201, 404, 404]
+    [group] = hub.state.groups
+    assert answers[0].json() == {"head_sha": group.head_sha, "head_ref": group.head_ref}
+
+
+async def test_trouble_can_be_ordered_over_http(hub: LocalHub) -> None:
+    async with as_installation(hub) as app:
+        faults = [
+            {"method": "GET", "path": "^/repos/", "status": 502, "times": 2},
+            {"path": "x"},
+            {"method": "GET", "path": "("},
+        ]
+        ordered = [(await app.post("/_hub/faults", json=fault)).status_code for fault in faults]
+        met = [(await app.get("/repos/octo/app")).status_code for _ in range(3)]
+    assert ordered == [201, 422, 422]
+    assert met == [502, 502, 200]
+
+
 async def test_the_newest_status_of_a_context_counts(hub: LocalHub) -> None:
     head = pull_request(hub)
     async with as_installation(hub) as app:

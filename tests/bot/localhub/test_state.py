@@ -22,7 +22,7 @@ from tests.bot.localhub.clients import as_installation, client
 SEED = """\
 users: [mona, ada]
 repositories:
-  - {name: octo/app, from: app, collaborators: {mona: write}}
+  - {name: octo/app, from: app, collaborators: {mona: write}, forks: [ada]}
   - {name: octo/empty, private: true, default_branch: trunk}
 """
 
@@ -110,7 +110,7 @@ async def test_a_seed_is_planted_once(tmp_path: Path) -> None:
     assert tip
     assert [(one.path, one.mode) for one in git.entries(tip)] == [("run.sh", "100755")]
     assert hub.repository("octo/empty").default_branch == "trunk"
-    assert [repo.full_name for repo in hub.state.repositories] == ["octo/app", "octo/empty"]
+    assert [repo.full_name for repo in hub.state.repositories] == ["octo/app", "ada/app", "octo/empty"]
     await hub.stop()
 
 

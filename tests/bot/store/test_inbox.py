@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.domain.run_states import RunState
 from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Delivery, Inbox, InboxUnavailable
-from bot.store.runs import RunState, RunStore
+from bot.store.runs import RunStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -137,7 +138,7 @@ async def test_the_first_reason_to_stop_stays(database: AsyncEngine) -> None:
 async def test_a_run_that_ended_is_not_open(database: AsyncEngine) -> None:
     store = RunStore(database)
     await store.create("r1", now=NOW, **FACTS)
-    await store.update("r1", state=RunState.FINISHED, conclusion="success")
+    await store.enter("r1", RunState.FINISHED, conclusion="success")
     assert await store.open_of(2, 3) == []
     assert await store.count_open() == 0
 
