@@ -125,6 +125,12 @@ class Process:
             )
         return self._process
 
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        assert self._process
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+
     @property
     def rss(self) -> int:
         """Bytes of memory that the process holds at this moment."""
@@ -143,29 +149,75 @@ class Process:
 
 
 class GitHub(Process):
-    """`interlock localhub` with one repository, as mona sees it, who may write there."""
+    """`interlock localhub` with one repository.
 
-    def __init__(self, files: Mapping[str, str], *, webhooks: str) -> None:
+    Args:
+        files: of its default branch.
+        webhooks: where they go.
+        team: who works there, and with which permission; mona may write.
+        forks: who has a fork of it.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        *,
+        webhooks: str,
+        team: Mapping[str, str] | None = None,
+        forks: Iterable[str] = (),
+    ) -> None:
         super().__init__("localhub")
         write(TMP / "seed" / "app", files)
+        repository = {
+            "name": REPO,
+            "from": "./app",
+            "collaborators": {"mona": "write", **(team or {})},
+            "forks": [*forks],
+        }
         seed = TMP / "seed" / "seed.yml"
-        seed.write_text(
-            f"users: [mona]\nrepositories: [{{name: {REPO}, from: ./app, collaborators: {{mona: write}}}}]\n"
-        )
-        arguments = ("--state", str(TMP / "github"), "--seed", str(seed), "--webhook-url", webhooks)
-        hub = self.spawn("localhub", *arguments)
+        seed.write_text(json.dumps({"users": ["mona"], "repositories": [repository]}))  # JSON is YAML.
+        self._arguments = ("--state", str(TMP / "github"), "--seed", str(seed), "--webhook-url", webhooks)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again where it was."""
+        port = ("--port", str(httpx.URL(self.ready["url"]).port)) if hasattr(self, "ready") else ()
+        hub = self.spawn("localhub", *self._arguments, *port)
         assert hub.stdout
         self.ready: dict[str, Any] = json.loads(hub.stdout.readline())
         self.token = self.ready["users"]["mona"]
-        self._http = httpx.Client(
-            base_url=self.ready["url"], headers={"Authorization": f"Bearer {self.token}"}, trust_env=False
-        )
+        self._http = httpx.Client(base_url=self.ready["url"], trust_env=False)
 
-    def call(self, method: str, path: str, **body: Any) -> Any:
+    def call(self, method: str, path: str, *, by: str = "mona", repo: str = REPO, **body: Any) -> Any:
         """One call of the REST API, below the repository; its answer."""
-        answer = self._http.request(method, f"/repos/{REPO}{path}", json=body or None)
+        whose = {"Authorization": f"Bearer {self.ready['users'][by]}"}
+        answer = self._http.request(method, f"/repos/{repo}{path}", json=body or None, headers=whose)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def propose(self, branch: str, *, by: str = "mona", repo: str = REPO) -> dict[str, Any]:
+        """Push a branch with a file of its name, and open a pull request of it, which is returned."""
+        main = self.call("GET", "/git/ref/heads/main")["object"]["sha"]
+        self.call("POST", "/git/refs", by=by, repo=repo, ref=f"refs/heads/{branch}", sha=main)
+        self.push(branch, by=by, repo=repo, branch=branch)
+        head = branch if repo == REPO else f"{by}:{branch}"
+        made: dict[str, Any] = self.call("POST", "/pulls", by=by, head=head, base="main", title=f"Add {branch}")
+        return made
+
+    def say(self, number: int, body: str, *, by: str = "mona") -> dict[str, Any]:
+        """Comment on a pull request; the comment."""
+        made: dict[str, Any] = self.call("POST", f"/issues/{number}/comments", by=by, body=body)
+        return made
+
+    def enqueue(self, number: int) -> str:
+        """Put a pull request into the merge queue, as mona; the SHA of what it proposes."""
+        wish = {"repository": REPO, "number": number, "by": "mona"}
+        answer = self._http.post("/_hub/merge-queue", json=wish).raise_for_status()
+        return str(answer.json()["head_sha"])
+
+    def spoil(self, method: str, path: str, **how: Any) -> None:
+        """Order trouble for calls of ours."""
+        self._http.post("/_hub/faults", json={"method": method, "path": path, **how}).raise_for_status()
 
     def settle(self) -> None:
         """Wait until every webhook has been sent."""
@@ -175,11 +227,11 @@ class GitHub(Process):
         """The check runs of a commit by name."""
         return {row["name"]: row for row in self.call("GET", f"/commits/{sha}/check-runs")["check_runs"]}
 
-    def push(self, path: str) -> str:
-        """Add a file to the default branch; the commit's SHA."""
+    def push(self, path: str, *, by: str = "mona", repo: str = REPO, branch: str = "main") -> str:
+        """Add a file to a branch; the commit's SHA."""
         content = base64.b64encode(b"anything").decode()
-        made = self.call("PUT", f"/contents/{path}", message=f"Add {path}", content=content)
-        return str(made["commit"]["sha"])
+        wish = {"message": f"Add {path}", "content": content, "branch": branch}
+        return str(self.call("PUT", f"/contents/{path}", by=by, repo=repo, **wish)["commit"]["sha"])
 
 
 class Bot(Process):
@@ -214,30 +266,29 @@ class Bot(Process):
         )
         assert until(self._is_ready), self.log.read_text()
 
-    def kill(self) -> None:
-        """End it as the kernel does when memory is short."""
-        assert self._process
-        self._process.send_signal(signal.SIGKILL)
-        self._process.communicate()
-
     def deliver(self, delivery: Delivery) -> int:
         """Send it a webhook as it was signed; the status of its answer."""
         return self._http.post("/webhooks", headers=delivery.headers, content=delivery.body).status_code
 
     def settle(self) -> None:
         """Wait until nothing that it took in is left to do."""
+        assert until(self.is_idle), "the bot does not come to rest"
 
-        def idle() -> bool:
-            parts = self._http.get("/health/detailed").json()["parts"]
-            database, flows = parts["database"], parts["flows"]
-            return not database["open_deliveries"] + database["open_runs"] + flows["unfinished"]
-
-        assert until(idle), "the bot does not come to rest"
+    def is_idle(self) -> bool:
+        """Whether nothing that it took in is left to do."""
+        parts = self._http.get("/health/detailed").json()["parts"]
+        database, flows = parts["database"], parts["flows"]
+        return not database["open_deliveries"] + database["open_runs"] + flows["unfinished"]
 
     def runs(self) -> list[dict[str, Any]]:
         """Its runs, newest first."""
         runs: list[dict[str, Any]] = self._http.get("/api/v1/runs").json()["runs"]
         return runs
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Who asked for what and what was decided, newest first."""
+        entries: list[dict[str, Any]] = self._http.get("/api/v1/audit").json()["entries"]
+        return entries
 
     def page(self, path: str) -> str:
         """A page as a browser at the machine gets it."""
@@ -316,9 +367,16 @@ def flood(port: int, deliveries: Iterable[Delivery]) -> list[int]:
 
 
 class Mailbox:
-    """Takes GitHub's webhooks in the bot's place, so that a box decides when each arrives, and how often."""
+    """Takes GitHub's webhooks in the bot's place, so that a box decides when each arrives, and how often.
+
+    Attributes:
+        to: each is passed on at once to whom this is; None keeps them.
+        loses: while true nothing arrives, and GitHub is told so.
+    """
 
     def __init__(self) -> None:
+        self.to: Callable[[Delivery], int] | None = None
+        self.loses = False
         self._taken: list[Delivery] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
@@ -331,6 +389,13 @@ class Mailbox:
         self._server.shutdown()
         self._server.server_close()
 
+    def take(self, delivery: Delivery) -> int:
+        """Take one; the status with which GitHub is answered."""
+        if self.loses:
+            return 502
+        self._taken.append(delivery)
+        return self.to(delivery) if self.to else 202
+
     def of(self, event: str, action: str | None = None) -> list[Delivery]:
         """The deliveries of an event, oldest first."""
         return [
@@ -340,15 +405,14 @@ class Mailbox:
         ]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        taken = self._taken
+        mailbox = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 sent = {name.lower(): value for name, value in self.headers.items()}
                 kept = {name: value for name, value in sent.items() if name.startswith(("x-", "content-type"))}
-                taken.append(Delivery(kept, body))
-                self.send_response(202)
+                self.send_response(mailbox.take(Delivery(kept, body)))
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -67,6 +67,7 @@ class Dispatch:
         self._every(timedelta(seconds=SWEEP_EVERY), self.sweep)
         await housekeeping.tidy(self._ctx)
         self._every(housekeeping.EVERY, housekeeping.tidy, self._ctx)
+        await thaw.thaw(self._ctx)  # a freeze may have ended while nobody was there.
         self._every(timedelta(seconds=thaw.LOOK_EVERY), thaw.thaw, self._ctx)
         began = self._ctx.clock.now().isoformat()
         for name, every, what in ROUNDS:
