@@ -33,8 +33,12 @@ class TestExitCodes:
         [
             pytest.param(["rnu"], "unknown command 'rnu' (did you mean run?)", id="command"),
             pytest.param(["doctor", "9"], "takes no '9'", id="doctor"),
-            pytest.param(["run", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="base"),
-            pytest.param(["list", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="list-base"),
+            pytest.param(
+                ["run", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="base"
+            ),
+            pytest.param(
+                ["list", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="list-base"
+            ),
             pytest.param(["falsify", "--json", "no/such/dir"], "no/such/dir cannot be written", id="json"),
             pytest.param(["run", "--job", "2"], "unknown option --job (did you mean --jobs?)", id="option"),
             pytest.param(["run", "-j", "0"], "--jobs must be a whole number from 1, not '0'", id="number"),
