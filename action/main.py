@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from action import machine, origin, outcome
 from action.inputs import BadInput, read
-from action.outcome import Outcome
+from action.outcome import Outcome, Reason
 from runner.report.github import Console, place_of
 from runner.report.text import clean, inert
 from runner.verdict import EXIT_CONFIGURATION, EXIT_GREEN, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_RED, EXIT_USAGE
@@ -60,7 +60,7 @@ class _Step:
         try:
             asked = read(self._environ)
         except BadInput as bad:
-            return self._refuse(str(bad), Outcome(code=EXIT_USAGE, reason="usage"))
+            return self._refuse(str(bad), Outcome(code=EXIT_USAGE, reason=Reason.USAGE))
         why = origin.stranger(self._environ.get("GITHUB_EVENT_NAME", ""), self._payload())
         if why and not asked.fork_code:
             event = self._environ["GITHUB_EVENT_NAME"]
@@ -68,7 +68,7 @@ class _Step:
                 f"nothing was run: a workflow on {event} has this repository's rights, and {why}. Run boxes on"
                 " pull_request instead; docs/how-to/run-boxes-in-a-workflow.md of Interlock says how"
             )
-            return self._refuse(sentence, Outcome(code=EXIT_CONFIGURATION, reason="fork_code"))
+            return self._refuse(sentence, Outcome(code=EXIT_CONFIGURATION, reason=Reason.FORK_CODE))
         if why:
             self._console.command("warning", TITLE, f"allow-unsafe-fork-code is set, and {why}")
         scratch = tempfile.mkdtemp(prefix="interlock-", dir=self._environ.get("RUNNER_TEMP") or None)
@@ -88,7 +88,7 @@ class _Step:
         except machine.CannotInstall as cannot:
             self._console.group("The runner's dependencies could not be installed", clean(str(cannot)).split("\n"), ())
             sentence = "the runner's dependencies could not be installed, which it needs to read .github/interlock.yml"
-            return self._refuse(sentence, Outcome(code=EXIT_INTERNAL, reason="no_dependencies"))
+            return self._refuse(sentence, Outcome(code=EXIT_INTERNAL, reason=Reason.NO_DEPENDENCIES))
         launch = [python, "-I", "-c", LAUNCH, self._checkout, "-C", asked.directory]
         place = place_of(asked.directory, self._environ)
         runner = Runner(self._console, launch, self._child_environment(), place=place)
@@ -112,7 +112,7 @@ class _Step:
         if code == EXIT_GREEN:
             return ended
         if required or code == EXIT_INTERRUPTED:
-            reason = "not_proven" if code == EXIT_RED else outcome.outcome(code, ()).reason
+            reason = Reason.NOT_PROVEN if code == EXIT_RED else outcome.reason_of(code)
             return replace(ended, code=code, reason=reason)
         self._console.command("warning", TITLE, "not every box proved that it can fail")
         return ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runner.events import BoxFinished, RunStarted, SetupFinished, read
@@ -11,7 +12,6 @@ from runner.report.text import is_red
 from runner.verdict import (
     EXIT_CONFIGURATION,
     EXIT_GREEN,
-    EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_NOTHING_SELECTED,
     EXIT_RED,
@@ -23,16 +23,32 @@ if TYPE_CHECKING:
 
     from runner.events import Event
 
-REASONS = {
-    EXIT_GREEN: "green",
-    EXIT_RED: "red",
-    EXIT_USAGE: "usage",
-    EXIT_CONFIGURATION: "configuration",
-    EXIT_NOTHING_SELECTED: "nothing_selected",
-    EXIT_INTERRUPTED: "interrupted",
-    EXIT_INTERNAL: "internal",
+
+class Reason(StrEnum):
+    """Why a step ended as it did; the words only grow. docs/reference/action.md says what they mean."""
+
+    GREEN = "green"
+    RED = "red"
+    SETUP_FAILED = "setup_failed"
+    NOT_PROVEN = "not_proven"
+    USAGE = "usage"
+    CONFIGURATION = "configuration"
+    NO_PYTHON = "no_python"  # said by start.sh
+    FORK_CODE = "fork_code"
+    NOTHING_SELECTED = "nothing_selected"
+    INTERRUPTED = "interrupted"
+    INTERNAL = "internal"
+    NO_DEPENDENCIES = "no_dependencies"
+
+
+_REASONS = {
+    EXIT_GREEN: Reason.GREEN,
+    EXIT_RED: Reason.RED,
+    EXIT_USAGE: Reason.USAGE,
+    EXIT_CONFIGURATION: Reason.CONFIGURATION,
+    EXIT_NOTHING_SELECTED: Reason.NOTHING_SELECTED,
+    EXIT_INTERRUPTED: Reason.INTERRUPTED,
 }
-"""Why, by the runner's exit code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +57,12 @@ class Outcome:
 
     Attributes:
         code: its exit code.
-        reason: one word; see docs/reference/action.md for all of them.
+        reason: why.
         files: the outputs `report` and `junit`.
     """
 
     code: int
-    reason: str
+    reason: Reason
     total: int = 0
     green: int = 0
     red: int = 0
@@ -56,7 +72,7 @@ class Outcome:
         """Every output of action.yml."""
         return {
             "conclusion": "failure" if self.code else "success",
-            "reason": self.reason,
+            "reason": self.reason.value,
             "total": str(self.total),
             "green": str(self.green),
             "red": str(self.red),
@@ -65,10 +81,15 @@ class Outcome:
         }
 
 
+def reason_of(code: int) -> Reason:
+    """Why the runner ended with this exit code; above 128 it was ended by a signal."""
+    return _REASONS.get(code, Reason.INTERRUPTED if code > 128 else Reason.INTERNAL)
+
+
 def outcome(code: int, events: Iterable[Event]) -> Outcome:
     """What a run's exit code and its events come to. Only the code decides whether it was green."""
     total = green = red = 0
-    reason = REASONS.get(code, "interrupted" if code > 128 else "internal")
+    reason = reason_of(code)
     for event in events:
         if isinstance(event, RunStarted):
             total = len(event.boxes)
@@ -76,7 +97,7 @@ def outcome(code: int, events: Iterable[Event]) -> Outcome:
             green += event.green
             red += is_red(event)
         elif isinstance(event, SetupFinished) and not event.ok and code == EXIT_RED:
-            reason = "setup_failed"
+            reason = Reason.SETUP_FAILED
     return Outcome(code=code, reason=reason, total=total, green=green, red=red)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import resource
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import structlog
@@ -40,12 +38,12 @@ from bot.flows.dispatch import Dispatch
 from bot.github import errors
 from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
-from bot.github.breaker import BreakerState
 from bot.github.git_version import GitUnusable, require_git
 from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
+from bot.ops.data_lock import AlreadyRunning, DataDirUnusable, hold
 from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
 from bot.ops.own_secrets import OWN
@@ -65,6 +63,8 @@ from bot.web.api.commands import Commands
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
+from bot.web.probes import Probes
+from bot.web.server import Server
 from bot.web.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -114,14 +114,6 @@ QUIET = "quiet:"
 """Before the name of whoever GitHub has asked for patience; the value is until when."""
 
 
-class AlreadyRunning(Exception):
-    """Another bot uses the data directory; two would run everything twice."""
-
-
-class DataDirUnusable(Exception):
-    """The data directory cannot be made or written. Nothing was opened."""
-
-
 class Bot:
     """Everything that lives as long as the process."""
 
@@ -144,17 +136,7 @@ class Bot:
             accepted=self.dispatch.accept,
             draining=draining,
         )
-        health = Health(
-            {
-                "database": self._database,
-                "flows": self._flows,
-                "github": self._github,
-                "sandbox": self._sandbox,
-                "webhooks": self._webhooks,
-                "writes": self._writes,
-            },
-            draining,
-        )
+        health = Health(Probes(self.ctx).by_name(), draining)
         api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
         others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
 
@@ -164,44 +146,6 @@ class Bot:
             await (webhooks if at_the_door else others)(scope, receive, send)
 
         return app
-
-    async def _database(self) -> dict[str, object]:
-        return {"open_deliveries": await self.ctx.inbox.count_open(), "open_runs": await self.ctx.runs.count_open()}
-
-    async def _webhooks(self) -> Mapping[str, object]:
-        return {"new_to_us": self.ctx.oddities.counts}
-
-    async def _flows(self) -> dict[str, object]:
-        return {"unfinished": len(await self.ctx.engine.unfinished())}
-
-    async def _writes(self) -> dict[str, object]:
-        """Of all installations together; those that wait name theirs."""
-        facts = {str(number): pacer.facts() for number, pacer in self.ctx.github.pacers().items()}
-        return {
-            "waiting": sum(each["waiting"] for each in facts.values()),
-            "oldest_seconds": max((each["oldest_seconds"] for each in facts.values()), default=0.0),
-            "installations": {number: each for number, each in facts.items() if each["waiting"]},
-        }
-
-    async def _github(self) -> Mapping[str, object]:
-        """How GitHub is doing, as far as we can tell. Nothing is asked of it: a slow one must not make this slow."""
-        github = self.ctx.github
-        facts: dict[str, object] = {
-            "breaker": str(github.breaker_state),
-            "last_answer": github.clock.heard_at.isoformat() if github.clock.heard_at else None,
-            "clock_ahead_seconds": round(github.clock.skew.total_seconds()),
-            "quiet": {name: until.isoformat() for name, until in github.quiet.speakers().items()},
-            **await redeliver.facts(self.ctx),
-        }
-        warnings = [
-            *(["GitHub does not answer; work waits for it"] if github.breaker_state is not BreakerState.CLOSED else []),
-            *(["this machine's clock is off: set it by NTP"] if github.clock.differs else []),
-            *(["deliveries were lost for good; see the log for delivery_not_recovered"] if facts["given_up"] else []),
-        ]
-        return {"status": "degraded", "warnings": warnings, **facts} if warnings else facts
-
-    async def _sandbox(self) -> Mapping[str, object]:
-        return self.ctx.sandbox.facts
 
     async def settled(self) -> None:
         """Wait until nothing that was taken in is left to do."""
@@ -241,7 +185,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
     """
     await require_git()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_only_one(settings.data_dir / "lock"))
+        stack.enter_context(hold(settings.data_dir))
         database = await open_database(settings.app_database)
         stack.push_async_callback(database.dispose)
         clock = clock or SystemClock()
@@ -312,38 +256,6 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         yield Bot(settings, ctx, dispatch)
 
 
-@contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Make the data directory and hold it. The lock goes with the process, so a crash never leaves one behind."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        held = path.open("a")
-    except OSError as refused:
-        message = f"the data directory {path.parent} cannot be used: {refused.strerror}; set INTERLOCK_DATA_DIR"
-        raise DataDirUnusable(message) from refused
-    with held as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as taken:
-            message = f"another interlock uses {path.parent}; stop it, or set INTERLOCK_DATA_DIR"
-            raise AlreadyRunning(message) from taken
-        yield
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: a signal begins the drain here, it does not end the process."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        for listener in sockets or ():
-            address, port, *_ = listener.getsockname()
-            log.info("listening", address=address, port=port)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT, then drain and close. A second signal skips the drain.
 
@@ -374,7 +286,7 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
             proxy_headers=False,  # who sits at the machine is judged by `bot.web.pages`, from what a proxy adds
             server_header=False,
         )
-        server = _Server(config)
+        server = Server(config)
         serving = asyncio.create_task(server.serve(sockets))
         await asyncio.wait({serving, asyncio.create_task(asked.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():

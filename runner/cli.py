@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadSelection as bad:
         code = _say(f"{bad}", EXIT_USAGE)
     except UserError as error:
-        code = _say("\nrunner: ".join(map(str, error.every)), EXIT_CONFIGURATION)
+        for each in error.every:
+            _say(f"{each}", EXIT_CONFIGURATION)
+        code = EXIT_CONFIGURATION
     except NothingSelected as nothing:
         code = _say(f"{nothing}", EXIT_NOTHING_SELECTED)
     except NoRoom as full:
@@ -120,7 +122,11 @@ def _fill_standard_streams() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    sys.stderr.write(f"runner: {message}\n")
+    """A line of ours, whatever it quotes: GitHub takes orders from a log, and names of files are foreign text."""
+    from runner.report.text import clean, inert
+
+    line = " ".join(clean(message).split("\n"))
+    sys.stderr.write(f"runner: {inert(line)}\n")
     return code
 
 

@@ -24,7 +24,7 @@ def lint_imports(root: Path, *contracts: str) -> subprocess.CompletedProcess[str
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The packages and their contracts, to be broken."""
-    for package in ("runner", "bot"):
+    for package in ("runner", "bot", "action"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

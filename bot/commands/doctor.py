@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-from bot.commands.doctor_machine import data_findings, machine_findings, running
+from bot.commands.doctor_machine import data_findings, machine_findings
 from bot.domain import diagnosis
 from bot.domain.diagnosis import Finding
 from bot.domain.registration import AppFacts, InstallationFacts
@@ -31,6 +31,7 @@ from bot.github.registration import (
 )
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
+from bot.ops.data_lock import is_held
 from bot.ops.self_ping import ping
 from bot.ops.settings import BadSettings, Settings, load_settings
 
@@ -94,7 +95,7 @@ def _settings(environ: Mapping[str, str], cwd: Path, found: Callable[[Finding], 
 async def _reachable(settings: Settings) -> Finding:
     if not settings.public_url:
         return Finding("reachable", "warning", "not tried: the public address is not set", "set INTERLOCK_PUBLIC_URL")
-    if not running(settings.data_dir):
+    if not is_held(settings.data_dir):
         return Finding("reachable", "warning", "not tried: the bot is not running", "start it, and look again")
     return diagnosis.reachability(settings.public_url, await ping(settings.public_url, settings.webhook_secrets[0]))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from bot.domain import diagnosis
 from bot.domain.diagnosis import FileFacts, Finding
 from bot.github.git_version import GitUnusable, require_git
 from bot.ops.credentials import credentials_dir
+from bot.ops.data_lock import is_held
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import PREFIX, Settings
 from bot.store.inspection import DatabaseFacts, inspect
@@ -66,7 +66,7 @@ def data_findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Fi
         fix = f"run this as the bot's user: sudo -u {_owner(directory)} interlock doctor"
         yield Finding("data", "error", f"{directory} cannot be read and written by {_me()}", fix)
         return
-    up = running(directory)
+    up = is_held(directory)
     yield Finding("bot", "ok" if up else "warning", "running" if up else "not running", "" if up else "interlock serve")
     yield database_finding(inspect(settings.app_database))
     yield diagnosis.disk(shutil.disk_usage(directory).free)
@@ -89,19 +89,6 @@ def database_finding(facts: DatabaseFacts) -> Finding:
         return Finding("database", "warning", found, "start the bot once; it changes that")
     later = "" if facts.schema == facts.known_schema else ", brought up to date at the next start"
     return Finding("database", "ok", f"{size}, schema {facts.schema}{later}")
-
-
-def running(data_dir: Path) -> bool:
-    """Whether a bot uses this data directory now."""
-    try:
-        with (data_dir / "lock").open("rb") as lock:
-            # Held for no longer than it takes to ask.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _private(settings: Settings, environ: Mapping[str, str]) -> Iterator[FileFacts]:

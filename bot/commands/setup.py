@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from socket import socket
 
@@ -31,6 +31,7 @@ from bot.ops.credentials import CredentialsExist, CredentialsNotWritten, require
 from bot.ops.listener import CannotListen, claim
 from bot.ops.self_ping import ping
 from bot.ops.settings import default_data_dir
+from bot.web.server import Server
 
 INSTALL_SECONDS = 900.0
 """How long it waits for the first installation."""
@@ -136,7 +137,7 @@ async def _serving(door: Door, sockets: list[socket]) -> AsyncIterator[None]:
         proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
-    server = _Server(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets))
     try:
         await server.listening.wait()
@@ -144,22 +145,6 @@ async def _serving(door: Door, sockets: list[socket]) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await serving
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers (Ctrl-C ends the command, not the server alone), and with its beginning."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def _try_the_way(plan: Plan, door: Door, made: Credentials, github: GitHubApp, tell: Tell) -> bool:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 CLOSING = "closing the pull request"
 """What ends runs when a pull request is closed; completes "cancelled by"."""
 
+LOSING_ACCESS = "losing access to the repository"
+"""What ends runs where the App is not welcome any more; as above."""
+
 CLOSED = "the pull request is closed"
 """Why a run was passed over whose pull request was closed before anybody looked."""
 
@@ -114,7 +117,7 @@ def _after(newest: Known, runs: int) -> Wish:
                 return Fine("its head has an answer")
             case False:
                 return Start(again=f"unseen{runs}")
-    if newest.state == "superseded" or newest.stop_because == CLOSING:
+    if newest.state == "superseded" or newest.stop_because in {CLOSING, LOSING_ACCESS}:
         return Start()
     if newest.stop_because:
         return Fine("somebody cancelled it")

@@ -154,6 +154,12 @@ SUBSCRIPTIONS = (
         without="the default branch is not tested after a merge",
     ),
     Subscription(
+        event="delete",
+        tier=Tier.OBSERVE,
+        permission="contents",
+        without="runs of a branch that was removed go on to their end",
+    ),
+    Subscription(
         event="pull_request",
         tier=Tier.OBSERVE,
         permission="pull_requests",

@@ -12,21 +12,18 @@ from collections.abc import Iterable
 import structlog
 
 from bot.domain.deliveries import CancelLost, InstallationChanged, RepositoryChanged
+from bot.domain.desired import LOSING_ACCESS
 from bot.domain.stopping import Cancelled
 from bot.domain.subject import Subject
 from bot.flows.context import Context
-from bot.flows.requests import open_run
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.installations import installation_now, repositories_now
-from bot.github.pulls import branch_head, open_pulls, repository
+from bot.github.pulls import branch_head, repository
 from bot.store.accounts import AccountState, KnownInstallation, KnownRepository
 from bot.store.runs import Run
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
-
-LOOKED_AT = 20
-"""Repositories whose open pull requests are looked at as soon as they can be seen; of others, at their next event."""
 
 
 async def refusal(ctx: Context, installation_id: int, repo_id: int, repo: str) -> str:
@@ -49,11 +46,11 @@ async def refusal(ctx: Context, installation_id: int, repo_id: int, repo: str) -
     return ""
 
 
-async def installation_changed(ctx: Context, action: InstallationChanged) -> tuple[Run, ...]:
+async def installation_changed(ctx: Context, action: InstallationChanged) -> bool:
     """Remember what became of an installation or of its repositories. Safe to repeat.
 
     Returns:
-        Runs for pull requests that are open where we can see them now.
+        Whether there may be open pull requests now that nobody has told of.
     """
     now = await installation_now(ctx.github, action.installation_id)
     known = KnownInstallation(
@@ -67,21 +64,20 @@ async def installation_changed(ctx: Context, action: InstallationChanged) -> tup
     if known.state is not AccountState.ACTIVE:
         ctx.github.bar(known.id)
         await _end(ctx, [run for run in await ctx.runs.all_open() if run.installation_id == known.id])
-        return ()
+        return False
     ctx.github.unbar(known.id)
     if action.how == "renamed":
         await _follow_account(ctx, known)
-        return ()
+        return False
     if action.how == "removed":
         await _forget_removed(ctx, action)
-        return ()
+        return False
     for repo_id, name in action.repositories:
         await _save_repository(ctx, known.id, repo_id, name, AccountState.ACTIVE)
-    seen = [*action.repositories] or [(repo.id, repo.name) for repo in await ctx.accounts.repositories_of(known.id)]
-    return await _open_heads(ctx, known.id, seen[:LOOKED_AT])
+    return True
 
 
-async def repository_changed(ctx: Context, action: RepositoryChanged) -> tuple[Run, ...]:
+async def repository_changed(ctx: Context, action: RepositoryChanged) -> bool:
     """Remember what a repository is called now, or that it is gone. Safe to repeat; returns as above."""
     try:
         # GitHub leads from an old name to the new one, and may have given the old one to somebody else.
@@ -91,17 +87,15 @@ async def repository_changed(ctx: Context, action: RepositoryChanged) -> tuple[R
     if now is None or now.id != action.repo_id:
         if action.how == "deleted" or now is None:
             await _forget(ctx, action.installation_id, action.repo_id, action.repo)
-        return ()
+        return False
     state = AccountState.SUSPENDED if now.archived else AccountState.ACTIVE
     await _save_repository(ctx, action.installation_id, now.id, now.full_name, state)
     await ctx.runs.move(now.id, repo=now.full_name, installation_id=action.installation_id)
     log.info("repository_changed", how=action.how[:40], repo=now.full_name, state=str(state))
     if now.archived:
         await _end(ctx, [run for run in await ctx.runs.all_open() if run.repo_id == now.id])
-        return ()
-    if action.how != "unarchived":
-        return ()
-    return await _open_heads(ctx, action.installation_id, [(now.id, now.full_name)])
+        return False
+    return action.how == "unarchived"
 
 
 async def cancel_lost(ctx: Context, action: CancelLost) -> None:
@@ -183,26 +177,4 @@ async def _forget(ctx: Context, installation_id: int, repo_id: int, name: str) -
 
 async def _end(ctx: Context, runs: Iterable[Run]) -> None:
     for run in runs:
-        await ctx.stop(run.id, Cancelled("losing access to the repository"))
-
-
-async def _open_heads(ctx: Context, installation_id: int, repos: Iterable[tuple[int, str]]) -> tuple[Run, ...]:
-    """Runs for the heads of the open pull requests; one that has its answer gets no other."""
-    runs: list[Run] = []
-    for repo_id, name in repos:
-        try:
-            pulls = await open_pulls(ctx.github.installation(installation_id), name)
-        except (Forbidden, NotFound):
-            continue  # it went again while we looked.
-        for pull in pulls:
-            run = await open_run(
-                ctx,
-                installation_id=installation_id,
-                repo_id=repo_id,
-                repo=name,
-                pr=pull.number,
-                head_sha=pull.head_sha,
-                base_ref=pull.base_ref,
-            )
-            runs.append(run)
-    return tuple(runs)
+        await ctx.stop(run.id, Cancelled(LOSING_ACCESS))

@@ -41,9 +41,6 @@ log = structlog.get_logger()
 
 NAME = "on_delivery"
 
-_COMES = frozenset({"created", "unsuspend", "added"})
-"""What happens to an installation when there may be pull requests that nobody has told us of."""
-
 
 @dataclass(frozen=True, slots=True)
 class OnDelivery:
@@ -116,10 +113,9 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
                 ids = await reconcile.closed(ctx, action)
             return [Started(on_commit.NAME, run_id, run_id) for run_id in ids]
         case InstallationChanged():
-            opened = await accounts.installation_changed(ctx, action)
-            return [*map(_run_started, opened), *_reconciled(action, delivery_id)]
+            return _reconciled(action, delivery_id) if await accounts.installation_changed(ctx, action) else []
         case RepositoryChanged():
-            return [_run_started(run) for run in await accounts.repository_changed(ctx, action)]
+            return _reconciled(action, delivery_id) if await accounts.repository_changed(ctx, action) else []
         case CancelGroup() | CancelLost() | CommentChanged():
             await _end(ctx, action)
         case Ignore(reason):
@@ -199,8 +195,6 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
     return started
 
 
-def _reconciled(action: InstallationChanged, delivery_id: str) -> list[Started]:
-    """What was open before the App came has no check yet."""
-    if action.how not in _COMES:
-        return []
+def _reconciled(action: InstallationChanged | RepositoryChanged, delivery_id: str) -> list[Started]:
+    """What was open before the App came, or came back, may have no check yet."""
     return [Started(reconcile.NAME, f"{reconcile.NAME}:{delivery_id}", str(action.installation_id))]

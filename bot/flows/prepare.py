@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
@@ -29,7 +28,7 @@ from bot.flows.reusing import reuse
 from bot.flows.showing import note_changed
 from bot.flows.standing import config_at, is_listed_branch, trust_of
 from bot.flows.terms import secrets_for
-from bot.github.errors import GitHubUnavailable, NotFound
+from bot.github.errors import GitHubUnavailable, NotFound, Unprocessable
 from bot.github.git import Conflict
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.github.queue import queued
@@ -105,7 +104,9 @@ async def prepare(ctx: Context, run_id: str) -> Answer:
             if not is_ours:
                 return Pass("the repository belongs to another installation than the delivery says")
             return await _prepare(ctx, run)
-    except NotFound as gone:
+    except (NotFound, Unprocessable) as gone:
+        if isinstance(gone, Unprocessable) and "No commit found" not in str(gone):
+            raise
         if ctx.clock.now() - run.created_at.replace(tzinfo=UTC) < YOUNG:
             # What GitHub has just told of is not everywhere at once; the step is repeated until it can be told apart.
             message = f"GitHub does not show it yet: {gone}"
@@ -180,11 +181,14 @@ async def _protected_branch(ctx: Context, run: Run, default: str) -> str:
     subject = record.subject(run)
     pushed = [run.base_ref] if run.base_ref not in ("", default) and await is_listed_branch(ctx, subject) else []
     for branch in (default, *pushed):
-        with contextlib.suppress(NotFound):
+        try:
             tip = await branch_head(ctx.installation(run), run.repo, branch)
-            mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip))
-            if await mirror.contains(tip, run.head_sha):
-                return branch
+        except NotFound:
+            continue
+        # A head that is nowhere is passed over as a whole: a refusal could not even be shown on it.
+        mirror = await ctx.workspaces.fetch(replace(subject, base_sha=tip))
+        if await mirror.contains(tip, run.head_sha):
+            return branch
     return ""
 
 
@@ -207,6 +211,7 @@ async def _prepare_pull(ctx: Context, run: Run, pull: PullFacts) -> Answer:
     default = await default_of(ctx, record.subject(run), mirror, base_sha)
     if not await has_boxes(mirror, base_sha, default):
         return await _first_of_all(ctx, run, subject)
+    await _note_report(ctx, run, base_sha, default)
     trust = await trust_of(ctx, run, pull)
     if isinstance(trust, Untrusted):
         log.warning("run_refused", reason="untrusted", author=pull.author_login, fork=pull.head_is_fork)
@@ -287,6 +292,7 @@ async def _lay_out(
     if files.directory.exists():
         await asyncio.to_thread(remove_tree, str(files.directory))
     files.directory.mkdir(parents=True)
+    await _note_report(ctx, run, subject.base_sha, default)
     known = await put_in_force(ctx, run, subject, default)
     async with Listing(ctx, run, trust, has_base=subject.has_base) as listing:
         workspace = await ctx.workspaces.prepare(subject, files.directory)
@@ -316,6 +322,14 @@ async def _lay_out(
     record.save_in_force(files, replace(known, config_hash=config_hash))
     await ctx.runs.update(run.id, config_hash=config_hash, tree=tree)
     return Ready()
+
+
+async def _note_report(ctx: Context, run: Run, base_sha: str, default: OrganisationDefault | None) -> None:
+    """Keep what the base asks of the report, for what is said of a run that never gets to its boxes."""
+    mirror = await ctx.workspaces.fetch(replace(record.subject(run), base_sha=base_sha, head_sha=base_sha))
+    report = (await config_at(mirror, base_sha, default)).settings.get("report")
+    ctx.files(run).directory.mkdir(parents=True, exist_ok=True)
+    record.save_report(ctx.files(run), report if isinstance(report, dict) else {})
 
 
 def wanted_of(config: Config) -> Wanted:

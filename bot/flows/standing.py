@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.domain.desired import CLOSING
 from bot.domain.stopping import Cancelled, Superseded
 from bot.domain.subject import Subject
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust
@@ -110,7 +111,7 @@ async def _look(ctx: Context, run: Run, number: int) -> Standing:
         await ctx.stop(run.id, Cancelled("losing sight of the pull request"))
         return Stopping()
     if pull.state != "open" or pull.base_repo_id != run.repo_id:
-        await ctx.stop(run.id, Cancelled("closing the pull request"))
+        await ctx.stop(run.id, Cancelled(CLOSING))
         return Stopping()
     if pull.head_sha != run.head_sha:
         await ctx.stop(run.id, Superseded(pull.head_sha))

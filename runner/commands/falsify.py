@@ -22,7 +22,7 @@ from runner.layers import Layers
 from runner.options import Option, refuse
 from runner.report.proofs import Ended, Everyone
 from runner.report.proofs_json import ProofsJson
-from runner.report.text import not_let_to
+from runner.report.text import clean, inert, not_let_to, one_line
 from runner.scene import Grant, Jobs
 from runner.secret_values import secret_values
 from runner.suite_cache import plain_value
@@ -250,4 +250,6 @@ def _tell(event: Event) -> None:
     if isinstance(event, SetupFinished) and event.refused:
         sys.stderr.write(f"runner: setup {not_let_to(event.refused)}\n")
     if isinstance(event, SetupFinished) and not event.ok:
-        sys.stderr.write(f"{event.output}\nrunner: setup failed: {event.reason}; no box was falsified\n")
+        for line in clean(event.output).split("\n"):
+            sys.stderr.write(f"{inert(line)}\n")  # where GitHub reads along, it takes no order from a setup
+        sys.stderr.write(f"runner: setup failed: {one_line(event.reason)}; no box was falsified\n")

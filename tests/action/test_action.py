@@ -64,7 +64,6 @@ def test_a_green_suite_is_a_green_step(workflow: Workflow) -> None:
     assert ran.commands == []
 
 
-@pytest.mark.requirement("S-21")
 def test_a_red_suite_fails_the_step_and_its_boxes_give_github_no_orders(workflow: Workflow) -> None:
     workflow.repository.box(1, HOSTILE)
     workflow.repository.box(2, "exit 0", tier=2)
@@ -125,9 +124,14 @@ def test_a_fork_s_code_is_not_run_with_the_repository_s_rights(workflow: Workflo
     workflow.repository.box(1, "touch ../ran")
     ran = workflow.run(event="pull_request_target", payload=FORK)
     assert not ran.succeeded
-    assert ran.errors == snapshot(
+    (said,) = ran.errors
+    assert said.split(". ") == snapshot(
         [
-            "nothing was run: a workflow on pull_request_target has this repository's rights, and the head of the pull request is in a fork. Run boxes on pull_request instead; docs/how-to/run-boxes-in-a-workflow.md of Interlock says how"
+            (
+                "nothing was run: a workflow on pull_request_target has this repository's rights,"
+                " and the head of the pull request is in a fork"
+            ),
+            "Run boxes on pull_request instead; docs/how-to/run-boxes-in-a-workflow.md of Interlock says how",
         ]
     )
     assert (ran.outputs["reason"], ran.outputs["total"], ran.outputs["report"]) == ("fork_code", "0", "")
@@ -141,7 +145,7 @@ def test_an_explicit_unsafe_input_lets_it_run_and_is_told(workflow: Workflow) ->
     assert ran.warnings == ["allow-unsafe-fork-code is set, and the head of the pull request is in a fork"]
 
 
-@pytest.mark.requirement("S-10")
+@pytest.mark.requirement("S-16")
 def test_what_an_input_says_never_reaches_a_shell(workflow: Workflow) -> None:
     workflow.repository.box(1, "exit 0")
     written = workflow.home / "written"

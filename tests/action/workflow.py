@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ USES = "interlock-org/interlock@v1"
 class Ran:
     """A workflow's job that has ended.
 
-    `outputs` are the action's, as the step after it sees them, with `OUTCOME` and `INJECTED`; `log` is what the action's
-    step printed, `commands` the orders in it that were followed, as (name, properties, data); `summary` its Markdown.
+    `outputs` are the action's, as the step after it sees them, with `OUTCOME` and `INJECTED`; `log` is what the step
+    printed, `commands` the orders in it that were followed, as (name, properties, data); `summary` its Markdown.
     """
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
@@ -71,7 +72,11 @@ class Workflow:
         self.home = tmp_path / "home"
         self.home.mkdir()
         self.checkout = tmp_path / "interlock"
-        self.environ = {"PATH": f"{_tools(tmp_path / 'bin')}:/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        self.environ = {
+            "PATH": f"{bare_python(tmp_path / 'python')}:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+        }
         self._check_out()
 
     def _check_out(self) -> None:
@@ -133,10 +138,7 @@ class Workflow:
         return Ran(lines)
 
 
-def _tools(place: Path) -> Path:
-    """A PATH entry with this Python as `python3`, and nothing of its environment."""
-    place.mkdir()
-    python = place / "python3"
-    python.write_text(f'#!/bin/sh\nexec {os.path.realpath(sys.executable)} "$@"\n')
-    python.chmod(0o755)
-    return place
+def bare_python(place: Path) -> Path:
+    """A directory for PATH whose `python3` has the standard library and nothing else, whatever is installed here."""
+    venv.create(place, symlinks=True)
+    return place / "bin"

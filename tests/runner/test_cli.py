@@ -33,8 +33,12 @@ class TestExitCodes:
         [
             pytest.param(["rnu"], "unknown command 'rnu' (did you mean run?)", id="command"),
             pytest.param(["doctor", "9"], "takes no '9'", id="doctor"),
-            pytest.param(["run", "--base", "nowhere"], "--base: there is no directory nowhere", id="base"),
-            pytest.param(["list", "--base", "nowhere"], "--base: there is no directory nowhere", id="list-base"),
+            pytest.param(
+                ["run", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="base"
+            ),
+            pytest.param(
+                ["list", "--base", "nowhere"], "--base: there is no directory and no commit nowhere", id="list-base"
+            ),
             pytest.param(["falsify", "--json", "no/such/dir"], "no/such/dir cannot be written", id="json"),
             pytest.param(["run", "--job", "2"], "unknown option --job (did you mean --jobs?)", id="option"),
             pytest.param(["run", "-j", "0"], "--jobs must be a whole number from 1, not '0'", id="number"),
@@ -348,3 +352,24 @@ def test_python_m_runner_and_main_agree(capfd: pytest.CaptureFixture[str]) -> No
     assert main(["--version"]) == 0
     assert capfd.readouterr().out == "runner 0.1.0\n"
     assert main(["nonsense"]) == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+def test_a_file_s_name_cannot_begin_a_line_that_github_takes_for_an_order(repository: Repository, end: str) -> None:
+    repository.write(f"boxes/tier-1/1_a{end}::error::##[error]x.sh", "#!/bin/sh\n")
+    ended = repository.runner("run", GITHUB_ACTIONS="true")
+    assert ended.code == 3
+    assert ended.err.startswith("runner: boxes/tier-1/1_a ::error::#")
+    assert len(ended.err.splitlines()) == 1
+    assert "##[" not in ended.err
+
+
+def test_a_failed_setup_of_a_falsification_gives_github_no_orders(repository: Repository) -> None:
+    repository.box(1, "exit 0")
+    orders = "setup: {run: \"echo '::error::pwned'; echo 'x ##[error]pwned'; exit 1\"}\n"
+    repository.write(".github/interlock.yml", orders)
+    ended = repository.runner("falsify", GITHUB_ACTIONS="true")
+    assert ended.code == 1
+    said = ended.err.splitlines()
+    assert "pwned" in ended.err
+    assert not [line for line in said if line.lstrip().startswith("::") or "##[" in line]

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from bot.localhub.acts import pulls as acts
@@ -93,7 +93,13 @@ def test_told_in_order_the_story_ends_as_one_would_expect(in_order: dict[str, An
 
 
 @pytest.mark.requirement("S-22", "S-23", "S-24")
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=8,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each telling takes a second: too long to shrink one.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@example([(number, other) for number in range(MOST) for other in ("", "-other-hook")])
+@example([(number, "") for number in reversed(range(MOST))])
 @given(plays())
 def test_any_order_with_some_doubled_and_some_lost_ends_the_same(
     in_order: dict[str, Any], play: list[tuple[int, str]]

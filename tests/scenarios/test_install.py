@@ -325,6 +325,8 @@ async def test_the_doctor_says_what_is_broken_and_what_mends_it(server: Server, 
     assert code == 1
     errors = {name: one["found"] for name in found for one in found[name] if one["level"] == "error"}
     assert errors.pop("installation").startswith("octo: Checks: write is not granted, so nothing is reported")
+    # The new bot asks at its start for what was refused; GitHub sends it to the wrong address now.
+    errors.pop("deliveries", None)
     assert errors.pop("secrets").endswith("private-key.pem can be read by others (mode 0644)")
     assert errors == {
         "webhook": f"GitHub sends webhooks to https://old.example/webhooks, the bot is at {server.url}/webhooks"

@@ -52,7 +52,9 @@ class Ear:
         world.hub.app = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        own = scope["path"] in {"/app", "/app/hook/deliveries"} or scope["path"].startswith("/admin")
+        own = scope["path"] in {"/app", "/app/installations", "/app/hook/deliveries"} or scope["path"].startswith(
+            "/admin"
+        )
         if scope["type"] == "http" and not own:
             self.heard.append(f"{scope['method']} {scope['path']}")
         await self._app(scope, receive, send)

@@ -210,3 +210,17 @@ async def test_a_press_that_two_hooks_tell_of_runs_once_and_a_second_press_again
     await world.settle()
     assert len(await runs_of(world, pr)) == 3
     assert json.loads(told.payload)["action"] == "rerequested"
+
+
+async def test_an_app_that_comes_to_a_busy_account_opens_no_more_runs_than_a_round_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "MOST_STARTS", 1)
+    world.hub.create_repository(REPO, collaborators={"mona": "write"}, files=BOXES, install=False)
+    first, second = [await world.open_pull_request({"x": name}, branch=name) for name in "yz"]
+    await world.settle()
+    world.hub.create_repository("octo/other", files={"a": "1\n"})
+    await world.settle()
+    assert [bool(pr.checks()) for pr in (first, second)] == [True, False]
+    await one_round(world, reconcile.NAME)
+    assert [pr.conclusion for pr in (first, second)] == ["success", "success"]

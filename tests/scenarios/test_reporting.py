@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from bot.domain.comment import marker
+from bot.domain.subject import Subject
+from bot.github.git import Mirror
 from bot.localhub.acts import pulls as acts
 from tests.fakes.world import REPO, PullRequest, World, box
 
@@ -30,24 +32,29 @@ def remove_comment(world: World) -> None:
     state.comments.drop(comment)
 
 
+def hold_fetches(world: World) -> asyncio.Event:
+    """No commit comes in until the event is set."""
+    may_fetch = asyncio.Event()
+    workspaces = world.running.ctx.workspaces
+    fetch = workspaces.fetch
+
+    async def held(subject: Subject) -> Mirror:
+        await may_fetch.wait()
+        return await fetch(subject)
+
+    workspaces.fetch = held  # type: ignore[method-assign]
+    return may_fetch
+
+
 async def test_the_check_waits_on_github_before_any_commit_was_fetched(world: World) -> None:
     world.repository(BOXES)
     await world.settle()
     world.hub.webhook_url, later = "", world.hub.webhook_url
     world.hub.commit(REPO, "main", {"x": "y"}, "Move main", "mona")
     world.hub.webhook_url = later
-    fetching, may_fetch = asyncio.Event(), asyncio.Event()
-    workspaces = world.running.ctx.workspaces
-    fetch = workspaces.fetch
-
-    async def held(*arguments: object) -> object:
-        fetching.set()
-        await may_fetch.wait()
-        return await fetch(*arguments)  # type: ignore[arg-type]
-
-    workspaces.fetch = held  # type: ignore[method-assign,assignment]
+    may_fetch = hold_fetches(world)
     pr = await world.open_pull_request({"sum": "4\n", "z": "z"})
-    await fetching.wait()
+    await world.until(lambda: bool(pr.checks()))
     assert {check.name: (check.status, check.title) for check in pr.checks().values()} == {
         "Interlock": ("queued", "waiting to start")
     }
@@ -59,18 +66,9 @@ async def test_the_check_waits_on_github_before_any_commit_was_fetched(world: Wo
 async def test_a_check_that_waited_for_a_head_of_the_past_does_not_wait_for_ever(world: World) -> None:
     world.repository(BOXES)
     await world.settle()
-    fetching, may_fetch = asyncio.Event(), asyncio.Event()
-    workspaces = world.running.ctx.workspaces
-    fetch = workspaces.fetch
-
-    async def held(*arguments: object) -> object:
-        fetching.set()
-        await may_fetch.wait()
-        return await fetch(*arguments)  # type: ignore[arg-type]
-
-    workspaces.fetch = held  # type: ignore[method-assign,assignment]
+    may_fetch = hold_fetches(world)
     pr = await world.open_pull_request({"z": "z"})
-    await fetching.wait()
+    await world.until(lambda: bool(pr.checks()))
     older = pr.head
     pr.push({"z": "a"})
     may_fetch.set()
@@ -124,6 +122,16 @@ async def test_a_deleted_comment_comes_back_for_news_only(world: World) -> None:
 async def test_the_base_can_do_without_a_comment(world: World) -> None:
     config = "report: {comment: false}\n"
     pr = await red_pull_request(world, **{".github/interlock.yml": config})
+    assert pr.comments == []
+
+
+async def test_the_base_can_do_without_a_comment_also_where_nothing_runs(world: World) -> None:
+    world.repository({**BOXES, ".github/interlock.yml": "report: {comment: false}\n"})
+    pr = await world.open_pull_request({"sum": "5\n"})
+    world.hub.commit(REPO, "main", {"sum": "6\n"}, "Move the base", "mona")
+    pr.push({"sum": "7\n"})
+    await world.settle()
+    assert pr.check("Interlock").title == "conflicts with main in 1 file"
     assert pr.comments == []
 
 

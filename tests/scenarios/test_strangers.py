@@ -180,7 +180,7 @@ async def test_a_push_after_the_permit_and_before_the_boxes_runs_nothing(isolate
     for _ in range(isolated.max_runs):
         await ctx.seats.acquire()
     pr.say(f"/ok-to-test {first}", by="mona")
-    await isolated.until(lambda: interlock(pr, first).status == "queued")
+    await isolated.until(lambda: "Interlock / tier 1" in pr.checks(first))
     deaf, isolated.wire.app = isolated.wire.app, None
     pr.push({"boxes/tier-1/1_green.sh": RED})
     await isolated.hub.settled()
@@ -200,7 +200,7 @@ async def test_a_permit_that_is_withdrawn_while_the_run_waits_starts_nothing(iso
     for _ in range(isolated.max_runs):
         await ctx.seats.acquire()
     comment = pr.say(f"/ok-to-test {pr.head}", by="mona")
-    await isolated.until(lambda: interlock(pr).status == "queued")
+    await isolated.until(lambda: "Interlock / tier 1" in pr.checks())
     isolated.hub.delete_comment(comment, "mona")
     await isolated.until(lambda: not isolated.hub.pending_deliveries())
     await isolated.running.dispatch.idle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.commands.doctor_machine import data_findings, database_finding, running, sandbox_finding
+from bot.commands.doctor_machine import data_findings, database_finding, sandbox_finding
 from bot.localhub import keys
 from bot.ops.settings import Settings
 from bot.store.database import SCHEMA_VERSION, open_database
@@ -63,22 +62,6 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     told = database_finding(inspect(url(tmp_path / "app.sqlite")))
     assert told.level == "error"
     assert "not a database" in told.found
-
-
-def test_a_bot_is_running_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:
-    assert not running(tmp_path)
-    with (tmp_path / "lock").open("w") as lock:
-        assert not running(tmp_path)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert running(tmp_path)
-    assert not running(tmp_path)
-
-
-def test_asking_whether_a_bot_runs_does_not_keep_one_from_starting(tmp_path: Path) -> None:
-    (tmp_path / "lock").touch()
-    running(tmp_path)
-    with (tmp_path / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 RUNG = {"level": "bubblewrap", "why_not": "it is not installed", "fix": "apt-get install bubblewrap"}

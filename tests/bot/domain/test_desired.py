@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.domain.desired import (
     CLOSED,
     CLOSING,
+    LOSING_ACCESS,
     MOST_RUNS,
     NOT_SHOWN,
     Fine,
@@ -44,6 +45,7 @@ GIVEN_UP = replace(DONE, state="cancelled")
         pytest.param([replace(DONE, selection="1", state="queued"), DONE], Fine("its head is being tested"), id="part"),
         pytest.param([replace(DONE, state="superseded")], Start(), id="the-branch-was-moved-back"),
         pytest.param([replace(GIVEN_UP, stop_because=CLOSING)], Start(), id="it-was-reopened"),
+        pytest.param([replace(GIVEN_UP, stop_because=LOSING_ACCESS)], Start(), id="we-are-let-in-again"),
         pytest.param([replace(GIVEN_UP, because=CLOSED)], Start(), id="it-was-closed-when-we-looked"),
         pytest.param([replace(GIVEN_UP, because=f"{NOT_SHOWN}: 404")], Start(), id="github-did-not-know-it-yet"),
         pytest.param([replace(GIVEN_UP, stop_because="@mona")], Fine("somebody cancelled it"), id="cancelled"),

@@ -90,8 +90,9 @@ async def test_a_new_branch_and_a_deleted_one_are_told(hub: LocalHub, receiver: 
     await git("push", "-q", "origin", "topic:other", cwd=tree)
     await git("push", "-q", "origin", "--delete", "topic", cwd=tree)
     await hub.settled()
-    assert receiver.names == ["push", "push", "pull_request.closed"]
-    assert [(got.payload["created"], got.payload["deleted"]) for got in receiver.got[:2]] == [
+    assert receiver.names == ["push", "delete", "push", "pull_request.closed"]
+    pushes = [got.payload for got in receiver.got if got.name == "push"]
+    assert [(push["created"], push["deleted"]) for push in pushes] == [
         (True, False),
         (False, True),
     ]

@@ -153,7 +153,7 @@ async def test_a_deleted_branch_closes_its_pull_request(hub: LocalHub, receiver:
     async with as_user(hub, "mona") as mona:
         assert (await mona.delete("/repos/octo/app/git/refs/heads/topic")).status_code == 204
     await hub.settled()
-    assert receiver.names == ["push", "pull_request.closed"]
+    assert receiver.names == ["delete", "push", "pull_request.closed"]
     assert receiver.last("push")["deleted"] is True
     assert receiver.last("pull_request.closed")["pull_request"]["merged"] is False
 
