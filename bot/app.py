@@ -98,6 +98,7 @@ CODEC = Codec(
         errors.Forbidden,
         errors.GitFailed,
         errors.GitHubUnavailable,
+        errors.NotAsked,
         errors.NotFound,
         errors.Overtaken,
         errors.Paced,

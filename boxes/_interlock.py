@@ -197,7 +197,7 @@ class GitHub(Process):
 
     def propose(self, branch: str, *, by: str = "mona", repo: str = REPO) -> dict[str, Any]:
         """Push a branch with a file of its name, and open a pull request of it, which is returned."""
-        main = self.call("GET", "/git/ref/heads/main")["object"]["sha"]
+        main = self.call("GET", "/git/ref/heads/main", by=by, repo=repo)["object"]["sha"]
         self.call("POST", "/git/refs", by=by, repo=repo, ref=f"refs/heads/{branch}", sha=main)
         self.push(branch, by=by, repo=repo, branch=branch)
         head = branch if repo == REPO else f"{by}:{branch}"
@@ -214,6 +214,11 @@ class GitHub(Process):
         wish = {"repository": REPO, "number": number, "by": "mona"}
         answer = self._http.post("/_hub/merge-queue", json=wish).raise_for_status()
         return str(answer.json()["head_sha"])
+
+    def press(self, check: int, identifier: str) -> None:
+        """Press a button of a check run, as mona."""
+        wish = {"identifier": identifier, "by": "mona"}
+        self._http.post(f"/_hub/check-runs/{check}/requested_action", json=wish).raise_for_status()
 
     def spoil(self, method: str, path: str, **how: Any) -> None:
         """Order trouble for calls of ours."""
@@ -276,9 +281,12 @@ class Bot(Process):
 
     def is_idle(self) -> bool:
         """Whether nothing that it took in is left to do."""
-        parts = self._http.get("/health/detailed").json()["parts"]
-        database, flows = parts["database"], parts["flows"]
-        return not database["open_deliveries"] + database["open_runs"] + flows["unfinished"]
+        return not self._parts()["database"]["open_deliveries"] and self.has_come_to_rest()
+
+    def has_come_to_rest(self) -> bool:
+        """Whether nothing is under way; what it took in and forgot does not count."""
+        parts = self._parts()
+        return not parts["database"]["open_runs"] + parts["flows"]["unfinished"]
 
     def runs(self) -> list[dict[str, Any]]:
         """Its runs, newest first."""
@@ -295,6 +303,9 @@ class Bot(Process):
         answer = self._http.get(path)
         answer.raise_for_status()
         return answer.text
+
+    def _parts(self) -> Any:
+        return self._http.get("/health/detailed").json()["parts"]
 
     def _is_ready(self) -> bool:
         try:

@@ -18,11 +18,15 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "runner" / "lib" / "box.py"
 
 BOXES = {
+    2: (1, "Code Freeze"),
     9: (2, "Demo Generation"),
+    21: (4, "API Failure"),
     25: (4, "Timeout"),
     26: (4, "Deadlock Prevention"),
     27: (4, "Concurrent Requests"),
     28: (4, "Resource Limits"),
+    31: (4, "State Transitions"),
+    34: (4, "Message Delivery"),
     35: (4, "DAG Execution"),
     36: (4, "Quality Gates"),
     37: (4, "Memory Leak"),
@@ -31,6 +35,7 @@ BOXES = {
     40: (4, "Secret Handling"),
     41: (4, "Full Integration"),
     47: (5, "Webhook dedupe & redelivery"),
+    71: (7, "Command authorisation"),
 }
 """Number → tier and name. Both are quoted elsewhere, so they do not change."""
 

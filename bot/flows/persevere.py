@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from bot.engine import Flow
-from bot.github.errors import GitHubUnavailable, RateLimited
+from bot.github.errors import GitHubUnavailable, NotAsked, RateLimited
 from bot.ops.clock import Clock
 
 log = structlog.get_logger()
@@ -29,15 +29,22 @@ async def persevere(
     Raises:
         GitHubUnavailable: it stayed away for all tries.
     """
-    for attempt in range(TRIES - 1):
+    tried = 0
+    while True:
         try:
             return await flow.step(name, body, *args)
-        except GitHubUnavailable as error:
-            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
-            log.warning("step_postponed", step=name, seconds=pause, because=str(error))
-        except RateLimited as limit:
-            # The wait is computed from the clock, but dbos records its end, so a replay waits no longer.
-            pause = max(1.0, (limit.until - clock.now()).total_seconds())
-            log.warning("step_postponed", step=name, seconds=pause, because=str(limit))
+        except (GitHubUnavailable, RateLimited) as trouble:
+            # What was not sent is no try: after an outage of seconds it must not wait for minutes.
+            tried += not isinstance(trouble, NotAsked)
+            if tried == TRIES:
+                raise
+            pause = _pause(trouble, tried, clock)
+            log.warning("step_postponed", step=name, seconds=pause, because=str(trouble))
         await flow.sleep(pause)
-    return await flow.step(name, body, *args)
+
+
+def _pause(trouble: GitHubUnavailable | RateLimited, tried: int, clock: Clock) -> float:
+    if isinstance(trouble, NotAsked | RateLimited):
+        # The wait is computed from the clock, but dbos records its end, so a replay waits no longer.
+        return max(1.0, (trouble.until - clock.now()).total_seconds())
+    return PAUSES[min(tried, len(PAUSES)) - 1]

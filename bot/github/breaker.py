@@ -67,6 +67,13 @@ class Breaker:
         """Since when nobody is to ask; None while all may."""
         return self._opened_at
 
+    @property
+    def again_at(self) -> datetime:
+        """When whoever is refused now may ask again; while a probe is on its way, at once."""
+        now = self._now()
+        rest = self._opened_at + OPEN_FOR - now if self._opened_at else timedelta()
+        return now + min(max(rest, timedelta()), OPEN_FOR)
+
     def admit(self) -> bool:
         """Whether to ask now. While half open the first caller is the probe, and the others wait for what it hears."""
         match self.state:

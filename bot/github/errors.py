@@ -2,6 +2,7 @@
 
     GitHubProblem
     ├── GitHubUnavailable    5xx, time-outs, resets, half an answer; `maybe_done`: a write may have been carried out
+    │   └── NotAsked         our own breaker leaves GitHub alone for a while; nothing was sent; repeat it after `until`
     ├── RateLimited          a primary or secondary limit; nothing was done; repeat it after `until`
     │   └── Paced            our own pacer asks for patience, so that GitHub never has to
     ├── Overtaken            our own pacer did not send it: a newer write to the same place is, or progress had no turn
@@ -42,6 +43,20 @@ class GitHubUnavailable(GitHubProblem):
     def __init__(self, message: str, maybe_done: bool = False) -> None:
         self.maybe_done = maybe_done
         super().__init__(message, maybe_done)
+
+
+class NotAsked(GitHubUnavailable):
+    """GitHub was away a moment ago, so nothing was sent. It says nothing about how long it has been away.
+
+    Args:
+        message: what was not sent.
+        until: when to ask again, aware, by this machine's clock.
+    """
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+        self.args = (message, until)
 
 
 class RateLimited(GitHubProblem):

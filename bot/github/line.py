@@ -19,7 +19,7 @@ from githubkit.exception import RequestError
 from bot.github.addresses import origin
 from bot.github.answers import problem, transport_problem
 from bot.github.breaker import Breaker, BreakerState
-from bot.github.errors import GitHubProblem, GitHubUnavailable, UnexpectedAnswer
+from bot.github.errors import GitHubProblem, GitHubUnavailable, NotAsked, UnexpectedAnswer
 from bot.github.their_clock import TheirClock
 from bot.github.tokens import SecretToken
 from bot.ops.own_secrets import OWN
@@ -129,7 +129,7 @@ class Line:
     ) -> httpx.Response:
         if not self.breaker.admit():
             message = f"GitHub was away a moment ago, so {method} {path} was not sent"
-            raise GitHubUnavailable(message)
+            raise NotAsked(message, self.breaker.again_at)
         try:
             answer = await self._exchanged(method, path, params, json, headers)
         except GitHubUnavailable:

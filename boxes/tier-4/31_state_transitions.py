@@ -14,47 +14,14 @@ import json
 import sys
 from itertools import pairwise, product
 
-from boxes._interlock import TMP, Bot, GitHub, box, run, until, write
+from boxes._interlock import TMP, Bot, GitHub, box, run, until
 
 OPEN, ENDS = ("queued", "running"), ("finished", "refused", "cancelled", "superseded")
 STATES = (*OPEN, *ENDS)
 LEGAL = {*product(OPEN, ENDS), ("queued", "running"), *zip(STATES, STATES, strict=True)}
 
-# No command and no webhook asks for an illegal edge, so the store is asked itself, in a process of its own: each run is
-# set down in one state as a crash may leave it, and told to go to another.
-ASK = """\
-import asyncio, json, sys
-from datetime import UTC, datetime
-import sqlalchemy as sa
-from bot.domain.run_states import IllegalMove, RunState
-from bot.store.database import open_database
-from bot.store.runs import RunStore
-
-FACTS = dict(installation_id=1, repo_id=2, repo="o/r", pr=3, base_ref="main", base_sha="", head_sha="a")
-
-async def main(file, states):
-    engine = await open_database("sqlite+aiosqlite:///" + file)
-    runs, answers = RunStore(engine), []
-    for now in states:
-        for wanted in states:
-            await runs.create(now + wanted, now=datetime.now(UTC), **FACTS)
-            async with engine.begin() as connection:
-                set_down = sa.text("UPDATE runs SET state = :state WHERE id = :id")
-                await connection.execute(set_down, {"state": now, "id": now + wanted})
-            try:
-                await runs.enter(now + wanted, RunState(wanted))
-                said = "moved"
-            except IllegalMove:
-                said = "refused"
-            answers.append([now, wanted, said, (await runs.get(now + wanted)).state])
-    await engine.dispose()
-    print(json.dumps(answers))
-
-asyncio.run(main(sys.argv[1], sys.argv[2:]))
-"""
-
-write(TMP, {"ask.py": ASK})
-asked = run(sys.executable, str(TMP / "ask.py"), str(TMP / "states.sqlite"), *STATES)
+# No command and no webhook asks for an illegal edge, so the store is asked itself, in a process of its own.
+asked = run(sys.executable, "-m", "boxes._edges", str(TMP / "states.sqlite"), *STATES)
 assert asked.returncode == 0, asked.stderr
 answers = {(now, wanted): (said, then) for now, wanted, said, then in json.loads(asked.stdout)}
 refused = {edge for edge, (said, then) in answers.items() if said == "refused" and then == edge[0]}

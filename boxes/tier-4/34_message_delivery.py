@@ -55,14 +55,15 @@ with Mailbox() as mailbox, GitHub(ONE_BOX, webhooks=mailbox.url) as github, Bot(
     github.settle()
     again = mailbox.of("push")[len(pushes) :]
     answers += hand_in(*again, *again)
-    done = until(lambda: {*acknowledged} <= {*ran()} and bot.is_idle())
+    until(lambda: {*lost} <= {*ran()} and bot.has_come_to_rest())
     before = ran()
 
     # The line breaks once more, and whoever is not sure says it again.
     bot.kill()
     bot.start(github)
     answers += hand_in(*again, *pushes)
-    until(bot.is_idle)
+    until(bot.has_come_to_rest)
+    done = bot.is_idle()
     runs = ran()
     shown = [github.checks(sha).get(OVERALL, {}).get("conclusion") for sha in (*acknowledged, *lost)]
 

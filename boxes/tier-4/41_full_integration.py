@@ -1,6 +1,6 @@
 # /// box
-# title = "Full Integration: a git push becomes a verdict and one comment on its pull request"
-# timeout = "60s"
+# title = "Full Integration: from a git push to a verdict, a comment, a command, and out of the merge queue"
+# timeout = "120s"
 #
 # [control]
 # expect = "a-broken-push-is-red"
@@ -55,8 +55,28 @@ with GitHub(FILES, webhooks=bot.webhooks) as github, bot:
     mended = push(4, "Mend it")
     green, relieved = seen(mended)
 
+    ran = len(bot.runs())
+    order = github.say(number, "/boxes rerun all")
+    again, answered = seen(mended)
+    ran_again = len(bot.runs()) - ran
+    reactions = [row["content"] for row in github.call("GET", f"/issues/comments/{order['id']}/reactions")]
+
+    # Alone it is green, and so is what the base has become meanwhile; the queue has both to judge.
+    github.push("meanwhile")
+    proposed = github.enqueue(number)
+    merging, _ = seen(proposed)
+    merged = github.call("GET", f"/pulls/{number}")["merged"]
+    base = github.call("GET", "/git/ref/heads/main")["object"]["sha"]
+    causes = [run["cause"] for run in bot.runs() if run["head_sha"] == proposed]
+
 box.equal("a-broken-push-is-red", red, dict.fromkeys(CHECKS, "failure"))
 box.equal("the-fix-is-green", green, dict.fromkeys(CHECKS, "success"))
 box.equal("one-comment-says-so", [row["user"]["login"] for row in warned], ["interlock[bot]"])
 box.equal("it-stays-the-only-one", [row["id"] for row in relieved], [row["id"] for row in warned])
 box.contains("it-speaks-of-the-new-head", relieved[0]["body"], mended[:7])
+box.equal("a-command-runs-them-again", (ran_again, again), (1, dict.fromkeys(CHECKS, "success")))
+box.equal("and-is-acknowledged", reactions, ["eyes", "rocket"])
+box.equal("without-another-word", [row["user"]["login"] for row in answered], ["interlock[bot]", "mona"])
+box.equal("the-merge-queue-has-its-verdict", merging, dict.fromkeys(CHECKS, "success"))
+box.contains("as-a-run-of-its-own", causes, "merge_group")
+box.equal("and-merges-what-was-tested", (merged, base), (True, proposed))

@@ -10,7 +10,15 @@ import pytest
 
 from bot.engine import Flow
 from bot.flows.persevere import PAUSES, TRIES, persevere
-from bot.github.errors import BadCredentials, Forbidden, GitHubUnavailable, NotFound, RateLimited, Unprocessable
+from bot.github.errors import (
+    BadCredentials,
+    Forbidden,
+    GitHubUnavailable,
+    NotAsked,
+    NotFound,
+    RateLimited,
+    Unprocessable,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 Result = TypeVar("Result")
@@ -71,6 +79,13 @@ async def test_a_rate_limit_is_waited_for_as_long_as_github_says(until: datetime
     flow = Hourglass()
     assert await persevere(flow, Clock(), "ask", answers(RateLimited(until), "there")) == "there"
     assert flow.waits == [wait]
+
+
+async def test_what_was_not_sent_waits_until_it_may_be_and_is_no_try() -> None:
+    flow = Hourglass()
+    rests = [NotAsked("GitHub was away a moment ago", NOW + timedelta(seconds=left)) for left in (60.0, 41.5, 0.0)]
+    assert await persevere(flow, Clock(), "ask", answers(*rests, AWAY, *rests * TRIES, AWAY, "there")) == "there"
+    assert flow.waits == [60.0, 41.5, 1.0, PAUSES[0], *[60.0, 41.5, 1.0] * TRIES, PAUSES[1]]
 
 
 async def test_patience_ends_with_what_github_said_last() -> None:

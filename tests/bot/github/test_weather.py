@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from bot.github.breaker import IN_A_ROW, OPEN_FOR
-from bot.github.errors import BadCredentials, GitHubUnavailable, RateLimited
+from bot.github.errors import BadCredentials, GitHubUnavailable, NotAsked, RateLimited
 from bot.github.quiet import LONGEST
 from tests.bot.github.conftest import REPO, Connected
 from tests.bot.github.wire import NOW, Answer, Wire, answer
@@ -55,9 +55,12 @@ async def test_after_failures_in_a_row_nothing_is_sent_until_a_probe_is_answered
             with pytest.raises(GitHubUnavailable):
                 await app.installation(5).get("/x")
         assert len(wire.asked) == IN_A_ROW
-        with pytest.raises(GitHubUnavailable, match="GitHub was away a moment ago, so POST /y was not sent") as caught:
+        wire.clock.advance(timedelta(seconds=20))
+        with pytest.raises(NotAsked, match="GitHub was away a moment ago, so POST /y was not sent") as caught:
             await app.installation(5).post("/y", {})
         assert not caught.value.maybe_done
+        assert caught.value.until == wire.clock.now() + OPEN_FOR - timedelta(seconds=20)
+        assert str(NotAsked(*caught.value.args)) == str(caught.value)
         slept = len(wire.slept)
         wire.clock.advance(OPEN_FOR)
         for _ in range(3):
