@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -182,3 +183,10 @@ async def test_somebody_who_lost_write_permission_steers_nothing(world: World) -
     pr.say("/boxes run all", by="eve")
     await world.settle()
     assert len(await world.runs()) == runs
+
+
+async def test_a_comment_that_is_slow_to_read_keeps_nothing_else_waiting(world: World) -> None:
+    reading = asyncio.create_task(world.running.ctx.commands_of("/x " + "[" * 60_000))
+    await asyncio.sleep(0.1)
+    assert not reading.done()
+    assert await reading == ()

@@ -116,6 +116,14 @@ async def test_only_a_writer_and_only_the_whole_sha_of_the_head_lets_it_run(isol
     assert pr.head in refused
 
 
+async def test_each_commit_that_one_comment_names_leaves_a_row_in_the_audit(isolated: World) -> None:
+    pr = await stranger(isolated, {"src.txt": "1"})
+    pr.say(f"/ok-to-test {pr.head}\n/ok-to-test {'0' * 40}", by="mona")
+    await isolated.settle()
+    rows = [row.entry for row in await isolated.running.ctx.audit.recent()]
+    assert [(row.decision, row.reason) for row in rows] == [("refused", "sha_is_not_the_head"), ("allowed", "")]
+
+
 @pytest.mark.requirement("S-20")
 @pytest.mark.parametrize("how", ["edited", "deleted"])
 async def test_a_permit_whose_comment_somebody_else_changed_lets_nothing_begin(isolated: World, how: str) -> None:

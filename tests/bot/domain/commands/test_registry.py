@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -441,6 +442,15 @@ def test_no_command_is_read_out_of(inside: str, said: list[str]) -> None:
 @given(said=st.lists(COMMAND_LINES, min_size=1, max_size=5), before=st.sampled_from(["", "Thanks!\n\n", "ok\n"]))
 def test_each_of_several_lines_is_read_as_it_is_alone(said: list[str], before: str) -> None:
     assert parse(before + "\n".join(said)) == tuple(parse(line)[0] for line in said)
+
+
+def test_the_longest_comment_of_commands_is_read_in_time_that_its_length_explains() -> None:
+    began = time.process_time()
+    [parsed] = parse("/x\n" * 1_000 + "/help\n" * 6)
+    short = time.process_time() - began
+    assert isinstance(parsed, Mistake)
+    parse("/x\n" * 20_000)
+    assert time.process_time() - began - short < max(20 * short * 4, 2.0)
 
 
 def test_what_is_longer_than_a_comment_can_be_is_not_read() -> None:
