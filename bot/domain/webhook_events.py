@@ -35,8 +35,8 @@ EVENTS: Mapping[str, Mapping[str, Meaning]] = {
     "ping": {"": Meaning("GitHub only says that the webhook works")},
     "push": {
         "": _acts(
-            "on the default branch, and on those that its configuration lists, its boxes run, and a forced one ends runs "
-            "of commits that it took away; elsewhere nothing, since an open pull request reports its own head"
+            "on the default branch, and on those that its configuration lists, its boxes run, and a forced one ends "
+            "runs of commits that it took away; elsewhere nothing, since an open pull request reports its own head"
         )
     },
     "create": {"": Meaning("the push of it is told on its own")},

@@ -77,6 +77,14 @@ async def installation_changed(ctx: Context, action: InstallationChanged) -> boo
     return True
 
 
+async def seen_active(ctx: Context, installation_id: int) -> None:
+    """GitHub lists an installation as active: where we hold it to be gone or suspended, look anew. Safe to repeat."""
+    known = await ctx.accounts.installation(installation_id)
+    if known is not None and known.state is not AccountState.ACTIVE:
+        back = InstallationChanged(installation_id=installation_id, account=known.account, how="seen")
+        await installation_changed(ctx, back)
+
+
 async def repository_changed(ctx: Context, action: RepositoryChanged) -> bool:
     """Remember what a repository is called now, or that it is gone. Safe to repeat; returns as above."""
     try:
