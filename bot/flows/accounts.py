@@ -16,6 +16,7 @@ from bot.domain.desired import LOSING_ACCESS
 from bot.domain.stopping import Cancelled
 from bot.domain.subject import Subject
 from bot.flows.context import Context
+from bot.flows.requests import MERGE_GROUP
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.installations import installation_now, repositories_now
 from bot.github.pulls import branch_head, repository
@@ -111,7 +112,7 @@ async def cancel_lost(ctx: Context, action: CancelLost) -> None:
     runs = [
         run
         for run in await ctx.runs.all_open()
-        if (run.repo_id, run.pr, run.base_ref) == (action.repo_id, None, action.branch) and run.cause != "merge_group"
+        if (run.repo_id, run.pr, run.base_ref) == (action.repo_id, None, action.branch) and run.cause != MERGE_GROUP
     ]
     if not runs:
         return
