@@ -87,7 +87,19 @@ async def test_who_may_not_write_starts_nothing_and_is_told_so(world: World) -> 
     assert len(await world.runs()) == before
     assert ["@eve: only people with write permission" in comment for comment in pr.comments] == [False, True]
     [entry, *_] = [row.entry for row in await world.running.ctx.audit.recent(limit=5)]
-    assert (entry.actor, entry.decision, entry.reason) == ("eve", "refused", "not_a_writer")
+    assert (entry.actor, entry.decision, entry.reason) == ("eve", "refused", "not_permitted")
+
+
+async def test_a_press_by_somebody_whose_permission_cannot_be_read_is_refused_and_written_down(world: World) -> None:
+    pr = await red_pull_request(world)
+    before = len(await world.runs())
+    world.hub.faults.next("GET", "/collaborators/mona/permission$", status=403, message="Resource not accessible")
+    press(world, pr, "rerun_all")
+    await world.settle()
+    assert len(await world.runs()) == before
+    assert pr.comments[-1].startswith("@mona: GitHub does not say what you may do here")
+    [entry, *_] = [row.entry for row in await world.running.ctx.audit.recent(limit=5)]
+    assert (entry.action, entry.permission, entry.reason) == ("button rerun_all", "none", "permission_unknown")
 
 
 async def test_a_button_of_a_push_runs_the_push_again(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 from bot.domain.missed import MOST_ASKS
 from bot.domain.run_states import RunState
 from bot.flows import reconcile, redeliver
+from bot.localhub.acts import moves
 from bot.localhub.acts import pulls as acts
 from tests.fakes.world import REPO, PullRequest, World, box
 
@@ -224,3 +225,16 @@ async def test_an_app_that_comes_to_a_busy_account_opens_no_more_runs_than_a_rou
     assert [bool(pr.checks()) for pr in (first, second)] == [True, False]
     await one_round(world, reconcile.NAME)
     assert [pr.conclusion for pr in (first, second)] == ["success", "success"]
+
+
+async def test_an_installation_whose_return_nobody_told_of_is_spoken_for_again(world: World) -> None:
+    await quiet_repository(world)
+    moves.suspend(world.hub.forge, world.hub.installation("octo"), "octo")
+    await world.settle()
+    world.hub.faults.drop_delivery("installation")
+    moves.unsuspend(world.hub.forge, world.hub.installation("octo"), "octo")
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.checks() == {}, "as far as the bot has heard it is not welcome"
+    await one_round(world, reconcile.NAME)
+    assert pr.conclusion == "success"

@@ -250,8 +250,8 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
         pytest.param(
             "repository",
             "renamed",
-            replace(BASE, old_name="octo/old"),
-            RepositoryChanged(**PLACE, how="renamed", old_name="octo/old"),
+            BASE,
+            RepositoryChanged(**PLACE, how="renamed"),
             id="a-repository-is-renamed",
         ),
         pytest.param(
