@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.fakes.world import REPO, PullRequest, World, box
 
 BOXES = {
@@ -63,6 +65,26 @@ async def test_a_press_that_two_hooks_tell_of_starts_one_run(world: World) -> No
     world.hub.request_action(check, "rerun_all", "mona")
     await world.settle()
     assert len(await world.runs()) == before + 1
+
+
+async def test_a_press_whose_run_came_to_nothing_can_be_repeated(world: World) -> None:
+    pr = await red_pull_request(world)
+    check, ctx = pr.check("Interlock"), world.running.ctx
+    for _ in range(world.max_runs):
+        await ctx.seats.acquire()
+    world.hub.request_action(check, "rerun_all", "mona")
+    async with asyncio.timeout(20):
+        while len(await world.runs()) < 3:
+            await asyncio.sleep(0.02)
+    pr.say("/boxes cancel")
+    async with asyncio.timeout(20):
+        while (await world.runs())[-1].state != "cancelled":
+            await asyncio.sleep(0.02)
+    for _ in range(world.max_runs):
+        ctx.seats.release()
+    world.hub.request_action(check, "rerun_all", "mona")
+    await world.settle()
+    assert [run.state for run in await world.runs()][-2:] == ["cancelled", "finished"]
 
 
 async def test_explain_answers_once_with_what_is_red_and_how_to_see_it(world: World) -> None:

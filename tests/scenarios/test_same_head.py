@@ -243,6 +243,9 @@ async def test_a_head_of_two_pull_requests_is_green_only_when_both_are(world: Wo
     check = pr.check("Interlock")
     assert check.conclusion == "failure"
     assert check.title == f"green here, but pull request #{strict.number} of the same head is not"
+    pr.say("/boxes why")
+    await world.settle()
+    assert f"pull request `#{strict.number}` has the same head and is not green" in pr.comments[-1]
 
     world.hub.commit(REPO, "strict", {"expected": "4\n"}, "Expect four", "mona")
     world.hub.comment(REPO, strict.number, "/boxes run all", "mona")

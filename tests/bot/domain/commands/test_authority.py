@@ -52,6 +52,7 @@ def test_a_login_with_the_suffix_of_apps_is_a_lookalike(login: str, looks: bool)
         pytest.param(HEAD[:39], True, "short_sha", id="the-beginning-on-a-fork"),
         pytest.param(OTHER, False, "other_head", id="another"),
         pytest.param(OTHER, True, "other_head", id="another-on-a-fork"),
+        pytest.param(HEAD[8:20], False, "other_head", id="the-middle-of-the-head"),
         pytest.param(HEAD + "0", False, "other_head", id="more-than-the-head"),
     ],
 )
