@@ -231,8 +231,14 @@ async def test_runs_of_what_a_branch_still_has_go_on(world: World) -> None:
     await world.until(lambda: "in_progress" in statuses(world))
     world.hub.commit(REPO, "main", {"x": "y"}, "Go on", "mona")
     [run] = [run for run in await world.runs() if run.state is RunState.RUNNING]
-    place = {"repo_id": run.repo_id, "repo": REPO, "installation_id": run.installation_id}
-    await accounts.cancel_lost(world.running.ctx, CancelLost(**place, branch="main", because="a forced push"))
+    lost = CancelLost(
+        repo_id=run.repo_id,
+        repo=REPO,
+        installation_id=run.installation_id,
+        branch="main",
+        because="a forced push",
+    )
+    await accounts.cancel_lost(world.running.ctx, lost)
     assert not (await world.running.ctx.run(run.id)).stop_because
 
 
