@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment", "check_run", "check_suite", "status"})
 """Events that strangers cause, and whose workflows have the repository's rights all the same."""
 
 
@@ -29,6 +29,8 @@ def stranger(event: str, payload: object) -> str:
         if isinstance(issue, dict) and not issue.get("pull_request"):
             return ""
         return "a comment does not say where the head of its pull request is, and that may be a fork"
+    if event in {"check_run", "check_suite", "status"}:
+        return "" if _is_on_a_branch(event, content) else "what was checked is on no branch here, and may be a fork's"
     if event == "workflow_run":
         head = _object(content.get("workflow_run")).get("head_repository")
         what = "the workflow that caused this one ran for a fork"
@@ -36,6 +38,14 @@ def stranger(event: str, payload: object) -> str:
         head = _object(_object(content.get("pull_request")).get("head")).get("repo")
         what = "the head of the pull request is in a fork"
     return "" if _is_same(head, content.get("repository")) else what
+
+
+def _is_on_a_branch(event: str, content: dict[str, Any]) -> bool:
+    """GitHub names the branch of a checked commit where one of the repository's own has it."""
+    if event == "status":
+        return bool(content.get("branches"))
+    suite = content if event == "check_suite" else _object(content.get("check_run"))
+    return bool(_object(suite.get("check_suite")).get("head_branch"))
 
 
 def _is_same(head: object, own: object) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Lines = dict[Path, int]
 
 LARGEST = 4 * 1024 * 1024  # characters of a document
+DEEPEST = 64  # values inside one another; the loader's time grows with the square of it
 MOST_NODES = 200_000  # values of a document with its aliases written out
 
 _TOML_AT = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
@@ -81,6 +82,7 @@ def read_yaml(text: str, *, file: str) -> tuple[object, Lines]:
         raise BadMetadata("a `%` directive is not read", file=file, line=1, hint="this file is YAML 1.2")
     loader = YAML(typ="rt", pure=True)
     loader.version = (1, 2)
+    loader.max_depth = DEEPEST
     try:
         root = loader.compose(text)
     except MarkedYAMLError as error:
@@ -89,6 +91,9 @@ def read_yaml(text: str, *, file: str) -> tuple[object, Lines]:
         if problem.startswith("but "):  # the second half of a sentence
             problem = f"{error.context} {problem}"
         line = mark.line + 1 if mark else 0
+        if problem.startswith("maximum depth"):
+            message = f"more than {DEEPEST} values inside one another"
+            raise BadMetadata(message, file=file, line=line) from error
         message, hint = f"not YAML: {_lower(problem)}", _way_out(text, line, problem)
         raise BadMetadata(message, file=file, line=line, hint=hint) from error
     except YAMLError as error:

@@ -52,12 +52,11 @@ class History:
         return history
 
     def _read(self, text: str, fields: dict[str, object]) -> None:
-        suite, _, number = text.rpartition("/")
         seconds = fields["seconds"]
         if not isinstance(seconds, list):
             return
         kept = [float(item) for item in seconds if isinstance(item, int | float) and 0 <= item < float("inf")]
-        self._boxes[BoxId(suite, int(number))] = _Past(seconds=kept[-KEPT:], red=fields["red"] is True)
+        self._boxes[BoxId.read(text)] = _Past(seconds=kept[-KEPT:], red=fields["red"] is True)
 
     def durations(self) -> dict[BoxId, float]:
         """The median of each box's recent durations, in seconds; boxes that never ran are missing."""

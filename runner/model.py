@@ -62,6 +62,16 @@ class BoxId(Value):
     def __str__(self) -> str:
         return f"{self.suite}/{self.number}" if self.suite else str(self.number)
 
+    @classmethod
+    def read(cls, text: str) -> BoxId:
+        """The id that prints so.
+
+        Raises:
+            ValueError: none does.
+        """
+        suite, _, number = text.rpartition("/")
+        return cls(suite, int(number))
+
     # Ids are looked up and compared all the time; the way over `_fields` is several times slower.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BoxId) and self.number == other.number and self.suite == other.suite

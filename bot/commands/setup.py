@@ -22,9 +22,10 @@ from bot.commands.setup_door import Door
 from bot.commands.setup_plan import GITHUB, BadPlan, Plan, make_plan
 from bot.domain import diagnosis
 from bot.github.app import GitHubApp
+from bot.github.deliveries_api import ask_again
 from bot.github.errors import GitHubProblem
 from bot.github.manifest import Credentials, convert
-from bot.github.registration import installations, recent_deliveries, redeliver
+from bot.github.registration import installations, recent_deliveries
 from bot.ops import logging as logs
 from bot.ops.clock import Clock, SystemClock
 from bot.ops.credentials import CredentialsExist, CredentialsNotWritten, require_room, write_credentials
@@ -176,7 +177,7 @@ async def _have_github_ping(door: Door, github: GitHubApp) -> bool:
         if pings:
             break
         await asyncio.sleep(1)
-    await redeliver(app, pings[0].id)
+    await ask_again(app, pings[0].id)
     await door.until(lambda: pings[0].guid in door.arrived)
     return True
 

@@ -1,4 +1,4 @@
-"""The buttons of a finished check run, and the words that each of them stands for in a comment."""
+"""The buttons of a finished check run; `bot.domain.commands.buttons` has the commands that they are."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ class Button:
 RERUN_FAILED = Button(identifier="rerun_failed", label="Rerun failed", description="Run the boxes that are not green")
 RERUN_ALL = Button(identifier="rerun_all", label="Rerun all", description="Run every box on the base of now")
 EXPLAIN = Button(identifier="explain", label="Explain", description="Answer with what failed, and how to see")
-
-SELECTIONS = {RERUN_FAILED.identifier: "failed", RERUN_ALL.identifier: "all"}
-"""What a button runs again, in the words of a selection."""
 
 
 def on(*, green: bool, has_comments: bool) -> tuple[Button, ...]:

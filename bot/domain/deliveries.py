@@ -44,12 +44,10 @@ class Facts:
         commenter: login of who wrote it, which need not be the sender.
         commenter_is_bot: whether an app wrote it, or somebody who looks like one.
         commenter_is_lookalike: whether it was the latter.
-        group_ref: the merge queue's branch, without `refs/heads/`.
         group_end: why a merge group is no more.
         base_sha: where the base of a merge group stood.
         account: login of the account that an installation is on.
         repositories: the repositories that an installation got or lost, as pairs of number and `owner/name`.
-        old_name: what a repository was called before.
     """
 
     repo_id: int = 0
@@ -76,12 +74,10 @@ class Facts:
     commenter: str = ""
     commenter_is_bot: bool = False
     commenter_is_lookalike: bool = False
-    group_ref: str = ""
     group_end: str = ""
     base_sha: str = ""
     account: str = ""
     repositories: tuple[tuple[int, str], ...] = ()
-    old_name: str = ""
 
 
 Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
@@ -211,7 +207,6 @@ class RepositoryChanged:
     repo: str
     installation_id: int
     how: str
-    old_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +363,7 @@ def _installation(action: str, facts: Facts) -> Action:
 
 
 def _repository(action: str, facts: Facts) -> tuple[Action, ...]:
-    return (RepositoryChanged(**_place(facts), how=action, old_name=facts.old_name),)
+    return (RepositoryChanged(**_place(facts), how=action),)
 
 
 def _check(event: str, action: str, facts: Facts, own_app_id: int) -> Action:

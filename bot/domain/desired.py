@@ -21,6 +21,9 @@ CLOSED = "the pull request is closed"
 NOT_SHOWN = "GitHub does not show it to us any more"
 """Why a run was passed over that GitHub answered 404 to."""
 
+OTHER_REPOSITORY = "another repository has this name now"
+"""Why nothing is done for a name that has changed hands since somebody spoke of it."""
+
 MOST_RUNS = 5
 """Runs of one head that nobody asked for; what failed so often is for a person to look at."""
 

@@ -28,14 +28,15 @@ _NO_DEPLOYMENTS = Meaning("this version deploys nothing yet; it is acknowledged 
 _ELSEWHERE = Meaning("other apps' work does not concern ours")
 _RUN = _acts("its boxes run, unless they have run for this head and base already")
 _ACCESS = _acts("remembered; open pull requests are looked at")
+_EDITED = _acts("never read for commands again; what it permitted is void, unless who wrote it edited it")
 _RENAMED = _acts("runs, links and mirrors follow; a repository is known by its number")
 
 EVENTS: Mapping[str, Mapping[str, Meaning]] = {
     "ping": {"": Meaning("GitHub only says that the webhook works")},
     "push": {
         "": _acts(
-            "on the default branch its boxes run, and a forced one ends runs of commits that it took away; "
-            "elsewhere nothing, since an open pull request reports its own head"
+            "on the default branch, and on those that its configuration lists, its boxes run, and a forced one ends "
+            "runs of commits that it took away; elsewhere nothing, since an open pull request reports its own head"
         )
     },
     "create": {"": Meaning("the push of it is told on its own")},
@@ -59,12 +60,12 @@ EVENTS: Mapping[str, Mapping[str, Meaning]] = {
     },
     "pull_request_review": {
         "submitted": _acts("its text is read for commands, as a comment's is"),
-        "edited": _acts("never read for commands again; what it permitted is void"),
+        "edited": _EDITED,
         "dismissed": Meaning("commands are read when a review is submitted"),
     },
     "issue_comment": {
         "created": _acts("read for commands, if it is on a pull request and a person wrote it"),
-        "edited": _acts("never read for commands again; what it permitted is void"),
+        "edited": _EDITED,
         "deleted": _acts("what it permitted is void; the record of it stays"),
         "pinned": Meaning("it is the comment that it was"),
         "unpinned": Meaning("it is the comment that it was"),
@@ -107,7 +108,7 @@ EVENTS: Mapping[str, Mapping[str, Meaning]] = {
         "deleted": _acts("its runs are cancelled, and what was kept of it is removed"),
         "renamed": _RENAMED,
         "transferred": _RENAMED,
-        "edited": _acts("another default branch is remembered"),
+        "edited": _acts("remembered; which branch is the default one is read each time"),
         "archived": _acts("its runs are cancelled: nothing can be reported there"),
         "unarchived": _acts("remembered; open pull requests are looked at"),
         "privatized": _acts("remembered"),

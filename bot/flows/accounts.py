@@ -16,6 +16,7 @@ from bot.domain.desired import LOSING_ACCESS
 from bot.domain.stopping import Cancelled
 from bot.domain.subject import Subject
 from bot.flows.context import Context
+from bot.flows.requests import MERGE_GROUP
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.installations import installation_now, repositories_now
 from bot.github.pulls import branch_head, repository
@@ -77,6 +78,14 @@ async def installation_changed(ctx: Context, action: InstallationChanged) -> boo
     return True
 
 
+async def seen_active(ctx: Context, installation_id: int) -> None:
+    """GitHub lists an installation as active: where we hold it to be gone or suspended, look anew. Safe to repeat."""
+    known = await ctx.accounts.installation(installation_id)
+    if known is not None and known.state is not AccountState.ACTIVE:
+        back = InstallationChanged(installation_id=installation_id, account=known.account, how="seen")
+        await installation_changed(ctx, back)
+
+
 async def repository_changed(ctx: Context, action: RepositoryChanged) -> bool:
     """Remember what a repository is called now, or that it is gone. Safe to repeat; returns as above."""
     try:
@@ -103,7 +112,7 @@ async def cancel_lost(ctx: Context, action: CancelLost) -> None:
     runs = [
         run
         for run in await ctx.runs.all_open()
-        if (run.repo_id, run.pr, run.base_ref) == (action.repo_id, None, action.branch) and run.cause != "merge_group"
+        if (run.repo_id, run.pr, run.base_ref) == (action.repo_id, None, action.branch) and run.cause != MERGE_GROUP
     ]
     if not runs:
         return

@@ -10,19 +10,20 @@ from collections.abc import Sequence
 
 import structlog
 
-from bot.domain.buttons import EXPLAIN, SELECTIONS
-from bot.domain.commands.authority import Need, Refused, may
+from bot.domain.buttons import EXPLAIN
+from bot.domain.commands.authority import Need, Refused
+from bot.domain.commands.buttons import rerun_of
 from bot.domain.deliveries import Press
 from bot.domain.explain import explain
 from bot.domain.run_states import GIVEN_UP, RunState
 from bot.flows import holds, record
+from bot.flows.authorising import authorise
 from bot.flows.context import Context
 from bot.flows.requests import open_run, run_id
 from bot.flows.showing import shown
 from bot.github.comments import reply
-from bot.github.permissions import permission
 from bot.github.pulls import PullFacts, pulls_for_sha
-from bot.store.audit import Decision, Entry
+from bot.store.audit import Entry
 from bot.store.runs import Run
 
 log = structlog.get_logger()
@@ -30,32 +31,33 @@ log = structlog.get_logger()
 
 async def press(ctx: Context, action: Press, delivery_id: str) -> tuple[str, ...]:
     """Do what a button stands for; the ids of the runs to start. Safe to repeat."""
-    if action.identifier not in {*SELECTIONS, EXPLAIN.identifier}:
+    again = rerun_of(action.identifier)
+    if again is None and action.identifier != EXPLAIN.identifier:
         log.warning("button_unknown", identifier=action.identifier[:20])
         return ()
     github = ctx.github.installation(action.installation_id)
-    has = str(await permission(github, action.repo, action.by))
-    allowed = may(has, Need.WRITE)
+    has, refused = await authorise(github, action.repo, action.by, (Need.WRITE,))
+    await _note(ctx, action, delivery_id, has, refused)
     # A check run's own list of pull requests may be empty, so they are found by the head's SHA.
     pulls = [
         pull
         for pull in await pulls_for_sha(github, action.repo, action.head_sha)
         if pull.head_sha == action.head_sha and pull.state == "open"
     ]
-    if isinstance(allowed, Refused):
-        await _note(ctx, action, delivery_id, has, "refused")
-        await _say(
-            ctx, action, pulls, f"@{action.by}: {allowed.because}.", f"refused={action.check_run_id}.{action.by}"
-        )
+    if refused is not None:
+        if refused.is_told:
+            said = f"@{action.by}: {refused.because}."
+            await _say(ctx, action, pulls, said, f"refused={action.check_run_id}.{action.by}")
         return ()
-    await _note(ctx, action, delivery_id, has, "allowed")
-    if action.identifier == EXPLAIN.identifier:
+    if again is None:
         await _explain(ctx, action, pulls)
         return ()
-    return await _run_again(ctx, action, pulls, delivery_id)
+    return await _run_again(ctx, action, pulls, delivery_id, selection=again.selection)
 
 
-async def _run_again(ctx: Context, action: Press, pulls: Sequence[PullFacts], delivery_id: str) -> tuple[str, ...]:
+async def _run_again(
+    ctx: Context, action: Press, pulls: Sequence[PullFacts], delivery_id: str, *, selection: str
+) -> tuple[str, ...]:
     places: list[tuple[int | None, str]] = [(pull.number, pull.base_ref) for pull in pulls]
     of_push = await ctx.runs.get(action.external_id)
     if of_push is not None and of_push.pr is None and of_push.repo_id == action.repo_id:
@@ -71,7 +73,7 @@ async def _run_again(ctx: Context, action: Press, pulls: Sequence[PullFacts], de
             pr=pr,
             head_sha=action.head_sha,
             base_ref=base_ref,
-            selection=SELECTIONS[action.identifier],
+            selection=selection,
             again=again,
             delivery=delivery_id,
             cause=of_push.cause if of_push is not None and pr is None else "",
@@ -110,16 +112,16 @@ async def _say(ctx: Context, action: Press, pulls: Sequence[PullFacts], body: st
         await reply(github, action.repo, pull.number, body, marker=f"<!-- interlock:{mark} -->")
 
 
-async def _note(ctx: Context, action: Press, delivery_id: str, has: str, decision: Decision) -> None:
-    log.info("button_pressed", actor=action.by, button=action.identifier, decision=decision)
+async def _note(ctx: Context, action: Press, delivery_id: str, has: str, refused: Refused | None) -> None:
+    log.info("button_pressed", actor=action.by, button=action.identifier, decision="refused" if refused else "allowed")
     entry = Entry(
         id=f"press:{delivery_id}",
         at=ctx.clock.now(),
         actor=action.by,
         permission=has,
         action=f"button {action.identifier}",
-        decision=decision,
-        reason="not_a_writer" if decision == "refused" else "",
+        decision="refused" if refused else "allowed",
+        reason=refused.code if refused else "done",
         repo_id=action.repo_id,
         repo=action.repo,
         head_sha=action.head_sha,

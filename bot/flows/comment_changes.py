@@ -6,7 +6,7 @@ import hashlib
 
 import structlog
 
-from bot.domain.commands.registry import parse, words_of
+from bot.domain.commands.registry import words_of
 from bot.domain.deliveries import CommentChanged
 from bot.flows.context import Context
 from bot.store.audit import Entry
@@ -53,7 +53,7 @@ async def _refuse_commands(ctx: Context, action: CommentChanged) -> None:
     if action.how != "edited":
         return
     text = hashlib.sha256(action.body.encode("utf-8", "replace")).hexdigest()[:12]
-    for nth, command in enumerate(parse(action.body)):
+    for nth, command in enumerate(await ctx.commands_of(action.body)):
         entry = Entry(
             id=f"{action.source}:{action.repo_id}:{action.comment_id}:edited:{text}.{nth}",
             at=ctx.clock.now(),

@@ -33,6 +33,7 @@ from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
 from bot.flows.publish import publish_checks, publish_comment
+from bot.flows.requests import MERGE_GROUP
 from bot.flows.showing import checks_of
 from bot.flows.standing import Barred
 from bot.github.comments import reply
@@ -265,8 +266,11 @@ async def _say(ctx: Context, run: Run, sentence: str) -> None:
 
 
 async def _others_of_head(ctx: Context, run: Run) -> list[Run]:
-    """The newest run of each other open pull request with this head. Hardly ever is there one."""
-    if run.pr is None:
+    """The newest run of each other open pull request with this head. Hardly ever is there one.
+
+    For a push it is every one. The merge queue's heads are its own, so nobody proposes them.
+    """
+    if run.cause == MERGE_GROUP:
         return []
     others = []
     for other in await ctx.runs.of_other_pulls(run.repo_id, run.head_sha, run.pr):
@@ -299,6 +303,8 @@ def _held(shown: tuple[Check, ...], others: Sequence[Run]) -> tuple[Check, ...]:
 async def _agree(ctx: Context, ended: Run) -> None:
     """Let each green run among those of one head show what the others say by now. The last one to end sees them all."""
     others = await _others_of_head(ctx, ended)
+    if ended.pr is not None:
+        others += (await ctx.runs.of_head(ended.repo_id, None, ended.head_sha))[:1]
     for known in [*others, ended] if others else []:
         run = await ctx.run(known.id)
         if run.state is not RunState.FINISHED or run.conclusion != "success":

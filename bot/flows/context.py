@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.domain.commands.asked import Parsed
+from bot.domain.commands.registry import parse
 from bot.domain.run_states import OPEN
 from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.domain.tally import Tally
@@ -36,6 +38,7 @@ class Context:
         seats: one for each run that may execute at the same time.
         proving: one for each run whose boxes may be proved at the same time.
         glances: one for each stranger's change that may be looked at, without executing it, at the same time.
+        reading: held while a comment is read for commands.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         falsify_seconds: how long proving one run's boxes may take.
@@ -65,12 +68,23 @@ class Context:
     secrets_dir: Path | None
     falsify_seconds: float
     glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     oddities: Tally = field(default_factory=Tally)
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""
         return self.github.installation(run.installation_id)
+
+    async def commands_of(self, body: str) -> tuple[Parsed, ...]:
+        """The commands of a comment. Whoever can comment can write one that takes seconds to read as Markdown.
+
+        So it is read in a thread, since webhooks are not to wait for that, and no other at the same time.
+        """
+        if "/" not in body:
+            return ()
+        async with self.reading:
+            return await asyncio.to_thread(parse, body)
 
     async def run(self, run_id: str) -> Run:
         """The run of a flow; its row was made before the flow was started."""

@@ -16,6 +16,7 @@ from bot.domain.freeze import Freeze, holding, over, sentence
 from bot.domain.progress import Excused, Progress
 from bot.flows import record
 from bot.flows.context import Context
+from bot.flows.requests import MERGE_GROUP
 from bot.store.runs import Run
 from runner.model import BoxId
 
@@ -41,7 +42,7 @@ async def excused(ctx: Context, run: Run) -> Mapping[BoxId, Excused]:
     except SQLAlchemyError as error:
         log.error("excuses_unreadable", because=type(error).__name__)  # noqa: TRY400 - the run is judged without.
         return {}
-    return {_box(text): Excused(e.by, e.because) for e in given for text in e.selection.split(",") if text}
+    return {BoxId.read(text): Excused(e.by, e.because) for e in given for text in e.selection.split(",") if text}
 
 
 async def hold_of(ctx: Context, runs: Iterable[Run]) -> str:
@@ -50,7 +51,7 @@ async def hold_of(ctx: Context, runs: Iterable[Run]) -> str:
     Several runs are those of one head: GitHub shows one check for all, so what holds one of them holds the head.
     """
     for run in runs:
-        if run.pr is None and run.cause != "merge_group":
+        if run.pr is None and run.cause != MERGE_GROUP:
             continue  # what was pushed to a branch is in it already.
         if said := await hold_on(ctx, run.repo_id, run.base_ref):
             return said
@@ -70,8 +71,3 @@ async def hold_on(ctx: Context, repo_id: int, branch: str) -> str:
 async def lapsed(ctx: Context, now: datetime) -> tuple[Freeze, ...]:
     """Freezes whose end has come and that nobody has acted upon yet."""
     return over(await ctx.freezes.all_standing(), now)
-
-
-def _box(text: str) -> BoxId:
-    suite, _, number = text.rpartition("/")
-    return BoxId(suite, int(number))

@@ -8,7 +8,7 @@ import structlog
 
 from bot.codec import StepFailed
 from bot.domain.commands.reactions import Reaction
-from bot.domain.commands.registry import Surface, parse
+from bot.domain.commands.registry import Surface
 from bot.domain.deliveries import ReadCommands
 from bot.domain.text import code
 from bot.engine import Flow
@@ -53,7 +53,7 @@ class OnCommand:
 
     async def _answer(self, flow: Flow, comment: ReadCommands) -> str:
         ctx = self.ctx
-        if not parse(comment.body):
+        if not await ctx.commands_of(comment.body):
             return "no command"
         await persevere(flow, ctx.clock, "acknowledge", _react, ctx, comment, str(Reaction.EYES))
         answer = await persevere(flow, ctx.clock, "decide", decide, ctx, comment)
@@ -69,7 +69,7 @@ class OnCommand:
 
 async def decide(ctx: Context, comment: ReadCommands) -> Answered:
     """Carry out all of a comment, or say why nothing of it. Safe to repeat."""
-    obeyed = await obey(ctx, order_of(comment), parse(comment.body))
+    obeyed = await obey(ctx, order_of(comment), await ctx.commands_of(comment.body))
     reaction = Reaction.ROCKET if obeyed.done else Reaction.CONFUSED
     return Answered(obeyed.runs, obeyed.said, str(reaction), obeyed.started)
 

@@ -29,7 +29,7 @@ from bot.flows import accounts, buttons, comment_changes, groups, on_command, on
 from bot.flows.commands.order import Started
 from bot.flows.context import Context
 from bot.flows.persevere import persevere
-from bot.flows.requests import open_run
+from bot.flows.requests import MERGE_GROUP, open_run
 from bot.flows.standing import is_listed_branch
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.payloads import Unreadable, parse
@@ -189,7 +189,7 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             selection=action.selection,
             again=(action.occasion or delivery_id) if action.again else "",
             delivery=delivery_id,
-            cause="merge_group" if action.cause == "merge_group" else "",
+            cause=MERGE_GROUP if action.cause == MERGE_GROUP else "",
         )
         started.append(_run_started(run))
     return started

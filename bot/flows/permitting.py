@@ -18,7 +18,7 @@ from bot.github.checks import completed_at
 from bot.github.comments import read_comment, read_review
 from bot.github.errors import NotFound
 from bot.github.permissions import permission
-from bot.github.pulls import PullFacts, get_pull
+from bot.github.pulls import get_pull
 from bot.store.audit import Entry
 from bot.store.permits import Permit
 
@@ -66,7 +66,7 @@ async def permit(ctx: Context, comment: ReadCommands, sha: str) -> Permitted | R
         head_of=await _head_of(ctx, comment, sha),
     )
     answer = decide_permit(facts)
-    await _write_down(ctx, comment, pull, may, answer.reason if isinstance(answer, MayNot) else "")
+    await _write_down(ctx, comment, facts, answer.reason if isinstance(answer, MayNot) else "")
     if isinstance(answer, MayNot):
         log.warning("permit_refused", actor=comment.author, pr=comment.pr, reason=answer.reason)
         return Refused(answer.reason, answer.because)
@@ -133,18 +133,18 @@ async def _read_by(ctx: Context, comment: ReadCommands, sha: str, written_at: da
     return frozenset(read)
 
 
-async def _write_down(ctx: Context, comment: ReadCommands, pull: PullFacts, may: str, reason: str) -> None:
+async def _write_down(ctx: Context, comment: ReadCommands, facts: PermitFacts, reason: str) -> None:
     entry = Entry(
-        id=f"permit:{comment.source}:{comment.repo_id}:{comment.comment_id}",
+        id=f"permit:{comment.source}:{comment.repo_id}:{comment.comment_id}:{facts.asked}",
         at=ctx.clock.now(),
         actor=comment.author,
-        permission=may,
+        permission=facts.actor_permission,
         action="ok-to-test",
         decision="refused" if reason else "allowed",
         reason=reason,
         repo_id=comment.repo_id,
         repo=comment.repo,
         pr=comment.pr,
-        head_sha=pull.head_sha,
+        head_sha=facts.head_sha,
     )
     await ctx.audit.write(entry)

@@ -11,7 +11,7 @@ import structlog
 
 from bot.domain.checks import Check, config_error, conflict, note, refused, unable
 from bot.domain.configuration import mistake_of
-from bot.domain.desired import CLOSED, NOT_SHOWN
+from bot.domain.desired import CLOSED, NOT_SHOWN, OTHER_REPOSITORY
 from bot.domain.stopping import Superseded, from_text, in_words
 from bot.domain.subject import Subject
 from bot.domain.trust import Trusted, TrustFacts, TrustLevel, Untrusted, decide_trust, permit_line
@@ -44,8 +44,6 @@ log = structlog.get_logger()
 
 YOUNG = timedelta(seconds=30)
 """For so long a 404 about what GitHub has just told of is believed to be a delay of GitHub's own."""
-
-OTHER_REPOSITORY = "another repository has this name now"
 
 
 @dataclass(frozen=True, slots=True)

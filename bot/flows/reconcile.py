@@ -19,7 +19,7 @@ from bot.domain.checks import NAME as CHECK
 from bot.domain.deliveries import CancelRuns
 from bot.domain.desired import CLOSING, Fine, Known, Look, Pull, Start, Stop, desired
 from bot.engine import Flow
-from bot.flows import on_commit
+from bot.flows import accounts, on_commit
 from bot.flows.context import Context
 from bot.flows.requests import open_run
 from bot.github.app import Installation
@@ -101,6 +101,7 @@ class Reconcile:
                 continue
             now = _Round(starts=MOST_STARTS - len(found))
             try:
+                await accounts.seen_active(self._ctx, installation.id)
                 await self._look_at(installation.id, now)
             except GitHubProblem as trouble:
                 # The others' repositories have nothing to do with it.

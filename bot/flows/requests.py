@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.domain.run_states import GIVEN_UP
+from bot.domain.run_states import GIVEN_UP, OPEN
 from bot.flows.context import Context
 from bot.store.runs import Run
 
@@ -44,7 +44,7 @@ async def open_run(
     """
     wanted = run_id(repo_id, pr, head_sha, again=again)
     earlier = await ctx.runs.of_head(repo_id, pr, head_sha)
-    if not again and earlier and not _is_answered(earlier, base_ref):
+    if not again and earlier and (not _is_answered(earlier, base_ref) or await _is_overtaken(ctx, earlier[0])):
         wanted = run_id(repo_id, pr, head_sha, again=f"anew{len(earlier)}")
     kept_from = next((run.id for run in earlier if run.id != wanted and again), "")
     return await ctx.runs.create(
@@ -73,6 +73,19 @@ def _is_answered(earlier: Sequence[Run], base_ref: str) -> bool:
     """
     whole = [run for run in earlier if run.selection == "all" and run.state not in GIVEN_UP]
     return bool(whole) and whole[0].base_ref == base_ref
+
+
+async def _is_overtaken(ctx: Context, newest: Run) -> bool:
+    """Whether another pull request, or a push, has spoken for this head since its own last run ended.
+
+    What those show counts in every open pull request with their head. One that was closed meanwhile, or whose head was
+    another, was not counted, and GitHub goes on to show what they said, be that for a base that asks for less.
+    """
+    if newest.pr is None or newest.state in OPEN:
+        return False
+    others = await ctx.runs.of_other_pulls(newest.repo_id, newest.head_sha, newest.pr)
+    others += await ctx.runs.of_head(newest.repo_id, None, newest.head_sha)
+    return any(other.number > newest.number for other in others)
 
 
 async def request_run(ctx: Context, older_id: str, head_sha: str) -> str:

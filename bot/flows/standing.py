@@ -7,6 +7,7 @@ author's rights may all have changed while it waited.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 
 import structlog
@@ -94,14 +95,16 @@ async def still_stands(ctx: Context, run: Run) -> Standing:
 
 
 async def look_again(ctx: Context, run_id: str) -> None:
-    """Return once GitHub answers about a run's pull request.
+    """Return once GitHub answers about a run's pull request; nothing is changed by it.
 
     Raises:
         GitHubProblem: it does not yet.
     """
     run = await ctx.run(run_id)
     assert run.pr is not None, run_id
-    await _look(ctx, run, run.pr)
+    # What it answers is acted upon where the run is: there a head that moved gets its own.
+    with contextlib.suppress(NotFound):
+        await trust_of(ctx, run, await get_pull(ctx.installation(run), run.repo, run.pr))
 
 
 async def _look(ctx: Context, run: Run, number: int) -> Standing:

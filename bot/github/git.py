@@ -194,7 +194,7 @@ class Mirror:
         """The submodules at a commit: path to commit; none without a `.gitmodules`, as a checkout would have it."""
         if await self.read(sha, ".gitmodules") is None:
             return {}
-        return {path: oid for mode, oid, path in await self._every(sha, "objectname") if mode == "160000"}
+        return {path: oid for mode, oid, path in await self._every(sha) if mode == "160000"}
 
     async def submodule_addresses(self, sha: str) -> dict[str, str]:
         """What `.gitmodules` at a commit says: path to address, of which nothing is believed yet."""
@@ -211,7 +211,7 @@ class Mirror:
 
     async def mentions_lfs(self, sha: str) -> bool:
         """Whether some `.gitattributes` at a commit gives files to Git LFS."""
-        every = await self._every(sha, "objectname")
+        every = await self._every(sha)
         found = [
             oid for mode, oid, path in every if mode.startswith("100") and path.rpartition("/")[2] == ".gitattributes"
         ]
@@ -222,16 +222,18 @@ class Mirror:
 
     async def sizes(self, sha: str) -> Mapping[str, int]:
         """Every regular file at a commit, with its size in bytes."""
-        every = await self._every(sha, "objectsize")
+        every = await self._every(sha, "--long")
         return {path: int(size) for mode, size, path in every if mode.startswith("100")}
 
-    async def _every(self, sha: str, fact: str) -> tuple[tuple[str, str, str], ...]:
-        """Mode, one fact and path of everything below a tree but the directories."""
-        shown = f"--format=%(objectmode) %({fact})%x09%(path)"
-        listed = await self._ok("ls-tree", "-r", "-z", "--full-tree", shown, sha_of(sha), max_output=MAX_LISTING)
+    async def _every(self, sha: str, *long: str) -> tuple[tuple[str, str, str], ...]:
+        """Mode, object (with `--long` its size) and path of everything below a tree but the directories.
+
+        Not by `--format`: with that, git quotes the names that it finds unusual in spite of `-z`.
+        """
+        listed = await self._ok("ls-tree", "-r", "-z", *long, "--full-tree", sha_of(sha), max_output=MAX_LISTING)
         lines = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
         parts = [line.partition("\t") for line in lines if line]
-        return tuple((*_two(facts), path) for facts, _, path in parts)
+        return tuple((facts.split()[0], facts.split()[-1], path) for facts, _, path in parts)
 
     async def contains(self, tip: str, sha: str) -> bool:
         """Whether `sha` is `tip` or one of its ancestors.
@@ -418,11 +420,6 @@ def _is_loose(mirror: Path, sha: str) -> bool:
         return (mirror / _KEEP / sha).read_bytes() == f"{sha}\n".encode()
     except OSError:
         return False
-
-
-def _two(facts: str) -> tuple[str, str]:
-    first, _, second = facts.partition(" ")
-    return first, second.strip()
 
 
 def _entry(line: str) -> Entry:

@@ -242,7 +242,6 @@ class MergeGroupPayload(Payload):
         return Facts(
             **self._common(),
             head_sha=group.head_sha,
-            group_ref=group.head_ref.removeprefix(BRANCHES),
             group_end=self.reason if self.reason in GROUP_ENDS else "",
             base_ref=group.base_ref.removeprefix(BRANCHES),
             base_sha=group.base_sha,
@@ -259,17 +258,12 @@ class RepositoryPayload(Payload):
 
     event: ClassVar[str] = "repository"
 
-    changes: Mapping[str, Any] = Field(default_factory=dict)
+    passed_over: ClassVar[frozenset[str]] = frozenset({"changes"})
 
     @property
     def facts(self) -> Facts:
-        """`old_name` is the whole name that it had before it was renamed."""
-        known = self.repository
-        before = self.changes.get("repository")
-        name = before.get("name") if isinstance(before, Mapping) else None
-        old = name.get("from") if isinstance(name, Mapping) else None
-        owner = known.full_name.partition("/")[0] if known else ""
-        return Facts(**self._common(), old_name=f"{owner}/{old}" if isinstance(old, str) else "")
+        """What it is called now is read from the API."""
+        return Facts(**self._common())
 
 
 class CheckRunPayload(Payload):

@@ -58,11 +58,6 @@ async def recent_deliveries(app: AppItself, *, most: int = 30) -> tuple[Delivery
     )
 
 
-async def redeliver(app: AppItself, delivery_id: int) -> None:
-    """Have GitHub send a webhook again, under the same guid."""
-    await app.post(f"/app/hook/deliveries/{delivery_id}/attempts")
-
-
 async def installations(app: AppItself) -> tuple[InstallationFacts, ...]:
     """The accounts that the App is on."""
     rows = [row async for row in app.paginate("/app/installations")]

@@ -27,7 +27,7 @@ class Entry:
         permission: what GitHub said that the actor may do, when it was read for this decision; "" when it was not.
         action: the command or event, such as `boxes run`.
         decision: refused, allowed, or a fact that was only noted.
-        reason: a code for machines (`not_a_writer`), stable between versions; "" where nothing needs a reason.
+        reason: a code for machines (`not_permitted`), stable between versions; "" where nothing needs a reason.
         detail: for people.
     """
 

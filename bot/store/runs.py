@@ -171,11 +171,15 @@ class RunStore:
         known = (runs.c.tree != "") & (runs.c.config_hash != "")
         return await self._all(sa.select(runs).where(same, green, known).order_by(runs.c.number.desc()).limit(10))
 
-    async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int) -> list[Run]:
-        """The newest run with an outcome, or with one to come, of every other pull request that has had this head."""
+    async def of_other_pulls(self, repo_id: int, head_sha: str, pr: int | None) -> list[Run]:
+        """The newest run with an outcome, or with one to come, of every other pull request that has had this head.
+
+        Without a pull request (of a push) all are others.
+        """
         told = sa.or_(runs.c.state.in_(OPEN), runs.c.conclusion != "")
         of_head = (runs.c.repo_id == repo_id) & (runs.c.head_sha == head_sha) & (runs.c.base_sha != "")
-        newest = sa.select(sa.func.max(runs.c.number)).where(of_head, runs.c.pr != pr, told).group_by(runs.c.pr)
+        other = runs.c.pr != pr if pr is not None else runs.c.pr.is_not(None)
+        newest = sa.select(sa.func.max(runs.c.number)).where(of_head, other, told).group_by(runs.c.pr)
         return await self._all(sa.select(runs).where(runs.c.number.in_(newest)).order_by(runs.c.number))
 
     async def all_open(self) -> list[Run]:

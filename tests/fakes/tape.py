@@ -191,7 +191,7 @@ async def state_of(tape: Tape) -> dict[str, Any]:
 
 def _plain(text: str, names: Mapping[str, str]) -> str:
     for sha, label in names.items():
-        text = text.replace(sha, label).replace(sha[:7], label)
+        text = text.replace(sha, label).replace(sha[:12], label).replace(sha[:7], label)
     text = re.sub(r"https?://\S+?(?=[)\s\"'>]|$)", "URL", text)
     text = re.sub(r"\b[0-9a-f]{7,64}\b", "SHA", text)
     text = re.sub(r"interlock:[a-z-]+=\S+", "MARKER", text)

@@ -531,3 +531,9 @@ def test_the_examples_of_the_reference_are_valid() -> None:
     assert examples
     for example in examples:
         load_config(example)
+
+
+@pytest.mark.parametrize("opener", ["[", "{a: ", "- "])
+def test_nesting_without_end_is_refused_at_its_beginning(opener: str) -> None:
+    with pytest.raises(BadMetadata, match="more than 64 values inside one another"):
+        load_config("boxes: " + ("" if opener != "- " else "\n  ") + opener * 20_000, file="f")

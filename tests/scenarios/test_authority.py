@@ -204,7 +204,7 @@ async def test_a_freeze_ends_by_itself_and_runs_nothing(world: World) -> None:
     await world.settle()
     assert pr.conclusion == "action_required"
     runs = len(await world.runs())
-    (freeze,) = await ctx.freezes.all_standing()
+    assert len(await ctx.freezes.all_standing()) == 1
     async with ctx.freezes._rows._engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE freezes SET until = since")
     await thaw.thaw(ctx)
@@ -212,8 +212,6 @@ async def test_a_freeze_ends_by_itself_and_runs_nothing(world: World) -> None:
     assert pr.conclusion == "success"
     assert len(await world.runs()) == runs
     assert await ctx.freezes.all_standing() == []
-    await thaw.thaw(ctx)
-    assert freeze.id
 
 
 async def test_an_untrusted_author_cannot_answer_for_boxes(world: World) -> None:
@@ -223,9 +221,9 @@ async def test_an_untrusted_author_cannot_answer_for_boxes(world: World) -> None
     pr.say('/boxes skip 1 because "trust me"', by="mona")
     await world.settle()
     assert await refusals(world) == [("mona", "write", "boxes skip", "own_untrusted")]
-    pr.say('/boxes skip 1 because "I looked"', by="hub")
+    comment = pr.say('/boxes skip 1 because "I looked"', by="hub")
     await world.settle()
-    assert len(await refusals(world)) == 1
+    assert pr.reactions(comment) == ["eyes", "rocket"]
 
 
 async def test_a_repository_of_another_id_is_not_steered_by_its_name(world: World) -> None:

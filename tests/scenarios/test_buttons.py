@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.fakes.world import REPO, PullRequest, World, box
 
 BOXES = {
@@ -65,6 +67,26 @@ async def test_a_press_that_two_hooks_tell_of_starts_one_run(world: World) -> No
     assert len(await world.runs()) == before + 1
 
 
+async def test_a_press_whose_run_came_to_nothing_can_be_repeated(world: World) -> None:
+    pr = await red_pull_request(world)
+    check, ctx = pr.check("Interlock"), world.running.ctx
+    for _ in range(world.max_runs):
+        await ctx.seats.acquire()
+    world.hub.request_action(check, "rerun_all", "mona")
+    async with asyncio.timeout(20):
+        while len(await world.runs()) < 3:
+            await asyncio.sleep(0.02)
+    pr.say("/boxes cancel")
+    async with asyncio.timeout(20):
+        while (await world.runs())[-1].state != "cancelled":
+            await asyncio.sleep(0.02)
+    for _ in range(world.max_runs):
+        ctx.seats.release()
+    world.hub.request_action(check, "rerun_all", "mona")
+    await world.settle()
+    assert [run.state for run in await world.runs()][-2:] == ["cancelled", "finished"]
+
+
 async def test_explain_answers_once_with_what_is_red_and_how_to_see_it(world: World) -> None:
     pr = await red_pull_request(world)
     press(world, pr, "explain")
@@ -87,7 +109,19 @@ async def test_who_may_not_write_starts_nothing_and_is_told_so(world: World) -> 
     assert len(await world.runs()) == before
     assert ["@eve: only people with write permission" in comment for comment in pr.comments] == [False, True]
     [entry, *_] = [row.entry for row in await world.running.ctx.audit.recent(limit=5)]
-    assert (entry.actor, entry.decision, entry.reason) == ("eve", "refused", "not_a_writer")
+    assert (entry.actor, entry.decision, entry.reason) == ("eve", "refused", "not_permitted")
+
+
+async def test_a_press_by_somebody_whose_permission_cannot_be_read_is_refused_and_written_down(world: World) -> None:
+    pr = await red_pull_request(world)
+    before = len(await world.runs())
+    world.hub.faults.next("GET", "/collaborators/mona/permission$", status=403, message="Resource not accessible")
+    press(world, pr, "rerun_all")
+    await world.settle()
+    assert len(await world.runs()) == before
+    assert pr.comments[-1].startswith("@mona: GitHub does not say what you may do here")
+    [entry, *_] = [row.entry for row in await world.running.ctx.audit.recent(limit=5)]
+    assert (entry.action, entry.permission, entry.reason) == ("button rerun_all", "none", "permission_unknown")
 
 
 async def test_a_button_of_a_push_runs_the_push_again(world: World) -> None:

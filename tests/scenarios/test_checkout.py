@@ -106,6 +106,25 @@ async def test_a_large_file_that_is_not_fetched_is_named(world: World) -> None:
     assert "checkout: {lfs: true}" in summary
 
 
+@pytest.mark.parametrize("name", ["Übersicht.md", 'a "quoted" name', "two\nlines", "back\\slash"])
+async def test_a_small_file_beside_large_ones_may_have_any_name(world: World, name: str) -> None:
+    """git shows such a name in quotes, unless it is told not to; a file of that name is not there."""
+    world.repository({**LOOKS, **ATTRIBUTES, name: "text " * 40})
+    said, _ = await seen(world, {})
+    assert "No such file" in said  # what the box itself says: it ran.
+
+
+async def test_a_submodule_may_have_any_name(world: World) -> None:
+    files = {
+        CONFIG: "checkout: {submodules: [vendor/bücher]}\n",
+        ".gitmodules": MODULES.replace("r/lib\n", "r/bücher\n"),
+    }
+    with_submodule(world, {**files, "boxes/tier-1/1_looks.sh": box("cat vendor/bücher/lib.txt; exit 1")})
+    sha = world.hub.forge.git(world.hub.repository(LIB)).branch("main") or ""
+    said, _ = await seen(world, {}, {"vendor/bücher": sha})
+    assert "text of the library" in said
+
+
 async def test_a_large_file_that_the_server_has_not_got_is_named_and_the_boxes_run(world: World) -> None:
     world.repository({**LOOKS, **ATTRIBUTES, CONFIG: "checkout: {lfs: true}\n"})
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 12345\n"

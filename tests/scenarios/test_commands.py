@@ -190,6 +190,7 @@ async def test_a_button_that_names_no_pull_request_finds_it_by_its_head(world: W
     [told] = [sent for sent in world.hub.deliveries() if sent.action == "rerequested"]
     payload = json.loads(told.payload)
     payload["check_run"]["pull_requests"] = payload["check_run"]["check_suite"]["pull_requests"] = []
+    payload["check_run"]["check_suite"]["updated_at"] = "2030-01-01T00:00:00Z"  # another press of it
     world.hub.redeliver(replace(told, guid="0ddba11-no-list", payload=json.dumps(payload)))
     await world.settle()
     assert [run.pr for run in await world.runs()][-3:] == [pr.number] * 3

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from bot.store.runs import Run
 from tests.fakes.world import REPO, PullRequest, World, box
 
@@ -73,8 +77,13 @@ async def test_the_same_files_are_not_run_again_and_the_check_says_so(world: Wor
     assert merged(world, pr)
 
 
-async def test_a_box_that_looks_outside_is_run_again_though_the_files_are_the_same(world: World) -> None:
-    asks = box("exit 0", title="Asks", network='["example.org"]')
+@pytest.mark.parametrize(
+    "asks_for", [{"network": '["example.org"]'}, {"secrets": '["KEY"]'}], ids=["network", "secrets"]
+)
+async def test_a_box_that_looks_outside_is_run_again_though_the_files_are_the_same(
+    world: World, asks_for: dict[str, str]
+) -> None:
+    asks = box("exit 0", title="Asks", **asks_for)
     world.repository({**BOXES, "boxes/tier-1/1_steady.sh": asks})
     pr = await green_pull_request(world, {"more": "x"})
     world.hub.enqueue(REPO, pr.number, "mona")
@@ -97,6 +106,17 @@ async def test_what_a_stranger_ran_is_not_taken_over(world: World) -> None:
     pr = await green_pull_request(world, {"more": "x"})
     run = next(run for run in await world.runs() if run.pr == pr.number)
     await world.running.ctx.runs.update(run.id, trust="T2")
+    world.hub.enqueue(REPO, pr.number, "mona")
+    await world.settle()
+    assert await executed(world, await groups_run(world)) == [1, 2]
+
+
+async def test_what_was_green_days_ago_is_run_again(world: World) -> None:
+    world.repository(BOXES)
+    pr = await green_pull_request(world, {"more": "x"})
+    run = next(run for run in await world.runs() if run.pr == pr.number)
+    assert run.finished_at
+    await world.running.ctx.runs.update(run.id, finished_at=run.finished_at - timedelta(days=2))
     world.hub.enqueue(REPO, pr.number, "mona")
     await world.settle()
     assert await executed(world, await groups_run(world)) == [1, 2]
@@ -127,3 +147,15 @@ async def test_a_red_group_leaves_the_queue_and_its_button_runs_it_again_as_a_gr
     world.hub.request_action(check, "rerun_all", "mona")
     await world.settle()
     assert (await world.runs())[-1].because == "the merge queue does not propose this commit any more"
+
+
+async def test_a_frozen_base_takes_nothing_from_the_queue(world: World) -> None:
+    world.repository(BOXES, collaborators={"mona": "write", "hub": "maintain"})
+    pr = await green_pull_request(world, {"more": "x"})
+    pr.say('/freeze main because "the release is being cut"', by="hub")
+    await world.settle()
+    group = world.hub.enqueue(REPO, pr.number, "mona")
+    await world.settle()
+    check = pr.check("Interlock", group.head_sha)
+    assert (check.conclusion, check.title) == ("action_required", "frozen: the release is being cut (by @hub)")
+    assert not merged(world, pr)

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from bot.domain.deliveries import CancelLost
 from bot.domain.run_states import RunState
+from bot.flows import accounts
 from bot.localhub.acts import moves, pushes
 from bot.localhub.records import Delivery, Installation, Repository
 from bot.store.accounts import AccountState
@@ -122,6 +124,22 @@ async def test_a_repository_that_is_taken_away_leaves_nothing_behind_and_may_com
     assert pr.conclusion == "success"
 
 
+async def test_a_removal_that_is_told_of_late_takes_nothing_from_a_repository_that_is_back(world: World) -> None:
+    world.repository(BOXES)
+    await world.settle()
+    moves.select(world.hub.forge, installation(world), [], "octo")
+    moves.select(world.hub.forge, installation(world), [repository(world)], "octo")
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    world.hub.redeliver(replace(told(world, '"action":"removed"'), guid="0ddba11-removed-once-more"))
+    await world.settle()
+    assert (world.data_dir / "mirrors" / f"{repository(world).id}.git").is_dir()
+    known = await world.running.ctx.accounts.repository(repository(world).id)
+    assert known
+    assert known.state is AccountState.ACTIVE
+
+
 async def test_a_renamed_repository_keeps_its_runs_under_its_new_name(world: World) -> None:
     world.repository(BOXES)
     pr = await world.open_pull_request({"x": "y"})
@@ -206,6 +224,22 @@ async def test_a_forced_push_ends_runs_of_what_it_took_away(world: World) -> Non
     pushes.observe(world.hub.forge, repo, "mona")
     await world.until(lambda: len(list(world.hub.state.runs)) > 2)
     await world.until(lambda: "cancelled" in {run.conclusion for run in world.hub.state.runs})
+
+
+async def test_runs_of_what_a_branch_still_has_go_on(world: World) -> None:
+    world.repository(SLOW)
+    await world.until(lambda: "in_progress" in statuses(world))
+    world.hub.commit(REPO, "main", {"x": "y"}, "Go on", "mona")
+    [run] = [run for run in await world.runs() if run.state is RunState.RUNNING]
+    lost = CancelLost(
+        repo_id=run.repo_id,
+        repo=REPO,
+        installation_id=run.installation_id,
+        branch="main",
+        because="a forced push",
+    )
+    await accounts.cancel_lost(world.running.ctx, lost)
+    assert not (await world.running.ctx.run(run.id)).stop_because
 
 
 @pytest.mark.requirement("S-25")

@@ -153,7 +153,7 @@ async def test_closing_the_pull_request_cancels_its_run(world: World) -> None:
     await world.settle()
     assert pr.conclusion == "cancelled"
     assert "closing the pull request" in (pr.check("Interlock").title or "")
-    assert (await world.runs())[-1].because == "cancelled by closing the pull request"
+    assert [run.because for run in await world.runs() if run.pr] == ["cancelled by closing the pull request"]
 
 
 async def test_a_newer_head_supersedes_the_run_of_the_older(world: World) -> None:

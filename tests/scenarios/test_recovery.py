@@ -11,6 +11,7 @@ import pytest
 from bot.domain.missed import MOST_ASKS
 from bot.domain.run_states import RunState
 from bot.flows import reconcile, redeliver
+from bot.localhub.acts import moves
 from bot.localhub.acts import pulls as acts
 from tests.fakes.world import REPO, PullRequest, World, box
 
@@ -86,6 +87,36 @@ async def test_a_delivery_that_fails_for_ever_is_given_up_and_shown(world: World
     assert len(told) == 1 + MOST_ASKS
     found = await facts(world)
     assert (found["status"], found["given_up"]) == ("degraded", 1)
+
+
+async def test_what_a_lost_delivery_would_have_started_is_found_without_it(world: World) -> None:
+    await quiet_repository(world)
+    for _ in range(1 + MOST_ASKS):
+        world.hub.faults.fail_delivery("pull_request")
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    await one_round(world, redeliver.NAME)
+    assert pr.conclusion == "success"
+    assert (await facts(world))["waited_for"] == 1
+
+
+async def test_a_round_goes_on_where_the_last_one_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MOST_STARTS", 1)
+    pulls = []
+    for name in (REPO, "octo/other"):
+        world.repository(BOXES, name=name)
+        await world.settle()
+        world.hub.faults.drop_delivery("pull_request")
+        pulls.append(await world.open_pull_request({"x": "y"}, repo=name))
+    await world.settle()
+    mark = f"reconcile:next:{world.hub.installation('octo').id}"
+    other = world.hub.repository("octo/other").id
+    await world.running.ctx.marks.set(mark, str(other))
+    await one_round(world, reconcile.NAME)
+    assert [bool(pr.checks()) for pr in pulls] == [False, True]
+    assert await world.running.ctx.marks.get(mark) == str(world.hub.repository(REPO).id)
+    await one_round(world, reconcile.NAME, 1)
+    assert [pr.conclusion for pr in pulls] == ["success", "success"]
 
 
 async def test_a_round_that_github_does_not_answer_is_made_good_by_the_next(world: World) -> None:
@@ -224,3 +255,16 @@ async def test_an_app_that_comes_to_a_busy_account_opens_no_more_runs_than_a_rou
     assert [bool(pr.checks()) for pr in (first, second)] == [True, False]
     await one_round(world, reconcile.NAME)
     assert [pr.conclusion for pr in (first, second)] == ["success", "success"]
+
+
+async def test_an_installation_whose_return_nobody_told_of_is_spoken_for_again(world: World) -> None:
+    await quiet_repository(world)
+    moves.suspend(world.hub.forge, world.hub.installation("octo"), "octo")
+    await world.settle()
+    world.hub.faults.drop_delivery("installation")
+    moves.unsuspend(world.hub.forge, world.hub.installation("octo"), "octo")
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    assert pr.checks() == {}, "as far as the bot has heard it is not welcome"
+    await one_round(world, reconcile.NAME)
+    assert pr.conclusion == "success"

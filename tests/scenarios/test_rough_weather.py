@@ -179,7 +179,7 @@ async def test_a_command_that_fails_by_our_fault_is_answered_and_not_silently_lo
     await quiet_repository(world)
     pr = await world.open_pull_request({"x": "y"})
     await world.settle()
-    world.hub.faults.next("GET", r"/collaborators/mona/permission$", status=403, message="Resource not accessible")
+    world.hub.faults.next("GET", r"/pulls/1$", status=403, message="Resource not accessible")
     pr.say("/boxes run 1")
     await world.settle()
     assert pr.comments[-1].startswith("@mona: Interlock could not do this. Incident `comment:")

@@ -10,6 +10,7 @@ from bot.domain.run_states import RunState
 from bot.flows.conclude import announce, conclude
 from bot.flows.execute import Executed, Stopped, execute_run
 from bot.localhub.acts import pulls as acts
+from bot.localhub.acts import pushes
 from tests.fakes.world import REPO, PullRequest, World, box
 
 SUM = 'test "$(cat sum)" = "$(cat expected)"'
@@ -30,6 +31,13 @@ async def green_pull_request(world: World) -> PullRequest:
     await world.settle()
     assert pr.conclusion == "success"
     return pr
+
+
+def point(world: World, branch: str, sha: str) -> None:
+    """Push a commit to a branch, whatever was there."""
+    repo = world.hub.repository(REPO)
+    world.hub.forge.git(repo).update_ref(f"refs/heads/{branch}", sha)
+    pushes.observe(world.hub.forge, repo, "mona")
 
 
 async def boxes_of_last_run(world: World) -> list[tuple[int, bool]]:
@@ -235,6 +243,9 @@ async def test_a_head_of_two_pull_requests_is_green_only_when_both_are(world: Wo
     check = pr.check("Interlock")
     assert check.conclusion == "failure"
     assert check.title == f"green here, but pull request #{strict.number} of the same head is not"
+    pr.say("/boxes why")
+    await world.settle()
+    assert f"pull request `#{strict.number}` has the same head and is not green" in pr.comments[-1]
 
     world.hub.commit(REPO, "strict", {"expected": "4\n"}, "Expect four", "mona")
     world.hub.comment(REPO, strict.number, "/boxes run all", "mona")
@@ -271,5 +282,77 @@ async def test_a_green_run_waits_for_the_other_of_its_head_and_is_not_left_waiti
     assert (pr.check("Interlock").status, pr.conclusion) == ("in_progress", None)
 
     world.hub.close_pull_request(REPO, other.number, "mona")
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+@pytest.mark.parametrize("way", ["closed", "moved"])
+async def test_a_head_that_comes_back_does_not_show_what_was_green_for_another_base(world: World, way: str) -> None:
+    """While it was away, a second pull request proposed the same commit to a branch that asks for less."""
+    world.repository(BOXES)
+    world.hub.commit(REPO, "lax", {"boxes/tier-1/2_sum.sh": None}, "Ask for less", "mona")
+    pr = await world.open_pull_request({"sum": "5\n"})
+    await world.settle()
+    assert pr.conclusion == "failure"
+    hub, head = world.hub, pr.head
+    if way == "closed":
+        hub.close_pull_request(REPO, pr.number, "mona")
+    else:
+        pr.push({"x": "y"})
+    await world.settle()
+    point(world, "lure", head)
+    lure = hub.open_pull_request(REPO, "lure", "lax", "Lure", "mona")
+    await world.settle()
+    assert pr.check("Interlock", head).conclusion == "success"
+    hub.close_pull_request(REPO, lure.number, "mona")
+    if way == "closed":
+        acts.reopen(hub.forge, hub.pull_request(REPO, pr.number), "mona")
+    else:
+        point(world, pr.branch, head)
+    await world.settle()
+    assert pr.head == head
+    assert pr.conclusion == "failure"
+
+
+LISTED = {".github/interlock.yml": "trust: {protected: [develop]}\n", **BOXES}
+
+
+async def test_a_push_to_a_listed_branch_does_not_make_a_red_pull_request_of_the_same_head_green(world: World) -> None:
+    """What was pushed is judged by itself; merged into what main has by now it may be wrong."""
+    world.repository(LISTED)
+    await world.settle()
+    pr = await world.open_pull_request({"sum": "5\n", "expected": "5\n", "x": "y"})
+    await world.settle()
+    assert pr.conclusion == "success"
+    world.hub.commit(REPO, "main", {"boxes/tier-1/2_sum.sh": box("test ! -e x", title="Sum")}, "Ask for more", "mona")
+    pr.say("/boxes run all")
+    await world.settle()
+    assert pr.conclusion == "failure"
+
+    point(world, "develop", pr.head)
+    await world.settle()
+    check = pr.check("Interlock")
+    assert (check.conclusion, check.title) == (
+        "failure",
+        f"green here, but pull request #{pr.number} of the same head is not",
+    )
+
+    world.hub.close_pull_request(REPO, pr.number, "mona")
+    world.hub.rerequest_check_suite(check, "mona")
+    await world.settle()
+    assert pr.conclusion == "success"
+
+
+async def test_a_freeze_holds_a_head_that_was_pushed_to_another_branch_as_well(world: World) -> None:
+    world.repository(LISTED, collaborators={"mona": "maintain"})
+    pr = await world.open_pull_request({"x": "y"})
+    await world.settle()
+    pr.say('/freeze main because "the release is being cut"')
+    await world.settle()
+    assert pr.conclusion == "action_required"
+    point(world, "develop", pr.head)
+    await world.settle()
+    assert pr.conclusion == "action_required"
+    pr.say("/unfreeze main")
     await world.settle()
     assert pr.conclusion == "success"

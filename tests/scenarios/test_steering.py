@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.flows import holds
-from tests.fakes.world import PullRequest, World, box
+from tests.fakes.world import REPO, PullRequest, World, box
 
 STEADY = "boxes/tier-1/1_steady.sh"
 RED = "boxes/tier-1/2_red.sh"
@@ -72,6 +72,14 @@ async def test_an_excused_box_that_runs_again_holds_nothing_back(world: World) -
     }
 
 
+async def test_what_is_not_red_cannot_be_skipped_as_failed(world: World) -> None:
+    pr = await pull_request(world)
+    comment = pr.say('/boxes skip failed because "no reason"')
+    await world.settle()
+    assert pr.reactions(comment) == ["eyes", "confused"]
+    assert pr.comments[-1].startswith("@mona: no box is red on this head.")
+
+
 async def test_skipping_another_box_makes_nothing_green(world: World) -> None:
     pr = await pull_request(world, WRONG)
     pr.say('/boxes skip 1 because "no reason"')
@@ -107,11 +115,72 @@ async def test_a_pull_request_that_comes_during_a_freeze_runs_and_is_held(world:
     assert (pr.conclusion, other.conclusion) == ("success", "success")
 
 
-async def test_a_freeze_of_another_branch_holds_nothing(world: World) -> None:
+async def test_a_freeze_holds_what_goes_into_its_branch_and_nothing_else(world: World) -> None:
     pr = await pull_request(world)
-    pr.say('/freeze develop because "the release is being cut"', by="hub")
+    world.hub.commit(REPO, "develop", {"d": "1"}, "Branch off", "mona")
+    world.hub.commit(REPO, "feature", {"f": "1"}, "Feature", "mona")
+    pull = world.hub.open_pull_request(REPO, "feature", "develop", "Feature", "mona")
+    into_develop = PullRequest(world, REPO, pull.number, "feature", "mona")
+    await world.settle()
+    assert (pr.conclusion, into_develop.conclusion) == ("success", "success")
+    comment = pr.say('/freeze develop because "the release is being cut"', by="hub")
+    await world.settle()
+    assert pr.reactions(comment) == ["eyes", "rocket"]
+    assert (pr.conclusion, into_develop.conclusion) == ("success", "action_required")
+    pr.say("/unfreeze develop", by="hub")
+    await world.settle()
+    assert (pr.conclusion, into_develop.conclusion) == ("success", "success")
+
+
+async def test_a_second_freeze_of_a_branch_takes_the_place_of_the_first(world: World) -> None:
+    pr = await pull_request(world)
+    pr.say('/freeze main because "until somebody lifts it"', by="hub")
+    await world.settle()
+    pr.say('/freeze main until 2999-01-01 because "until then"', by="hub")
+    await world.settle()
+    assert pr.check("Interlock").title == "frozen until 2999-01-01 00:00 UTC: until then (by @hub)"
+    assert len(await world.running.ctx.freezes.all_standing()) == 1
+
+
+async def test_a_freeze_of_one_branch_and_one_of_every_branch_are_lifted_each_by_its_own_word(world: World) -> None:
+    pr = await pull_request(world)
+    for words in ('/freeze because "holidays"', '/freeze main because "the release is being cut"', "/unfreeze main"):
+        pr.say(words, by="hub")
+        await world.settle()
+    assert pr.check("Interlock").title == "frozen: holidays (by @hub)"
+    comment = pr.say("/unfreeze main", by="hub")
+    await world.settle()
+    assert pr.reactions(comment) == ["eyes", "confused"]
+    pr.say("/unfreeze", by="hub")
     await world.settle()
     assert pr.conclusion == "success"
+
+
+async def test_a_freeze_that_is_over_before_it_begins_is_refused(world: World) -> None:
+    pr = await pull_request(world)
+    comment = pr.say('/freeze main until 2001-01-01 because "long ago"', by="hub")
+    await world.settle()
+    assert pr.reactions(comment) == ["eyes", "confused"]
+    assert pr.comments[-1].startswith("@hub: 2001-01-01 00:00 UTC is not in the future")
+
+
+async def test_what_is_red_cannot_be_proved(world: World) -> None:
+    pr = await pull_request(world, WRONG)
+    runs = len(await world.runs())
+    comment = pr.say("/boxes falsify 2")
+    await world.settle()
+    assert pr.reactions(comment) == ["eyes", "confused"]
+    assert "none of these boxes is green on this head" in pr.comments[-1]
+    assert len(await world.runs()) == runs
+
+
+async def test_what_was_pushed_to_a_frozen_branch_is_shown_as_it_is(world: World) -> None:
+    pr = await pull_request(world)
+    pr.say('/freeze main because "the release is being cut"', by="hub")
+    await world.settle()
+    pushed = world.hub.commit(REPO, "main", {"m": "1"}, "Go on", "mona")
+    await world.settle()
+    assert (pr.conclusion, pr.check("Interlock", pushed).conclusion) == ("action_required", "success")
 
 
 async def test_a_writer_cannot_freeze(world: World) -> None:

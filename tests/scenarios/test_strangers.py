@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from inline_snapshot import snapshot
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from bot.localhub.acts.pulls import reopen
 from bot.localhub.records import CheckRun
@@ -83,6 +85,15 @@ For `HEAD` merged into `main` at `BASE`\
     assert await permit(pr) == ["eyes", "rocket"]
     assert interlock(pr).conclusion == "success"
     assert "trust `T2`" in (interlock(pr).summary or "")
+    [noted] = [row.entry for row in await isolated.running.ctx.audit.recent()]
+    assert (noted.actor, noted.permission, noted.decision, noted.head_sha) == ("mona", "write", "allowed", first)
+
+    # The beginning of a stranger's commit can come to be another's: for whatever runs it, all of it is needed.
+    runs = len(await isolated.runs())
+    pr.say(f"/boxes run all at {first[:12]}", by="mona")
+    await isolated.settle()
+    assert len(await isolated.runs()) == runs
+    assert "all 40 digits of its SHA are needed" in pr.comments[-1]
 
     pr.push({"src.txt": "2"})
     await isolated.settle()
@@ -97,12 +108,14 @@ async def test_only_a_writer_and_only_the_whole_sha_of_the_head_lets_it_run(isol
     pr = await stranger(isolated, {"src.txt": "1"})
     older = pr.head
     pr.push({"src.txt": "2"})
+    another = await isolated.open_pull_request({"x": "y"}, by="eve", branch="another")
     await isolated.settle()
     for text, by in [
         (f"/ok-to-test {pr.head}", "stranger"),
         (f"/ok-to-test {pr.head}", "eve"),
         (f"/ok-to-test {pr.head[:12]}", "mona"),
         (f"/ok-to-test {older}", "mona"),
+        (f"/ok-to-test {another.head}", "mona"),
         ("/ok-to-test", "mona"),
         (f"> /ok-to-test {pr.head}", "mona"),
         (f"```\n/ok-to-test {pr.head}\n```", "mona"),
@@ -110,10 +123,29 @@ async def test_only_a_writer_and_only_the_whole_sha_of_the_head_lets_it_run(isol
         comment = pr.say(text, by=by)
         await isolated.settle()
         assert "rocket" not in pr.reactions(comment), text
+    pr.say("/boxes why", by="eve")
+    await isolated.settle()
+    assert f"/ok-to-test {pr.head}" in pr.comments[-1]
+    refusals = [row.entry for row in await isolated.running.ctx.audit.recent() if row.entry.decision == "refused"]
+    assert {(row.decision, row.reason) for row in refusals} == {
+        ("refused", "not_permitted"),
+        ("refused", "sha_not_in_full"),
+        ("refused", "sha_is_older"),
+        ("refused", "sha_of_another"),
+        ("refused", "mistake"),
+    }
     assert interlock(pr).conclusion == "action_required"
     assert {run.state for run in await isolated.runs() if run.pr} == {"refused"}
     [refused] = [text for text in pr.comments if older in text]
     assert pr.head in refused
+
+
+async def test_each_commit_that_one_comment_names_leaves_a_row_in_the_audit(isolated: World) -> None:
+    pr = await stranger(isolated, {"src.txt": "1"})
+    pr.say(f"/ok-to-test {pr.head}\n/ok-to-test {'0' * 40}", by="mona")
+    await isolated.settle()
+    rows = [row.entry for row in await isolated.running.ctx.audit.recent()]
+    assert [(row.decision, row.reason) for row in rows] == [("refused", "sha_is_not_the_head"), ("allowed", "")]
 
 
 @pytest.mark.requirement("S-20")
@@ -154,25 +186,26 @@ async def test_a_comment_that_was_changed_before_it_was_read_permits_nothing(iso
     pr = await stranger(isolated, {"src.txt": "1"})
     line = f"/ok-to-test {pr.head}"
     listening, isolated.wire.app = isolated.wire.app, None
-    edited, deleted = pr.say(line, by="mona"), pr.say(line, by="mona")
+    edited, deleted, anothers = pr.say(line, by="mona"), pr.say(line, by="mona"), pr.say(line, by="eve")
     isolated.hub.edit_comment(edited, "never mind", "mona")
     isolated.hub.delete_comment(deleted, "mona")
     await isolated.hub.settled()
     isolated.wire.app = listening
-    for comment in (edited, deleted):
+    for comment in (edited, deleted, anothers):
         said = {"id": comment.id, "body": line, "user": {"login": "mona", "id": 1, "type": "User"}}
         sent = {"action": "created", "issue": {"number": pr.number, "pull_request": {}}, "comment": said}
         await deliver(isolated, "issue_comment", {**sent, **facts(isolated)})
     assert interlock(pr).conclusion == "action_required"
     assert {run.state for run in await isolated.runs() if run.pr} == {"refused"}
     reasons = [row.entry.reason for row in await isolated.running.ctx.audit.recent()]
-    assert reasons == ["comment_changed", "comment_changed"]
+    assert reasons == ["comment_changed"] * 3
 
 
 @pytest.mark.requirement("S-4")
 @pytest.mark.requirement("S-8")
 @pytest.mark.requirement("S-23")
-async def test_a_push_after_the_permit_and_before_the_boxes_runs_nothing(isolated: World) -> None:
+@pytest.mark.parametrize("lost", [pytest.param(0, id="asked"), pytest.param(3, id="asked-while-github-is-away")])
+async def test_a_push_after_the_permit_and_before_the_boxes_runs_nothing(isolated: World, lost: int) -> None:
     """The head moves while the permitted run waits for its seat, and GitHub's word of it is lost."""
     pr = await stranger(isolated, {"src.txt": "1"})
     first = pr.head
@@ -185,12 +218,45 @@ async def test_a_push_after_the_permit_and_before_the_boxes_runs_nothing(isolate
     pr.push({"boxes/tier-1/1_green.sh": RED})
     await isolated.hub.settled()
     isolated.wire.app = deaf
+    if lost:
+        isolated.hub.faults.next("GET", f"/pulls/{pr.number}$", status=502, times=lost)
     for _ in range(isolated.max_runs):
         ctx.seats.release()
     await isolated.settle()
     assert interlock(pr, first).conclusion == "cancelled"
     assert interlock(pr).conclusion == "action_required"
     assert not [run for run in await isolated.runs() if run.pr and run.conclusion in {"success", "failure"}]
+
+
+class Reviews:
+    """Answers for the reviews of a pull request, which the hub does not keep."""
+
+    def __init__(self, world: World, pr: PullRequest, body: str) -> None:
+        self._app, self._path = world.hub.app, f"/repos/{REPO}/pulls/{pr.number}/reviews"
+        self.body = body
+        world.hub.app = self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != self._path:
+            await self._app(scope, receive, send)
+            return
+        said = {"id": 99, "body": self.body, "user": {"login": "mona"}, "submitted_at": "2026-01-02T00:00:00Z"}
+        await JSONResponse([{**said, "id": 98, "body": "no"}, said])(scope, receive, send)
+
+
+@pytest.mark.requirement("S-23")
+async def test_a_review_permits_by_what_it_says_on_github(isolated: World) -> None:
+    pr = await stranger(isolated, {"src.txt": "1"})
+    line = f"/ok-to-test {pr.head}"
+    Reviews(isolated, pr, line)
+    mona = {"login": "mona", "id": 1, "type": "User"}
+    pull = {"number": pr.number, "head": {"sha": pr.head, "ref": "topic"}, "base": {"ref": "main"}}
+    sent = {"action": "submitted", "pull_request": pull, **facts(isolated)}
+    for number, said in ((99, f"No.\n\n{line}"), (97, line)):
+        review = {"id": number, "body": said, "state": "commented", "user": mona}
+        await deliver(isolated, "pull_request_review", {**sent, "review": review})
+    assert interlock(pr).conclusion == "action_required"
+    assert [row.entry.reason for row in await isolated.running.ctx.audit.recent()] == ["comment_changed"] * 2
 
 
 @pytest.mark.requirement("S-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +152,26 @@ async def test_neither_a_commits_date_nor_its_authors_name_nor_a_login_that_ends
         [check] = world.hub.check_runs("octo/app", pull.head_sha)
         assert check.conclusion == "action_required"
     assert not proof.exists()
+
+
+async def test_a_run_that_was_prepared_for_a_writer_does_not_begin_for_a_stranger(world: World) -> None:
+    """The author loses write permission while the run waits, and a permit, which stands for lower terms, comes."""
+    world.repository(BOXES, collaborators={"mona": "write", "hub": "admin"})
+    await world.settle()
+    ctx = world.running.ctx
+    for _ in range(world.max_runs):
+        await ctx.seats.acquire()
+    pr = await world.open_pull_request({"x": "y"})
+    await world.until(lambda: "Interlock / tier 1" in pr.checks())
+    world.hub.set_permission(pr.repo, "mona", "read")
+    pr.say(f"/ok-to-test {pr.head}", by="hub")
+    repo_id = world.hub.repository(pr.repo).id
+    async with asyncio.timeout(20):
+        while not await ctx.permits.of(repo_id, pr.number, pr.head):
+            await asyncio.sleep(0.02)
+    for _ in range(world.max_runs):
+        ctx.seats.release()
+    await world.settle()
+    first = next(run for run in await world.runs() if run.pr)
+    assert (first.trust, first.state) == ("T1", "refused")
+    assert first.because == "its author lost write permission while the run waited"

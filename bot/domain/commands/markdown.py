@@ -41,11 +41,12 @@ def lines(body: str) -> Iterator[Line]:
     for before, token in pairwise(tokens):
         if before.type == "paragraph_open" and before.level == 0 and token.type == "inline":
             rows = _rows(token.children or [])
+            may_ask = not _has_html(token)
             for nth, row in enumerate(rows):
                 wrapped = row.text + "\n" + rows[nth + 1].text if nth + 1 < len(rows) else row.text
                 if _QUOTED_MAIL.fullmatch(row.text) or _QUOTED_MAIL.fullmatch(wrapped):
                     return
-                if row.is_command and not _has_html(token):
+                if row.is_command and may_ask:
                     yield Line(row.text.strip(), row.is_plain)
 
 

@@ -55,6 +55,8 @@ REASONS = {
     "permission_unknown": "GitHub would not say what the person may do, which counts as nothing",
     "lookalike": "the login looks like an app's",
     "edited": "the comment was edited; only new ones are read",
+    "comment_edited": "the comment of a permit was edited",
+    "comment_deleted": "the comment of a permit was deleted",
     "closed": "the pull request is not open",
     "other_head": "it names a commit that is not the head",
     "short_sha": "a fork's commit was not named with all its digits",
@@ -72,7 +74,7 @@ REASONS = {
     "sha_is_older": "the commit to permit is an older one of the pull request",
     "sha_of_another": "the commit to permit is the head of another pull request",
     "sha_is_not_the_head": "the commit to permit is not the head",
-    "unknown_repository": "the bot has not heard of the repository",
+    "unknown_repository": "the bot has not heard of the repository, or another has its name now",
 }
 """Machine-readable reasons in the audit and in REST, with what they mean. They only grow."""
 

@@ -15,7 +15,7 @@ from runner.model import BoxId
 async def hindrance(scene: Scene, command: Explain) -> Refused | None:
     """Why there is nothing to tell."""
     if await head.told(scene) is None:
-        return Refused("no_run", "no run of this head has told its boxes yet; say it again when its checks are there")
+        return head.NOT_TOLD
     return await head.unknown(scene, command.box)
 
 
@@ -23,15 +23,10 @@ async def carry_out(scene: Scene, command: Explain) -> Done:
     """One section."""
     known = await head.told(scene)
     assert known, "`hindrance` found it"
-    box = next(box for box in known.state.boxes if str(box.box) == str(_id(command.box)))
+    box = next(box for box in known.state.boxes if box.box == BoxId.read(command.box))
     listed = next(
         raw for raw in record.listed(scene.ctx.files(known.run)) if BoxId(raw["suite"], raw["box"]) == box.box
     )
     about = shown(scene.ctx, known.run, known.state)
     said = answers.explained(box, listed, known.scrutiny, run_url=about.run_url, repro=about.repro)
     return Done(said=said)
-
-
-def _id(text: str) -> BoxId:
-    suite, _, number = text.rpartition("/")
-    return BoxId(suite, int(number))

@@ -16,7 +16,7 @@ async def hindrance(scene: Scene, command: Falsify) -> Refused | None:
         return refused
     known = await head.told(scene)
     if known is None:
-        return Refused("no_run", "no run of this head has told its boxes yet; say it again when its checks are there")
+        return head.NOT_TOLD
     boxes = record.boxes(scene.ctx.files(known.run))
     red = [box.box for box in known.state.boxes if box.red]
     if command.selection.strip().lower() == "failed" and not red:

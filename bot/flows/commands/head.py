@@ -14,6 +14,8 @@ from bot.flows.commands.order import Scene
 from bot.flows.requests import open_run
 from bot.store.runs import Run
 
+NOT_TOLD = Refused("no_run", "no run of this head has told its boxes yet; say it again when its checks are there")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:

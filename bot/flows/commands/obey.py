@@ -1,7 +1,8 @@
 """Carrying out an order: all of it is read, authorised and looked into before anything of it is done.
 
-Comments, reviews, buttons and whoever sits at the machine come through here, so nobody has a way around a permission,
-and every command leaves a row in the audit, carried out or not.
+Comments, reviews and whoever sits at the machine come through here, so nobody has a way around a permission, and every
+command leaves a row in the audit, carried out or not. Buttons are about a commit, which need not have a pull request:
+see `bot.flows.buttons`.
 """
 
 from __future__ import annotations
@@ -29,22 +30,21 @@ from bot.domain.commands.asked import (
     Unfreeze,
     Why,
 )
-from bot.domain.commands.authority import Need, Refused, is_lookalike, may
+from bot.domain.commands.authority import Refused
 from bot.domain.commands.registry import need_of, words_of
 from bot.domain.commands.telling import help_text
+from bot.domain.desired import OTHER_REPOSITORY
 from bot.domain.text import plain
+from bot.flows.authorising import authorise
 from bot.flows.commands import cancel, explain, falsify, freeze, ok_to_test, run, skip, status, why
 from bot.flows.commands.order import Done, Order, Scene, Started
 from bot.flows.context import Context
-from bot.github.errors import Forbidden, NotFound, UnexpectedAnswer
-from bot.github.permissions import permission
-from bot.github.pulls import get_pull
+from bot.github.app import Installation
+from bot.github.errors import NotFound
+from bot.github.pulls import PullFacts, get_pull
 from bot.store.audit import Decision, Entry
 
 log = structlog.get_logger()
-
-NOT_READ = "none"
-"""The permission of somebody of whom GitHub would not say any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,49 +65,35 @@ async def obey(ctx: Context, order: Order, commands: Sequence[Parsed]) -> Obeyed
         GitHubProblem: GitHub did not answer; nothing was done that a repeat would do twice.
     """
     log_to = log.bind(actor=order.actor, repo=order.repo, pr=order.pr)
-    held, refused = await _authorise(ctx, order, commands)
+    github = ctx.github.installation(order.installation_id)
+    held, refused = "operator", None
+    if not order.at_machine:
+        held, refused = await authorise(github, order.repo, order.actor, map(need_of, commands))
     if refused is not None:
         log_to.warning("command_refused", reason=refused.code)
         await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
-        # A lookalike may be a program after all, and two programs that answer each other never end.
-        said = "" if refused.code == "lookalike" else f"{_to(order)}{refused.because}."
+        said = f"{_to(order)}{refused.because}." if refused.is_told else ""
         return Obeyed(done=False, reason=refused.code, said=said)
     if mistakes := [command for command in commands if isinstance(command, Mistake)]:
         log_to.warning("command_misread", reason=mistakes[0].because)
         await _write(ctx, order, commands, "refused", held=held, reason="mistake")
         return Obeyed(done=False, reason="mistake", said=_mended(order, mistakes))
     asked = [command for command in commands if not isinstance(command, Mistake)]
-    try:
-        pull = await get_pull(ctx.github.installation(order.installation_id), order.repo, order.pr)
-    except NotFound:
-        refused = Refused("closed", "there is no such pull request here")
-        await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
-        return Obeyed(done=False, reason=refused.code, said=f"{_to(order)}{refused.because}.")
-    if pull.base_repo_id != order.repo_id:
-        refused = Refused("unknown_repository", "another repository has this name now")
-        await _write(ctx, order, commands, "refused", held=held, reason=refused.code)
-        return Obeyed(done=False, reason=refused.code, said=f"{_to(order)}{refused.because}.")
+    pull = await _pull_of(github, order)
+    if isinstance(pull, Refused):
+        await _write(ctx, order, commands, "refused", held=held, reason=pull.code)
+        return Obeyed(done=False, reason=pull.code, said=f"{_to(order)}{pull.because}.")
     scene = Scene(ctx=ctx, order=order, pull=pull, permission=held, now=ctx.clock.now())
     return await _carry_out(scene, asked)
 
 
-async def _authorise(ctx: Context, order: Order, commands: Sequence[Parsed]) -> tuple[str, Refused | None]:
-    """What the actor may do here, read now, and why that does not suffice."""
-    if order.at_machine:
-        return "operator", None
-    if is_lookalike(order.actor):
-        return "", Refused("lookalike", "logins that look like an app's steer nothing")
-    needs = [need_of(command) for command in commands]
-    if all(need is Need.NOTHING for need in needs):
-        return "", None
+async def _pull_of(github: Installation, order: Order) -> PullFacts | Refused:
+    """The pull request as it stands, if it is one of the repository that was meant."""
     try:
-        held = str(await permission(ctx.github.installation(order.installation_id), order.repo, order.actor))
-    except (Forbidden, UnexpectedAnswer) as unknown:
-        # No answer is no permission. While GitHub is away nothing is decided at all; see `persevere`.
-        log.warning("permission_unknown", actor=order.actor, because=str(unknown))
-        return NOT_READ, Refused("permission_unknown", "GitHub does not say what you may do here, so nothing was done")
-    answers = [may(held, need) for need in needs]
-    return held, next((answer for answer in answers if isinstance(answer, Refused)), None)
+        pull = await get_pull(github, order.repo, order.pr)
+    except NotFound:
+        return Refused("closed", "there is no such pull request here")
+    return pull if pull.base_repo_id == order.repo_id else Refused("unknown_repository", OTHER_REPOSITORY)
 
 
 async def _carry_out(scene: Scene, commands: Sequence[Asked]) -> Obeyed:

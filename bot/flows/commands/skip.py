@@ -21,7 +21,7 @@ async def hindrance(scene: Scene, command: Skip) -> Refused | None:
         return refused
     known = await head.told(scene)
     if known is None:
-        return Refused("no_run", "no run of this head has told its boxes yet; say it again when its checks are there")
+        return head.NOT_TOLD
     own = scene.order.actor.lower() == scene.pull.author_login.lower()
     if own and (scene.pull.head_is_fork or known.run.trust not in {"T0", "T1"} or scene.permission not in WRITERS):
         return Refused("own_untrusted", "the author of an untrusted pull request cannot answer for its boxes")

@@ -15,6 +15,7 @@ from bot.domain.diff import NO_LINES, ChangedLines
 from bot.domain.progress import Progress
 from bot.domain.report import RunState, log_url
 from bot.domain.repro import Repro
+from bot.domain.scrutiny import Proof, Proofs, Scrutiny, Weakening
 from bot.domain.subject import Subject
 from bot.domain.text import BUDGET, size
 from bot.domain.trust import Untrusted
@@ -291,6 +292,40 @@ For `cafecaf` merged into `main` at `ba5eba5`\
     )
 
 
+def test_a_mistake_of_the_organisation_is_linked_where_it_stands_and_noted_nowhere() -> None:
+    mistake = BadMetadata("unknown key 'timout'", file="organisation/.github/interlock.yml", line=7)
+    mistake.place = "default"
+    (check,) = made.config_error([mistake], places={"default": "https://github.example/octo/.github/blob/cafe/"})
+    assert "](https://github.example/octo/.github/blob/cafe/.github/interlock.yml#L7)" in check.summary
+    assert check.annotations == ()
+
+
+OUTSIDE = ["", "/etc/passwd", "../other.py", "src/../../other.py", "two\nlines.py", " src/app.py", "a\u202eb.py"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_what_is_no_path_of_the_repository_gets_no_note_and_no_link(path: str) -> None:
+    (check,) = made.config_error([BadMetadata("no", file=path, line=1)], places={"": "https://github.example/"})
+    assert "https://github.example" not in check.summary
+    assert check.annotations == ()
+    red = finished(7, Verdict.FAILED, failures=(Failure(message="no", file=path, line=1),))
+    assert of([run_started(7), red, run_finished(green=False)])[1].annotations == ()
+
+
+def test_a_weakening_is_noted_where_the_change_has_it() -> None:
+    there = replace(SLOWER, file="boxes/7.sh", line=4, gone=False)
+    known = Scrutiny(weakened=(there, replace(there, gone=True), replace(there, file="../7.sh")))
+    shown = checks(Progress.of(all_green()), shown=SHOWN, state=RunState.FINISHED, scrutiny=known)
+    assert [(note.path, note.start_line, note.level) for note in shown[0].annotations] == [("boxes/7.sh", 4, "warning")]
+
+
+def test_a_green_check_offers_to_run_all_again_and_a_red_one_more() -> None:
+    assert [[button.identifier for button in of(events)[0].buttons] for events in (all_green(), tier_two_red())] == [
+        ["rerun_all"],
+        ["rerun_failed", "rerun_all", "explain"],
+    ]
+
+
 def test_one_configuration_error_is_in_the_title() -> None:
     (check,) = made.config_error([BadMetadata("box 7 waits for itself", file="boxes/7.sh")])
     assert check.title == "configuration: box 7 waits for itself"
@@ -392,3 +427,48 @@ def test_a_failure_says_how_it_was_run_and_where_its_whole_log_is() -> None:
 def test_the_whole_log_is_on_the_runs_own_pages_under_the_same_signature() -> None:
     assert log_url(f"{URL}?t=abc", "/somewhere/logs/api/21.1.log") == f"{URL}/logs/21.1.log?t=abc"
     assert log_url("", "21.1.log") == log_url(URL, "") == ""
+
+
+@pytest.mark.parametrize(
+    ("waits", "ends"),
+    [
+        pytest.param(True, ("in_progress", None), id="waits-for-the-other"),
+        pytest.param(False, ("completed", "failure"), id="red-by-the-other"),
+    ],
+)
+def test_green_is_not_green_before_it_is_for_every_pull_request_of_the_head(waits: bool, ends: tuple[str, str]) -> None:
+    held = made.held_by(of(all_green())[0], 9, waits=waits)
+    assert (held.status, held.conclusion) == ends
+    assert "#9" in held.title
+
+
+PROVED = Proof(box="7", title="Lint", answer="proven", reason="", reused=False)
+BLIND = replace(PROVED, answer="blind")
+SLOWER = Weakening(box="7", says="box 7 may take longer", file="", line=0, gone=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "ends"),
+    [
+        pytest.param(Scrutiny(falsify="require"), ("in_progress", None), id="proofs-are-awaited"),
+        pytest.param(
+            Scrutiny(falsify="require", proofs=Proofs(boxes=(BLIND,))),
+            ("completed", "failure"),
+            id="a-proof-is-missing",
+        ),
+        pytest.param(
+            Scrutiny(falsify="require", proofs=Proofs(boxes=(PROVED,))), ("completed", "success"), id="all-is-proved"
+        ),
+        pytest.param(
+            Scrutiny(falsify="tell", proofs=Proofs(boxes=(BLIND,))), ("completed", "success"), id="proofs-are-told-only"
+        ),
+        pytest.param(
+            Scrutiny(weakened=(SLOWER,), accepted=frozenset(), line="/ok-to-test x"),
+            ("completed", "action_required"),
+            id="a-stranger-weakens",
+        ),
+    ],
+)
+def test_a_green_run_ends_as_what_else_is_known_of_it_allows(known: Scrutiny, ends: tuple[str, str]) -> None:
+    shown = checks(Progress.of(all_green()), shown=SHOWN, state=RunState.FINISHED, scrutiny=known)
+    assert (shown[0].status, shown[0].conclusion) == ends

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from inline_snapshot import snapshot
 
 from bot.domain.comment import marker, render, render_sentence
 from bot.domain.progress import Progress
 from bot.domain.report import RunState
+from bot.domain.scrutiny import Scrutiny, without_control
 from bot.domain.text import BUDGET, size
 from runner.events import Event
 from runner.model import Failure, Verdict
@@ -89,6 +91,29 @@ def test_a_red_box_is_shown_before_the_run_is_over() -> None:
             "| 7 Lint | failed | exit code 1 |",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("scrutiny", "sign"),
+    [
+        pytest.param(Scrutiny(falsify="require"), "⏳", id="proofs-are-awaited"),
+        pytest.param(Scrutiny(falsify="require", proofs=without_control({"7": "Lint"})), "❌", id="a-proof-is-missing"),
+        pytest.param(Scrutiny(falsify="tell", proofs=without_control({"7": "Lint"})), "✅", id="proofs-are-told-only"),
+    ],
+)
+def test_green_boxes_are_not_signed_green_before_all_that_is_required_is_there(scrutiny: Scrutiny, sign: str) -> None:
+    said = render(Progress.of(all_green()), head_sha=SHA, run_url=URL, state=RunState.FINISHED, scrutiny=scrutiny)
+    assert said.body.startswith(f"{sign} **Interlock**")
+
+
+def test_a_run_on_its_way_is_no_news_and_tells_of_no_freeze() -> None:
+    progress = Progress.of([run_started(), finished(7), started(12)])
+    said = render(progress, head_sha=SHA, run_url=URL, state=RunState.RUNNING, hold="frozen: x (by @hub)")
+    assert said.body.startswith("⏳ **Interlock** — 1 of 5 boxes done")
+    assert said.news == ""
+    ended = render(Progress.of(all_green()), head_sha=SHA, run_url=URL, state=RunState.FINISHED)
+    other = render(Progress.of(all_green()), head_sha="f00d" * 10, run_url=URL, state=RunState.FINISHED)
+    assert ended.news == other.news != ""
 
 
 def test_a_red_box_in_quarantine_is_named() -> None:

@@ -78,6 +78,20 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
         pytest.param(
             "push",
             "",
+            replace(PUSH, base_ref="gh-readonly-queue/main/pr-7-ba5e"),
+            Ignore("a branch of the merge queue, which tells of it itself"),
+            id="a-branch-of-the-merge-queue",
+        ),
+        pytest.param(
+            "push",
+            "",
+            replace(PUSH, repo_id=0),
+            Ignore("it is about no repository of an installation"),
+            id="no-repository",
+        ),
+        pytest.param(
+            "push",
+            "",
             replace(PUSH, deleted=True),
             CancelLost(**PLACE, branch="main", because="the removal of its branch"),
             id="the-default-branch-removed",
@@ -131,6 +145,27 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
         pytest.param(
             "issue_comment",
             "created",
+            replace(COMMENT, sender_is_bot=True),
+            Ignore("a bot wrote it"),
+            id="a-comment-that-a-bot-sent-in-somebody-s-name",
+        ),
+        pytest.param(
+            "issue_comment",
+            "created",
+            replace(COMMENT, commenter_is_bot=True, commenter_is_lookalike=True),
+            ReadCommands(**PLACE, pr=7, comment_id=99, body="/boxes run all", author="mona"),
+            id="who-only-looks-like-a-bot-is-refused-later-and-in-the-audit",
+        ),
+        pytest.param(
+            "issue_comment",
+            "edited",
+            replace(COMMENT, commenter_is_bot=True),
+            Ignore("a bot wrote it, so it permitted nothing"),
+            id="our-own-comment-edited",
+        ),
+        pytest.param(
+            "issue_comment",
+            "created",
             replace(COMMENT, comment="thanks"),
             Ignore("it holds no command"),
             id="a-thank-you",
@@ -149,6 +184,13 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
             replace(CHECK, check_name="Interlock / tier 2 or all"),
             replace(RUN, cause="rerequested"),
             id="a-name-that-only-looks-like-a-tier",
+        ),
+        pytest.param(
+            "check_suite",
+            "rerequested",
+            replace(CHECK, check_name="Interlock / tier 2", occasion="12:00"),
+            replace(RUN, cause="rerequested", occasion="12:00"),
+            id="re-run-all-is-about-no-tier-and-says-when",
         ),
         pytest.param(
             "check_suite",
@@ -195,8 +237,8 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
         pytest.param(
             "merge_group",
             "checks_requested",
-            replace(BASE, head_sha=SHA, base_ref="main"),
-            replace(RUN, pr=None, cause="merge_group"),
+            replace(BASE, head_sha=SHA, base_ref="main", base_sha="ba5e" * 10),
+            replace(RUN, pr=None, cause="merge_group", base_sha="ba5e" * 10),
             id="a-merge-group",
         ),
         pytest.param(
@@ -250,8 +292,8 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
         pytest.param(
             "repository",
             "renamed",
-            replace(BASE, old_name="octo/old"),
-            RepositoryChanged(**PLACE, how="renamed", old_name="octo/old"),
+            BASE,
+            RepositoryChanged(**PLACE, how="renamed"),
             id="a-repository-is-renamed",
         ),
         pytest.param(

@@ -49,7 +49,7 @@ def test_an_app_as_setup_registers_it_has_nothing_to_mend() -> None:
 
 
 def test_what_the_app_lacks_is_told_with_what_stops_without_it() -> None:
-    app = replace(APP, permissions=without(permissions(Tier.OPERATE), "checks", "issues"), events=("push",))
+    app = replace(APP, permissions=without(permissions(Tier.OPERATE), "checks", "issues"), events=("push", "delete"))
     told = list(diagnosis.app(app))
     assert [one.level for one in told[:4]] == ["ok", "error", "warning", "warning"]
     assert [one.found.removeprefix("the App ") for one in told[1:4]] == snapshot(

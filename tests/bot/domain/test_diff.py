@@ -44,6 +44,15 @@ def test_a_line_of_a_file_does_not_pass_for_a_line_of_the_diff() -> None:
     assert set(changed_lines(DIFF).by_path) == {"calc.py"}
 
 
+def test_an_altered_line_is_skipped_with_what_it_was() -> None:
+    diff = b"--- a/calc.py\n+++ b/calc.py\n@@ -3 +3 @@\n-x\n+++ b/forged.py\n@@ -9,0 +9 @@\n+y\n"
+    assert changed_lines(diff).by_path == {"calc.py": ((3, 1), (9, 1))}
+
+
+def test_a_name_with_a_space_is_read_without_the_tab_that_ends_it() -> None:
+    assert changed_lines(b"--- a/a b.py\t\n+++ b/a b.py\t\n@@ -0,0 +1 @@\n+x\n").has("a b.py", 1)
+
+
 def test_nothing_is_changed_where_nothing_is_known() -> None:
     assert not NO_LINES.has("calc.py", 3)
 

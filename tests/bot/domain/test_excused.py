@@ -89,6 +89,12 @@ For `f00df00` · `/help`\
     assert "@hub" not in said.body
 
 
+def test_the_check_of_a_tier_names_whom_somebody_excused() -> None:
+    _, tier = shown(ended({7: Verdict.FAILED, 12: Verdict.PASSED}, 7))
+    assert tier.conclusion == "success"
+    assert "7 Lint failed, excused by @\u200dmona" in tier.summary
+
+
 @pytest.mark.parametrize("verdict", [Verdict.PASSED, Verdict.FAILED])
 def test_a_freeze_holds_whatever_was_found_and_keeps_it(verdict: Verdict) -> None:
     overall, tier = shown(ended({7: verdict}))

@@ -89,7 +89,9 @@ def test_what_is_over_holds_no_more_and_what_holds_is_not_over(
         )
         for n, (end, gone) in enumerate(zip(ends, lifted, strict=False))
     ]
-    assert {f.id for f in over(freezes, at)}.isdisjoint({f.id for f in freezes if f.holds("main", at)})
+    standing = {f.id for f in freezes if f.lifted_at is None}
+    holds = {f.id for f in freezes if f.holds("main", at)}
+    assert standing == holds ^ {f.id for f in over(freezes, at)}
 
 
 def test_a_freeze_reads_as_one_line() -> None:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.preview import PREVIEW, preview
+from bot.domain.preview import _KEYS, PREVIEW, preview
 from bot.domain.text import BUDGET, size
+from runner.commands.list_boxes import described
+from runner.model import Box, BoxId
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -72,6 +74,30 @@ def told(before: dict[str, Any], after: dict[str, Any], *changes: dict[str, Any]
 )
 def test_each_difference_is_one_row(before: dict[str, Any], after: dict[str, Any], rows: list[str]) -> None:
     assert told(before, after) == rows
+
+
+def test_whoever_mends_a_broken_base_is_told_so_and_of_no_setting() -> None:
+    error = {"message": "x", "file": ".github/interlock.yml", "line": 1, "hint": "", "place": ""}
+    check = preview({"before": side(errors=[error]), "after": side(box(1), settings={"a": 1}), "changes": []})
+    assert check
+    assert check.title == "1 added of 1 box after the merge"
+    assert "This change mends it." in check.summary
+
+
+@pytest.mark.parametrize("key", ["network", "secrets"])
+def test_what_a_box_asks_for_is_told_with_the_terms_of_it(key: str) -> None:
+    for before in (side(), side(box(1))):
+        check = preview({"before": before, "after": side(box(1, **{key: ["x"]})), "changes": []})
+        assert check
+        assert "Secrets go to protected branches only" in check.summary
+
+
+def test_no_key_of_a_box_changes_unheard() -> None:
+    """What says nothing of what is run, or stands in a row of its own, is named here."""
+    elsewhere = {"suite", "box", "source", "line", "file"}
+    assert {*described(Box(id=BoxId("", 1), tier=1, title="One", source="boxes/1.sh", kind="file"))} - elsewhere == {
+        *_KEYS
+    }
 
 
 def test_boxes_that_trade_numbers_are_renumbered_not_added_and_removed() -> None:

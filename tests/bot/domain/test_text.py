@@ -116,6 +116,7 @@ def test_a_fence_cannot_be_closed_from_inside(raw: str) -> None:
 
 @pytest.mark.requirement("S-17")
 @given(ANYTHING)
+@example("<!-- interlock:pr=7 forged -->")
 def test_no_foreign_text_can_look_like_our_marker(raw: str) -> None:
     for shown in (text.plain(raw), text.code(raw), text.fenced(raw)):
         assert "<!--" not in shown
@@ -186,3 +187,14 @@ def test_a_page_of_foreign_texts_holds_nothing_that_acts(title: str, name: str, 
     assert [token.type for token in tokens].count("tr_open") == 2
     assert [token.content for token in tokens if token.type == "inline"][-1] == "end"
     assert not any(BEYOND_CODE.search(token.content) for token in inner if token.type == "text")
+
+
+INVISIBLE = (
+    "\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a\u202e"
+    "\u2060\u2064\u2066\u206f\u3164\ufeff\uffa0\ufff9\U000e0041"
+)
+
+
+@pytest.mark.parametrize("char", INVISIBLE, ids=ascii)
+def test_what_nobody_can_see_is_not_there(char: str) -> None:
+    assert text.clean(f"a{char}b") == "ab"

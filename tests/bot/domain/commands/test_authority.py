@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
-from bot.domain.commands.asked import Mistake
+import bot
+from bot.domain.commands.asked import Rerun
 from bot.domain.commands.authority import Allowed, Need, Refused, is_lookalike, may
-from bot.domain.commands.buttons import ACTION_INPUTS, PRESSED, command_of
+from bot.domain.commands.buttons import PRESSED, rerun_of
 from bot.domain.commands.pinning import other_than_meant
-from bot.domain.commands.registry import TOPICS, Surface, parse_line
+from bot.domain.commands.registry import REGISTRY, Surface
+from bot.domain.commands.telling import REASONS
 
 HEAD = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 OTHER = "5c936ed753dc7fc0b171f65c09e7a398fcff5015"
@@ -47,6 +52,7 @@ def test_a_login_with_the_suffix_of_apps_is_a_lookalike(login: str, looks: bool)
         pytest.param(HEAD[:39], True, "short_sha", id="the-beginning-on-a-fork"),
         pytest.param(OTHER, False, "other_head", id="another"),
         pytest.param(OTHER, True, "other_head", id="another-on-a-fork"),
+        pytest.param(HEAD[8:20], False, "other_head", id="the-middle-of-the-head"),
         pytest.param(HEAD + "0", False, "other_head", id="more-than-the-head"),
     ],
 )
@@ -63,11 +69,27 @@ def test_a_refusal_names_both_commits() -> None:
 
 
 def test_what_a_button_stands_for_is_a_command() -> None:
-    for button, command in PRESSED.items():
-        assert command_of(button.identifier) == command
-        assert not isinstance(parse_line(command, Surface.BUTTON), Mistake)
-    assert command_of("deploy") is None
+    assert {button.identifier: rerun_of(button.identifier) for button in PRESSED} == {
+        "rerun_failed": Rerun("failed"),
+        "rerun_all": Rerun("all"),
+    }
+    assert rerun_of("explain") is rerun_of("deploy") is None
 
 
 def test_the_action_says_what_commands_say() -> None:
-    assert all(Surface.ACTION in TOPICS[topic].offered for topic in ACTION_INPUTS.values())
+    said = {command.topic for command in REGISTRY if Surface.ACTION in command.offered}
+    assert said == {"run", "falsify"}, "its inputs `select` and `falsify`"
+
+
+def test_every_reason_that_somebody_can_be_given_is_explained() -> None:
+    """The audit and REST promise one of these words."""
+    calls = [
+        node
+        for part in ("domain", "flows")
+        for file in (Path(bot.__file__).parent / part).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Refused", "MayNot"}
+    ]
+    codes = {arg.value for call in calls for arg in call.args[:1] if isinstance(arg, ast.Constant)}
+    assert codes
+    assert codes <= set(REASONS)

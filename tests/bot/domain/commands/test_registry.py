@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bot.domain.commands.asked import (
     Unfreeze,
     Why,
 )
+from bot.domain.commands.authority import Need
 from bot.domain.commands.registry import MAX_BODY, REGISTRY, Command, Surface, need_of, parse, parse_line, words_of
 from bot.domain.commands.telling import description, help_text, reference
 
@@ -154,6 +156,21 @@ def test_a_command_that_is_only_shown_does_not_run(comment: str) -> None:
             "/boxes run all --force",
             ("/boxes run all --force", "there is no flag `--force`", "commands take none", 16),
             id="a-flag",
+        ),
+        pytest.param(
+            '/freeze --all because "x"',
+            ('/freeze --all because "x"', "there is no flag `--all`", "commands take none", 9),
+            id="a-flag-for-a-branch",
+        ),
+        pytest.param(
+            "/unfreeze main.lock",
+            ("/unfreeze main.lock", "`main.lock` is not the name of a branch", "name one branch, or none for all", 11),
+            id="what-git-takes-for-no-branch",
+        ),
+        pytest.param(
+            '/boxes skip 1 because "' + "x" * 301 + '"',
+            (None, "the reason has 301 characters", "300 is the most", 23),
+            id="a-reason-that-is-too-long",
         ),
         pytest.param(
             "/boxes run 1-",
@@ -310,6 +327,7 @@ def test_five_commands_are_carried_out_and_six_are_one_mistake() -> None:
     (mistake,) = parse("\n".join(["/boxes run 1"] * 6))
     assert isinstance(mistake, Mistake)
     assert mistake.because == "there are 6 commands in one comment, and 5 is the most"
+    assert need_of(mistake) is Need.WRITE
 
 
 def test_a_mistake_shows_a_long_line_short() -> None:
@@ -441,6 +459,15 @@ def test_no_command_is_read_out_of(inside: str, said: list[str]) -> None:
 @given(said=st.lists(COMMAND_LINES, min_size=1, max_size=5), before=st.sampled_from(["", "Thanks!\n\n", "ok\n"]))
 def test_each_of_several_lines_is_read_as_it_is_alone(said: list[str], before: str) -> None:
     assert parse(before + "\n".join(said)) == tuple(parse(line)[0] for line in said)
+
+
+def test_the_longest_comment_of_commands_is_read_in_time_that_its_length_explains() -> None:
+    began = time.process_time()
+    [parsed] = parse("/x\n" * 1_000 + "/help\n" * 6)
+    short = time.process_time() - began
+    assert isinstance(parsed, Mistake)
+    parse("/x\n" * 20_000)
+    assert time.process_time() - began - short < max(20 * short * 4, 2.0)
 
 
 def test_what_is_longer_than_a_comment_can_be_is_not_read() -> None:
