@@ -6,8 +6,8 @@
 # expect = "nothing-ran"
 #
 # [control.edit]
-# file = "bot/flows/commands/obey.py"
-# find = '''return "", Refused("lookalike", "logins that look like an app's steer nothing")'''
+# file = "bot/flows/authorising.py"
+# find = '''return "", Refused(LOOKALIKE, "logins that look like an app's steer nothing")'''
 # replace = 'return "admin", None'
 # ///
 import json
