@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -231,7 +232,7 @@ async def test_runs_of_what_a_branch_still_has_go_on(world: World) -> None:
     await world.until(lambda: "in_progress" in statuses(world))
     world.hub.commit(REPO, "main", {"x": "y"}, "Go on", "mona")
     [run] = [run for run in await world.runs() if run.state is RunState.RUNNING]
-    place = {"repo_id": run.repo_id, "repo": REPO, "installation_id": run.installation_id}
+    place: dict[str, Any] = {"repo_id": run.repo_id, "repo": REPO, "installation_id": run.installation_id}
     await accounts.cancel_lost(world.running.ctx, CancelLost(**place, branch="main", because="a forced push"))
     assert not (await world.running.ctx.run(run.id)).stop_because
 
