@@ -40,6 +40,7 @@ GIVEN_UP = replace(DONE, state="cancelled")
         pytest.param([replace(DONE, is_shown=False)], Start("unseen1"), id="answered-and-gone-from-github"),
         pytest.param([replace(DONE, state="refused", is_shown=True)], Fine("its head has an answer"), id="refused"),
         pytest.param([replace(DONE, head_sha="older")], Start(), id="a-push-was-missed"),
+        pytest.param([replace(DONE, head_sha="older", state="running")], Start(), id="a-push-was-missed-during-a-run"),
         pytest.param([replace(DONE, base_ref="develop")], Start(), id="a-change-of-base-was-missed"),
         pytest.param([replace(DONE, selection="1")], Start(), id="only-a-part-ran"),
         pytest.param([replace(DONE, selection="1", state="queued"), DONE], Fine("its head is being tested"), id="part"),

@@ -82,6 +82,27 @@ def test_a_probe_that_fails_begins_another_rest(breaker: Breaker, clock: Stopped
     assert not breaker.admit()
 
 
+def test_good_probes_count_in_a_row_alone(breaker: Breaker, clock: StoppedClock) -> None:
+    opened(breaker)
+    for answer in (breaker.succeed, breaker.fail, breaker.succeed):
+        clock.advance(OPEN_FOR)
+        assert breaker.admit()
+        answer()
+    assert breaker.state == "half_open"
+
+
+def test_once_closed_what_was_before_counts_no_more(breaker: Breaker, clock: StoppedClock) -> None:
+    for _ in range(ENOUGH // 2):
+        breaker.succeed()
+        breaker.fail()
+    clock.advance(-OPEN_FOR)  # it has rested, and the answers are not old.
+    for _ in range(CLOSING):
+        assert breaker.admit()
+        breaker.succeed()
+    breaker.fail()
+    assert breaker.state == "closed"
+
+
 def test_a_probe_that_is_given_up_lets_the_next_one_through(breaker: Breaker, clock: StoppedClock) -> None:
     opened(breaker)
     clock.advance(OPEN_FOR)
