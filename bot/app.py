@@ -303,7 +303,8 @@ def serve(*, host: str, port: int) -> int:
     try:
         settings, warnings = load_settings(os.environ, cwd=Path.cwd())
     except BadSettings as mistakes:
-        print(f"interlock cannot start:\n{mistakes}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
+        way_out = f"\n→ {mistakes.way_out}" if mistakes.way_out else ""
+        print(f"interlock cannot start:\n{mistakes}{way_out}", file=sys.stderr)  # noqa: T201 - logs are not set up yet.
         return 3
     logs.configure(form=settings.log, level=settings.log_level)
     # A dump of our memory would hold every secret that we have.

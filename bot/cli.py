@@ -18,6 +18,13 @@ OF_THE_RUNNER = frozenset({"config"})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 it did not hold, 2 usage, 3 configuration."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command is None:
         _parser().print_help()
@@ -30,10 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return CONFIGURATION_ERROR
-    try:
-        return int(arguments.run(arguments))
-    except KeyboardInterrupt:
-        return 130
+    return int(arguments.run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

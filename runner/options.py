@@ -126,6 +126,8 @@ def _split(word: str, known: dict[str, Option]) -> tuple[Option, str | None]:
 
 def _checked(option: Option, value: str) -> str:
     name = option.names[-1]
+    if option.value and not value:  # `--base "$BASE"` must not mean no base, only because the variable is empty.
+        refuse(f"{name} needs a value that is not empty: {option.value}")
     if option.choices and value not in option.choices:
         refuse(f"{name} must be one of {', '.join(option.choices)}, not {value!r}")
     if option.number and not (value.isascii() and value.isdecimal() and int(value) >= option.least):

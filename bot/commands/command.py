@@ -35,7 +35,7 @@ def command(*, subject: str, text: str, url: str, as_json: bool) -> int:
         return UNREACHABLE
     said = _object(answer)
     if said is None:
-        print(f"interlock: {url} answered {answer.status_code}: {answer.text[:200]}", file=sys.stderr)  # noqa: T201 - as above.
+        print(f"interlock: {url} answered {answer.status_code}: {_foreign(answer)}", file=sys.stderr)  # noqa: T201 - as above.
         return UNREACHABLE
     _tell(said, as_json=as_json)
     return DONE if said["done"] else REFUSED
@@ -47,6 +47,13 @@ def _object(answer: httpx.Response) -> dict[str, object] | None:
     except ValueError:
         return None
     return said if isinstance(said, dict) and "done" in said else None
+
+
+def _foreign(answer: httpx.Response) -> str:
+    """One line about an answer that is not to a command: the bot's own refusals are text, another server's a page."""
+    text = " ".join(answer.text[:200].split())
+    is_ours = answer.headers.get("content-type", "").startswith("text/plain") and text
+    return text if is_ours else "no answer of a bot's; give --url the address that `interlock serve` listens on"
 
 
 def _tell(said: dict[str, object], *, as_json: bool) -> None:

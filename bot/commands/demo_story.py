@@ -153,7 +153,7 @@ async def crash(stage: Stage) -> Seen:
             f"process {killed} was killed after {len(before)} of {len(verdicts)} boxes; process {child.pid} took over",
             *_lines(checks.values()),
             "each box has exactly one verdict in the run's record: none that had one ran again",
-            f"{record['runners']} runner processes worked on the run, one after the other",
+            f"runner processes that worked on the run, one after the other: {record['runners']}",
             f"still one comment: {comment}",
         ),
         {

@@ -80,7 +80,7 @@ def _settings(environ: Mapping[str, str], cwd: Path, found: Callable[[Finding], 
         settings, warnings = load_settings(environ, cwd=cwd)
     except BadSettings as mistakes:
         for mistake in str(mistakes).splitlines():
-            fix = "see docs/reference/settings.md, or let `interlock setup` write them"
+            fix = mistakes.way_out or "see docs/reference/settings.md, or let `interlock setup` write them"
             if mistake.endswith(os.strerror(errno.EACCES)):
                 fix = "run this as the bot's user: sudo -u interlock"
             found(Finding("settings", "configuration", mistake, fix))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +25,15 @@ _SQLITE = "sqlite+aiosqlite:///"
 
 
 class BadSettings(Exception):
-    """The settings cannot be used. The message has a line for each mistake, naming the setting and the way out."""
+    """The settings cannot be used. The message has a line for each mistake, naming the setting.
+
+    Attributes:
+        way_out: what helps where there are none at all; "" where some are there.
+    """
+
+    def __init__(self, mistakes: str, way_out: str = "") -> None:
+        super().__init__(mistakes)
+        self.way_out = way_out
 
 
 class Settings(BaseModel):
@@ -153,8 +161,15 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
     except ValidationError as error:
         mistakes += [_sentence(item) for item in error.errors(include_url=False, include_input=False)]
     if mistakes:
-        raise BadSettings("\n".join(mistakes))
+        raise BadSettings("\n".join(mistakes), _way_out(mistakes, data_dir))
     return settings, tuple(warnings)
+
+
+def _way_out(mistakes: Sequence[str], data_dir: Path) -> str:
+    place = credentials_dir(data_dir) / FILE
+    if not all(" is not set" in mistake for mistake in mistakes) or place.exists():
+        return ""
+    return f"let `interlock setup` write them: there is no {place} yet; INTERLOCK_DATA_DIR names another data directory"
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

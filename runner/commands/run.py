@@ -69,9 +69,9 @@ def main(root: str, given: Given) -> int:
     )
     egress = isolating.egress_for(given, boxes, ground.suite.settings)
     clock = steady()
+    logs = _logs(given, ground, run_id)
     reports = _Reports(given, done=given.all("done"), clock=clock, root=root)
     policy = _policy(given, run_id=run_id, sandbox=level, boxes=ground.suite.boxes)
-    logs = given.text("logs") or (run_directory(ground.state, run_id) if ground.state else "")
     try:
         with Means(given, level, ground, secrets, boxes=the_plan.boxes, run_id=run_id) as means:
             run = _Run(
@@ -80,7 +80,7 @@ def main(root: str, given: Given) -> int:
                 means,
                 secrets=secrets,
                 egress=egress,
-                logs=os.path.abspath(logs) if logs else "",
+                logs=logs,
                 clock=clock,
             )
             code = run.run(reports, policy, done=_done(given.all("done")))
@@ -89,6 +89,21 @@ def main(root: str, given: Given) -> int:
     finally:
         reports.close()
     return code
+
+
+def _logs(given: Given, ground: Ground, run_id: str) -> str:
+    """The directory of logs and artifacts; our own may be "", nowhere, while one that was asked for is refused now."""
+    place = given.text("logs")
+    if not place:
+        place = run_directory(ground.state, run_id) if ground.state else ""
+        return os.path.abspath(place) if place else ""
+    try:
+        os.makedirs(place, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        refuse(f"{place} cannot be written: {error.strerror}")
+    return os.path.abspath(place)
 
 
 class _Run:

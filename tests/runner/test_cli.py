@@ -44,6 +44,12 @@ class TestExitCodes:
             pytest.param(["run", "-j", "0"], "--jobs must be a whole number from 1, not '0'", id="number"),
             pytest.param(["run", "--flaky", "maybe"], "--flaky must be one of pass, fail, not 'maybe'", id="choice"),
             pytest.param(["run", "--jsonl"], "--jsonl needs a value: FILE", id="no-value"),
+            pytest.param(["run", "--base", ""], "--base needs a value that is not empty", id="empty-value"),
+            pytest.param(["run", "--junit="], "--junit needs a value that is not empty", id="empty-behind-equals"),
+            pytest.param(["-C", "", "list"], "-C needs a value that is not empty", id="empty-directory"),
+            pytest.param(
+                ["run", "--logs", "boxes/tier-1/1_box.sh"], "1_box.sh cannot be written: File exists", id="logs"
+            ),
             pytest.param(["run", "9"], "no box 9", id="unknown-box"),
             pytest.param(["run", "tier:"], "tier", id="selection"),
             pytest.param(["-C", "nowhere", "list"], "-C: there is no directory nowhere", id="directory"),

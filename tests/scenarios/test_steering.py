@@ -183,6 +183,23 @@ async def test_what_was_pushed_to_a_frozen_branch_is_shown_as_it_is(world: World
     assert (pr.conclusion, pr.check("Interlock", pushed).conclusion) == ("action_required", "success")
 
 
+async def test_a_freeze_of_a_branch_that_is_not_there_says_so(world: World) -> None:
+    pr = await pull_request(world)
+    pr.say('/freeze mains because "the release is being cut"', by="hub")
+    await world.settle()
+    assert "No branch has this name now" in pr.comments[-1]
+    pr.say('/freeze main because "the release is being cut"', by="hub")
+    await world.settle()
+    assert "No branch has this name" not in pr.comments[-1]
+
+
+async def test_a_slip_is_quoted_as_it_was_written(world: World) -> None:
+    pr = await pull_request(world)
+    pr.say(f"/boxes skip 1 at {pr.head}")
+    await world.settle()
+    assert f"- `/boxes skip 1 at {pr.head}`: " in pr.comments[-1]
+
+
 async def test_a_writer_cannot_freeze(world: World) -> None:
     pr = await pull_request(world)
     comment = pr.say('/freeze because "mine"', by="mona")
@@ -215,7 +232,7 @@ async def test_nothing_is_done_when_one_command_of_several_cannot_be(world: Worl
     await world.settle()
     assert len(await world.runs()) == runs
     assert pr.reactions(comment) == ["eyes", "confused"]
-    assert pr.comments[-1].startswith("@mona: nothing was started: no box 99")
+    assert pr.comments[-1].startswith("@mona: nothing was done: no box 99")
 
 
 async def test_status_why_and_explain_answer_everybody(world: World) -> None:

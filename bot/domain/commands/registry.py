@@ -50,6 +50,16 @@ class Surface(StrEnum):
     ACTION = "action"  # as an input of the workflow action
 
 
+PLACES = {
+    Surface.COMMENT: "comments and reviews",
+    Surface.BUTTON: "buttons",
+    Surface.CLI: "`interlock command`",
+    Surface.REST: "REST",
+    Surface.ACTION: "the workflow action",
+}
+"""Where a verb is offered, as people read it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """An entry of the registry.
@@ -95,7 +105,7 @@ def parse(body: str) -> tuple[Parsed, ...]:
     found = tuple(parsed for line in lines(body[:MAX_BODY]) if (parsed := _command(line, Surface.COMMENT)) is not None)
     if len(found) > MAX_COMMANDS:
         because = f"there are {len(found)} commands in one comment, and {MAX_COMMANDS} is the most"
-        return (Mistake("", because, "nothing was started; send fewer at a time", need=Need.WRITE),)
+        return (Mistake("", because, "nothing was done; send fewer at a time", need=Need.WRITE),)
     return found
 
 
@@ -343,7 +353,8 @@ REGISTRY = (
             "While it holds, `Interlock` concludes `action_required` on every pull request into the branch, or into "
             "any branch if none is named. Boxes run as usual and their verdicts are kept, so that the end of the "
             "freeze shows them without running anything again. A moment is a date, or a date and a time with its zone; "
-            "a date alone is its first moment in UTC. A second freeze of the same branch takes the place of the first."
+            "a date alone is its first moment in UTC. A second freeze of the same branch takes the place of the first. "
+            "A branch that is yet to come can be frozen; the answer says that there is none of this name."
         ),
         examples=(
             ('/freeze main because "the release is being cut"', "until somebody lifts it"),
@@ -402,10 +413,15 @@ def _command(line: Line, surface: Surface) -> Parsed | None:
     return Mistake(shown, because, _did_you_mean(verb, verbs, f"/{first} "), column)
 
 
+def places(command: Command) -> str:
+    """Where it is offered, in words."""
+    return ", ".join(words for place, words in PLACES.items() if place in command.offered)
+
+
 def _read(command: Command, text: str, words: tuple[Argument, ...], shown: str, surface: Surface) -> Parsed:
     if surface not in command.offered:
         because = f"{code('/' + ' '.join(command.words))} is not offered here"
-        return Mistake(shown, because, f"it is for: {', '.join(sorted(command.offered))}", need=command.need)
+        return Mistake(shown, because, f"it is for {places(command)}", need=command.need)
     last = words[len(command.words) - 1]
     start = last.at + len(last.text)
     try:

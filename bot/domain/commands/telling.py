@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.domain.buttons import EXPLAIN
 from bot.domain.commands.arguments import LONGEST_REASON
 from bot.domain.commands.buttons import PRESSED
-from bot.domain.commands.registry import MAX_COMMANDS, REGISTRY, TOPICS, Command, Surface
+from bot.domain.commands.registry import MAX_COMMANDS, REGISTRY, TOPICS, Command, places
 
 SCHEMA = "interlock.commands/1"
 
@@ -128,22 +128,11 @@ def _codes() -> str:
 
 def _entry(command: Command, heading: str, *, elsewhere: bool = False) -> str:
     rows = "\n".join(f"| `{_in_table(text)}` | {meaning} |" for text, meaning in command.examples)
-    where = f" Where: {_where(command)}." if elsewhere else ""
+    where = f" Where: {places(command)}." if elsewhere else ""
     return (
         f"{heading} `{command.usage}`\n\n{command.details}\n\nWho: {command.need}.{where}\n\n"
         f"| example | |\n|--|--|\n{rows}\n"
     )
-
-
-def _where(command: Command) -> str:
-    names = {
-        Surface.COMMENT: "comments and reviews",
-        Surface.BUTTON: "buttons",
-        Surface.CLI: "`interlock command`",
-        Surface.REST: "REST",
-        Surface.ACTION: "the workflow action",
-    }
-    return ", ".join(name for surface, name in names.items() if surface in command.offered)
 
 
 def _in_table(text: str) -> str:

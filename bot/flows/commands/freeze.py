@@ -9,6 +9,8 @@ from bot.domain.freeze import moment
 from bot.domain.text import code
 from bot.flows import republish
 from bot.flows.commands.order import Done, Scene, Started
+from bot.github.errors import Forbidden, NotFound, UnexpectedAnswer
+from bot.github.pulls import branch_head
 
 
 async def hindrance(scene: Scene, command: Freeze) -> Refused | None:
@@ -37,7 +39,8 @@ async def carry_out(scene: Scene, command: Freeze, nth: int) -> Done:
     until = (
         f" until {moment(command.until)}" if command.until else f" until somebody says {code(_words(command.branch))}"
     )
-    return Done(said=f"{_place(command.branch)} frozen{until}.", started=(_shown(scene, command.branch, nth),))
+    said = f"{_place(command.branch)} frozen{until}.{await _if_absent(scene, command.branch)}"
+    return Done(said=said, started=(_shown(scene, command.branch, nth),))
 
 
 async def unhindered(scene: Scene, command: Unfreeze) -> Refused | None:
@@ -68,6 +71,19 @@ async def _standing(scene: Scene) -> list[Window]:
 
 async def _of_branch(scene: Scene, branch: str) -> list[Window]:
     return [freeze for freeze in await _standing(scene) if freeze.branch == branch]
+
+
+async def _if_absent(scene: Scene, branch: str) -> str:
+    """A branch that is yet to come may be frozen; a name that was misspelt must not pass for the one that was meant."""
+    if not branch:
+        return ""
+    try:
+        await branch_head(scene.github, scene.order.repo, branch)
+    except NotFound:
+        return " No branch has this name now: look whether it is spelt as you meant it."
+    except (Forbidden, UnexpectedAnswer):  # the freeze holds, whatever can be said of it.
+        return ""
+    return ""
 
 
 def _shown(scene: Scene, branch: str, nth: int) -> Started:

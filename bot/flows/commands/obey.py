@@ -34,7 +34,7 @@ from bot.domain.commands.authority import Refused
 from bot.domain.commands.registry import need_of, words_of
 from bot.domain.commands.telling import help_text
 from bot.domain.desired import OTHER_REPOSITORY
-from bot.domain.text import plain
+from bot.domain.text import code
 from bot.flows.authorising import authorise
 from bot.flows.commands import cancel, explain, falsify, freeze, ok_to_test, run, skip, status, why
 from bot.flows.commands.order import Done, Order, Scene, Started
@@ -102,7 +102,7 @@ async def _carry_out(scene: Scene, commands: Sequence[Asked]) -> Obeyed:
         if (refused := await _hindrance(scene, command)) is not None:
             log.warning("command_refused", actor=order.actor, reason=refused.code)
             await _write(ctx, order, commands, "refused", held=scene.permission, reason=refused.code, scene=scene)
-            said = f"{_to(order)}{'nothing was started: ' if len(commands) > 1 else ''}{refused.because}."
+            said = f"{_to(order)}{'nothing was done: ' if len(commands) > 1 else ''}{refused.because}."
             return Obeyed(done=False, reason=refused.code, said=said)
     await _write(ctx, order, commands, "allowed", held=scene.permission, reason="done", scene=scene)
     done: list[Done] = []
@@ -183,9 +183,9 @@ def _obeyed(reason: str, done: Sequence[Done], *, is_done: bool) -> Obeyed:
 
 
 def _mended(order: Order, mistakes: Sequence[Mistake]) -> str:
-    lines = [f"{_to(order)}nothing was started."]
+    lines = [f"{_to(order)}nothing was done."]
     for mistake in mistakes:
-        quoted = f"{plain(mistake.text, 200)}: " if mistake.text else ""
+        quoted = f"{code(mistake.text, 200)}: " if mistake.text else ""
         where = f" at column {mistake.column}" if mistake.column > 1 else ""
         lines.append(f"- {quoted}{mistake.because}{where} ({mistake.hint})")
     return "\n".join(lines)

@@ -53,6 +53,15 @@ def test_a_mistake_is_named_with_its_setting(tmp_path: Path, changes: dict[str, 
         load(tmp_path, **changes)
 
 
+def test_who_has_no_settings_is_told_where_they_were_looked_for_and_who_writes_them(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings({"INTERLOCK_DATA_DIR": "data"}, cwd=tmp_path)
+    assert caught.value.way_out.startswith("let `interlock setup` write them: there is no data/credentials/")
+    with pytest.raises(BadSettings) as caught:
+        load(tmp_path, log="xml")
+    assert not caught.value.way_out
+
+
 def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path) -> None:
     (tmp_path / "hook").write_bytes(b"\xff")
     with pytest.raises(BadSettings) as caught:

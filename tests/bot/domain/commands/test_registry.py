@@ -496,6 +496,7 @@ def test_a_verb_that_a_place_does_not_offer_is_refused_there() -> None:
     mistake = parse_line("/boxes cancel", Surface.BUTTON)
     assert isinstance(mistake, Mistake)
     assert mistake.because == "`/boxes cancel` is not offered here"
+    assert mistake.hint == "it is for comments and reviews, `interlock command`, REST"
 
 
 def test_a_slip_needs_what_its_verb_needs() -> None:
