@@ -270,6 +270,21 @@ async def test_only_deliveries_for_our_app_are_taken_in(door: Door, kind: str, t
     assert await door.inbox.count_open() == (status == 202)
 
 
+async def test_before_the_app_has_a_number_every_number_is_ours(door: Door) -> None:
+    endpoint = Webhooks(
+        inbox=door.inbox,
+        secrets=("new",),
+        clock=FixedClock(),
+        accepted=door.accepted.append,
+        draining=lambda: False,
+    )
+    named = {"X_GitHub_Hook_Installation_Target_ID": "42", "X_GitHub_Hook_Installation_Target_Type": "integration"}
+    transport = httpx.ASGITransport(Starlette(routes=[Route("/webhooks", endpoint)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
+        answer = await Door(client, door.inbox, door.accepted, door.disk).post(b"{}", **named)
+    assert answer.status_code == 202
+
+
 async def test_only_a_post_is_a_delivery(door: Door) -> None:
     answer = await door.client.get("/webhooks")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
