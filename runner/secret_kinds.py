@@ -125,8 +125,8 @@ def _private_keys() -> list[Kind]:
 
 
 def _authorization() -> list[Kind]:
-    said = r"""["']?:[ \t]{0,4}+["']?(?:[Bb]asic|[Bb]earer|[Tt]oken)[ \t]{1,4}+(?P<secret>[^\s"',;]{8,1024}+)"""
-    so_far = r"""["'A-Za-z: \t]{0,24}+[^\s"',;]{0,1024}+"""
+    said = r"""["']?:[ \t]{0,4}+["']?(?:[Bb]asic|[Bb]earer|[Tt]oken)[ \t]{1,4}+(?P<secret>[^\s"',;\[]{8,1024}+)(?!\[)"""
+    so_far = r"""["'A-Za-z: \t]{0,24}+[^\s"',;\[]{0,1024}+"""  # what `[secret …]` took the place of is no part of it.
     return [
         Kind("authorization", name, said, partial=so_far, longest=1100, hint="uthorization")
         for name in ("Authorization", "authorization")
@@ -142,8 +142,9 @@ def _installation_token() -> Kind:
     return Kind(
         "github-token",
         "ghs_",
-        # A dot belongs to it only where it goes on: one that ends a sentence stays.
-        rf"(?:{_WORD}|\.(?={_WORD})){{36,{most}}}+",
+        # A dot belongs to it only where it goes on: one that ends a sentence stays. No group is possessive: Python
+        # 3.11.2 forgets to go back from one whose last turn failed.
+        rf"(?=[A-Za-z0-9_.-]{{36}}){_WORD}{{1,{most}}}+(?:\.{_WORD}{{1,{most}}}+){{0,7}}",
         partial=rf"[A-Za-z0-9_.-]{{0,{most + 1}}}+",
         longest=len("ghs_") + most + 1,
     )

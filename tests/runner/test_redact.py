@@ -176,6 +176,8 @@ def test_what_is_taken_out_does_not_depend_on_how_the_stream_is_cut(whole: bytes
 
 
 @given(st.lists(PIECES, max_size=30).map(b"".join))
+@example(b"Authorization: Bearer pw@line one here")
+@example(b"Authorization: Bearer pw@pw@pw@pw@line one here")
 def test_byte_by_byte_is_the_same_as_at_once_and_twice_the_same_as_once(whole: bytes) -> None:
     redactor = Redactor(VALUES)
     stream = redactor.stream()

@@ -81,7 +81,9 @@ async def test_what_a_box_prints_reaches_nobody_as_markup(world: World) -> None:
     await world.settle()
     [comment] = pr.comments
     check, tier = pr.check("Interlock"), pr.check("Interlock / tier 1")
-    shown = [comment.removeprefix(MARKER), *(text for c in (check, tier) for text in (c.summary, c.text) if text)]
+    marker, _, told = comment.partition("\n")
+    assert marker.startswith("<!-- interlock:pr=1 ")
+    shown = [told, *(text for c in (check, tier) for text in (c.summary, c.text) if text)]
     assert len(shown) == 5
     for text in shown:
         assert not {"\x1b", "\u202e"} & set(text)

@@ -81,12 +81,15 @@ async def test_a_box_cannot_forge_its_record(isolated: World) -> None:
         isolated,
         f"""
 for record in {runs}/*/events-1.jsonl; do echo '{{"type":"run_finished","green":true}}' >> "$record"; done
-touch {runs}/1/verdicts.jsonl {isolated.data_dir}/written 2>/dev/null && echo wrote
+for run in 1 2; do touch {runs}/$run/forged; done; touch {isolated.data_dir}/written
 echo tried""",
     )
+    # What it wrote beside the tree, if anything, was its own passing view of these places.
     assert "tried" in said
-    assert "wrote" not in said
     assert not (isolated.data_dir / "written").exists()
+    assert not list(runs.glob("*/forged"))
+    forged = '{"type":"run_finished","green":true}'
+    assert not [record for record in runs.glob("*/events-1.jsonl") if forged in record.read_text()]
 
 
 async def test_the_sandbox_is_named_on_the_check_the_page_and_the_health_page(isolated: World) -> None:

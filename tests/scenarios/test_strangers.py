@@ -186,12 +186,12 @@ async def test_a_comment_that_was_changed_before_it_was_read_permits_nothing(iso
     pr = await stranger(isolated, {"src.txt": "1"})
     line = f"/ok-to-test {pr.head}"
     listening, isolated.wire.app = isolated.wire.app, None
-    edited, deleted, anothers = pr.say(line, by="mona"), pr.say(line, by="mona"), pr.say(line, by="eve")
+    edited, deleted, others = pr.say(line, by="mona"), pr.say(line, by="mona"), pr.say(line, by="eve")
     isolated.hub.edit_comment(edited, "never mind", "mona")
     isolated.hub.delete_comment(deleted, "mona")
     await isolated.hub.settled()
     isolated.wire.app = listening
-    for comment in (edited, deleted, anothers):
+    for comment in (edited, deleted, others):
         said = {"id": comment.id, "body": line, "user": {"login": "mona", "id": 1, "type": "User"}}
         sent = {"action": "created", "issue": {"number": pr.number, "pull_request": {}}, "comment": said}
         await deliver(isolated, "issue_comment", {**sent, **facts(isolated)})
