@@ -20,6 +20,11 @@ settings.register_profile("interlock", deadline=None)
 settings.load_profile("interlock")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Most stories wait for other processes longer than they compute: `-n auto` is two for each processor."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a test's skip for a missing component red."""
