@@ -98,6 +98,36 @@ async def test_a_push_that_never_reached_the_default_branch_runs_nothing(world: 
     assert not proof.exists()
 
 
+@pytest.mark.requirement("S-23")
+async def test_a_commit_that_the_queue_does_not_propose_runs_nothing_while_it_proposes_another(
+    world: World, tmp_path: Path
+) -> None:
+    """What the queue proposes runs with the trust of a branch, so its word counts for that very commit."""
+    proof = tmp_path / "ran"
+    _, head = await fork_pull(world, proof)
+    pr = await world.open_pull_request({"x": "y"}, branch="honest")
+    await world.settle()
+    ctx = world.running.ctx
+    for _ in range(world.max_runs):
+        await ctx.seats.acquire()
+    group = world.hub.enqueue(REPO, pr.number, "mona")
+    said = {"head_sha": head, "head_ref": f"refs/heads/{group.head_ref}", "base_ref": "refs/heads/main"}
+    asked = {"action": "checks_requested", "merge_group": {**said, "base_sha": group.base_sha}, **facts(world)}
+    sent = asyncio.create_task(deliver(world, "merge_group", asked))
+    async with asyncio.timeout(20):
+        while {group.head_sha, head} - {run.head_sha for run in await world.runs() if run.cause == "merge_group"}:
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while [run for run in await world.runs() if run.head_sha == head and run.state == "queued" and not run.trust]:
+            await asyncio.sleep(0.02)
+    for _ in range(world.max_runs):
+        ctx.seats.release()
+    assert await sent == 202
+    assert not proof.exists()
+    [forged] = [run for run in await world.runs() if run.head_sha == head and run.cause == "merge_group"]
+    assert (forged.trust, forged.conclusion) == ("", "")
+
+
 async def test_a_delivery_that_calls_another_branch_the_default_one_runs_nothing(world: World, tmp_path: Path) -> None:
     proof = tmp_path / "ran"
     world.repository(BOXES)
