@@ -35,6 +35,7 @@ from bot.flows import (
 from bot.flows.commands import order
 from bot.flows.context import Context
 from bot.flows.dispatch import Dispatch
+from bot.flows.listed import Listed
 from bot.github import errors
 from bot.github.allowance import Allowance
 from bot.github.app import GitHubApp
@@ -240,6 +241,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             sandbox=sandbox,
             secrets_dir=settings.secrets_dir,
             falsify_seconds=settings.falsify_seconds,
+            listed=Listed(clock.now),
         )
         await accounts.bar_the_lost(ctx)
         engine.register(on_delivery.NAME, on_delivery.OnDelivery(ctx))

@@ -21,8 +21,8 @@ settings.load_profile("interlock")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Most stories wait for other processes longer than they compute: `-n auto` is two for each processor."""
-    return 2 * (os.cpu_count() or 1)
+    """Most stories wait longer than they compute: `-n auto` is one more than there are processors."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ from bot.domain.run_states import OPEN
 from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.domain.tally import Tally
 from bot.engine import Engine
+from bot.flows.listed import Listed
 from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
 from bot.github.supplies import Supplies
@@ -67,6 +68,7 @@ class Context:
     sandbox: Sandbox
     secrets_dir: Path | None
     falsify_seconds: float
+    listed: Listed
     glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     oddities: Tally = field(default_factory=Tally)

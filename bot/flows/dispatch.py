@@ -14,7 +14,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.domain.deliveries import Ignore
+from bot.domain.deliveries import Action, Ignore, StartRun
 from bot.flows import conclude, housekeeping, on_commit, on_delivery, reconcile, redeliver, thaw
 from bot.flows.context import Context
 from bot.github.errors import GitHubProblem
@@ -135,7 +135,7 @@ class Dispatch:
         reading = on_delivery.understand(delivery, own_app_id=self._ctx.github.app_id)
         for oddity in reading.oddities:
             self._ctx.oddities.count(oddity)
-        reasons = [action.reason for action in reading.actions if isinstance(action, Ignore)]
+        reasons = [reason for action in reading.actions if (reason := self._for_nothing(action))]
         if len(reasons) < len(reading.actions):
             await self._start(delivery)
             return
@@ -143,6 +143,20 @@ class Dispatch:
         self._ignored.append((delivery.id, f"ignored: {'; '.join(reasons)}"))
         self._some_ignored.set()
         await asyncio.sleep(0)  # a burst must not keep the door from answering
+
+    def _for_nothing(self, action: Action) -> str:
+        """Why an action needs no flow; "" when it does."""
+        match action:
+            case Ignore(reason):
+                return reason
+            case StartRun(if_listed=True) if self._lacks(action):
+                return "a push to a branch that the default branch's configuration does not list"
+            case StartRun(cause="push", if_listed=False):
+                self._ctx.listed.forget((action.installation_id, action.repo_id))
+        return ""
+
+    def _lacks(self, push: StartRun) -> bool:
+        return self._ctx.listed.lacks((push.installation_id, push.repo_id), push.base_ref)
 
     async def _close_ignored(self) -> None:
         while True:

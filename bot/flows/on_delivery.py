@@ -91,6 +91,9 @@ async def read(ctx: Context, delivery_id: str) -> tuple[Started, ...]:
     for action in actions_of(delivery, own_app_id=ctx.github.app_id):
         if because := await _refusal(ctx, action):
             log.info("delivery_ignored", reason=because)
+            if isinstance(action, StartRun) and action.if_listed:
+                place = (action.installation_id, action.repo_id)
+                ctx.listed.note(place, (), change=ctx.listed.change(place))
             continue
         try:
             started += await _act(ctx, action, delivery_id)

@@ -144,13 +144,18 @@ async def is_listed_branch(ctx: Context, pushed: Subject) -> bool:
 
     Nobody can push a branch that lists itself.
     """
+    place = (pushed.installation_id, pushed.repo_id)
+    change = ctx.listed.change(place)
     try:
         facts = await repository(ctx.github.installation(pushed.installation_id), pushed.repo)
         if facts.id != pushed.repo_id or pushed.base_ref == facts.default_branch:
             return facts.id == pushed.repo_id
-        return pushed.base_ref in (await default_config(ctx, pushed, facts.default_branch)).protected
+        listed = (await default_config(ctx, pushed, facts.default_branch)).protected
     except (NotFound, Unprocessable):
+        ctx.listed.note(place, (), change=change)
         return False  # gone, or not this installation's.
+    ctx.listed.note(place, {*listed, facts.default_branch}, change=change)
+    return pushed.base_ref in listed
 
 
 async def default_config(ctx: Context, subject: Subject, branch: str) -> Config:

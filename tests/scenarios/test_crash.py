@@ -170,7 +170,7 @@ async def test_a_stop_drains_exits_zero_and_resumes_later(hub: LocalHub, tmp_pat
         await bot.start()
         await concluded(hub, sha)
         await quiet(hub, bot)  # the checks of the tiers follow the one of all.
-        assert {run.conclusion for run in hub.check_runs(REPO, sha)} == {"success"}
+        assert {run.conclusion for run in hub.check_runs(REPO, sha) if run.name != "Interlock / preview"} == {"success"}
 
 
 async def test_an_idle_bot_stops_at_once_with_exit_zero(hub: LocalHub, tmp_path: Path) -> None:

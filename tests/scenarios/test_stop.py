@@ -9,6 +9,7 @@ WAITS = {"boxes/tier-1/1_waits.sh": box("sleep 50", title="Waits")}
 
 async def test_an_idle_bot_has_nothing_to_cut_off_however_short_its_drain(world: World) -> None:
     assert world.running.settings.drain_seconds == 0
+    await world.settle()  # the rounds of a start
     assert await world.running.drain()
 
 
