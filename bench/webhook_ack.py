@@ -42,11 +42,11 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_config=None, acces
 
 
 def payload() -> bytes:
-    """A push to a branch that is not the default one: everything up to the decision runs, and nothing is started."""
+    """A push of a tag: everything up to the decision runs, and nothing is started."""
     repository = {"id": 1, "full_name": "octo/app", "name": "app", "default_branch": "main", "owner": {"login": "octo"}}
     commits = [{"id": "a" * 40, "message": "x" * 200, "added": [], "removed": [], "modified": ["src/app.py"]}] * 20
     body = {
-        "ref": "refs/heads/topic",
+        "ref": "refs/tags/v1",
         "before": "b" * 40,
         "after": "a" * 40,
         "deleted": False,
