@@ -7,8 +7,8 @@
 #
 # [control.edit]
 # file = "bot/flows/dispatch.py"
-# find = "SWEEP_EVERY = 30"
-# replace = "SWEEP_EVERY = 0.001"
+# find = "self._every(timedelta(seconds=SWEEP_EVERY), self.sweep)"
+# replace = "self._scheduler.add_job(self.sweep, 'interval', seconds=0.001, max_instances=1, coalesce=True)"
 # ///
 import socket
 import sys
