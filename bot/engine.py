@@ -55,7 +55,7 @@ class Flow:
         async def run() -> Result:
             try:
                 return await body(*args)
-            except Exception as error:
+            except Exception as error:  # whatever a step raises has to be written down for its replays.
                 if self._engine.codec.knows(error):
                     raise
                 log.exception("step_crashed", flow=self.id, step=name)

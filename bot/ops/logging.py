@@ -64,6 +64,8 @@ def configure(*, form: str, level: str) -> None:
         library = logging.getLogger(name)
         library.handlers[:] = []
         library.propagate = True
+        # uvicorn sets levels of the whole process for itself; one threshold decides here: the root's.
+        library.setLevel(logging.NOTSET)
 
 
 def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -75,7 +75,7 @@ def falsify(
     ):
         Path(scratch, "boxes").mkdir()
         executor = ProcessExecutor(
-            run_id="falsify",
+            run_id=f"falsify-{os.getpid()}",
             scratch=f"{scratch}/boxes",
             base_env=environment,
             isolate_env=clean_env,

@@ -24,6 +24,9 @@ EVERYTHING = probe()
 PORTABLE = Probes(pidfd=False, proc=False, subreaper=False)
 NO_SUBREAPER = Probes(pidfd=True, proc=True, subreaper=False)
 
+RUN_ID = f"run-{os.getpid()}"
+"""Leaks are ended by the run that their environment names: two test processes may not share one."""
+
 
 def box(number: int = 1, **keys: Any) -> Box:
     keys = {"kind": "command" if "run" in keys else "file", "timeout": 20.0, "slow": 20.0, **keys}
@@ -43,7 +46,7 @@ class Lab:
     def executor(self, **options: Any) -> ProcessExecutor:
         # Without its installed plugins pytest starts in half the time.
         environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        options = {"run_id": "run-7", "scratch": str(self.scratch), "base_env": environ, **options}
+        options = {"run_id": RUN_ID, "scratch": str(self.scratch), "base_env": environ, **options}
         executor = ProcessExecutor(**options)
         self.executors.append(executor)
         return executor
@@ -259,7 +262,7 @@ class TestLeaks:
 
 def _is_of_run(pid: int) -> bool:
     try:
-        return b"BOX_RUN_ID=run-7" in Path(f"/proc/{pid}/environ").read_bytes() and is_alive(pid)
+        return f"BOX_RUN_ID={RUN_ID}".encode() in Path(f"/proc/{pid}/environ").read_bytes() and is_alive(pid)
     except OSError:
         return False
 
@@ -328,7 +331,7 @@ class TestTheEnvironment:
 
         told = dict(line.split("=", 1) for line in attempt.output.splitlines() if "=" in line)
         assert attempt.outcome is Verdict.PASSED
-        assert (told["BOX_ID"], told["BOX_TIER"], told["BOX_ATTEMPT"], told["BOX_RUN_ID"]) == ("21", "4", "2", "run-7")
+        assert (told["BOX_ID"], told["BOX_TIER"], told["BOX_ATTEMPT"], told["BOX_RUN_ID"]) == ("21", "4", "2", RUN_ID)
         assert (told["INTERLOCK"], told["PYTHONDONTWRITEBYTECODE"]) == ("1", "1")
         page = Path(__file__).parents[2] / "docs" / "reference" / "box-protocol.md"
         section = page.read_text(encoding="utf-8").partition("**P-60**")[2].partition("**P-61**")[0]

@@ -164,7 +164,7 @@ async def test_a_stop_drains_exits_zero_and_resumes_later(hub: LocalHub, tmp_pat
                 await asyncio.sleep(0.02)
         assert await bot.terminate() == 0
         assert processes_of_runs(bot.data_dir) == []
-        assert {run.conclusion for run in hub.check_runs(REPO, sha)} == {None}
+        assert {run.conclusion for run in hub.check_runs(REPO, sha) if run.name != "Interlock / preview"} == {None}
 
         go.touch()
         await bot.start()
