@@ -51,13 +51,19 @@ from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
 from bot.store.accounts import Accounts
+from bot.store.approvals import Approvals
 from bot.store.audit import Audit
 from bot.store.database import DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Inbox
+from bot.store.deployments import Deployments
 from bot.store.excuses import Excuses
 from bot.store.freezes import Freezes
+from bot.store.leases import Leases
+from bot.store.locks import Locks
 from bot.store.marks import Marks
 from bot.store.permits import Permits
+from bot.store.protections import Protections
+from bot.store.releases import Releases
 from bot.store.runs import RunStore
 from bot.web.api.audit import AuditLog
 from bot.web.api.commands import Commands
@@ -229,6 +235,12 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             audit=Audit(database),
             accounts=Accounts(database),
             marks=marks,
+            deployments=Deployments(database),
+            releases=Releases(database),
+            approvals=Approvals(database),
+            locks=Locks(database),
+            leases=Leases(database),
+            protections=Protections(database),
             engine=engine,
             clock=clock,
             workspaces=workspaces,

@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.deploy.files import DeployFiles
 from bot.domain.commands.asked import Parsed
 from bot.domain.commands.registry import parse
+from bot.domain.deploy.deployment import Deployment
 from bot.domain.run_states import OPEN
 from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.domain.tally import Tally
@@ -21,12 +23,18 @@ from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
 from bot.ops.sandbox import Sandbox
 from bot.store.accounts import Accounts, AccountState
+from bot.store.approvals import Approvals
 from bot.store.audit import Audit
 from bot.store.deliveries import Inbox
+from bot.store.deployments import Deployments
 from bot.store.excuses import Excuses
 from bot.store.freezes import Freezes
+from bot.store.leases import Leases
+from bot.store.locks import Locks
 from bot.store.marks import Marks
 from bot.store.permits import Permits
+from bot.store.protections import Protections
+from bot.store.releases import Releases
 from bot.store.runs import Run, RunStore
 
 
@@ -56,6 +64,12 @@ class Context:
     audit: Audit
     accounts: Accounts
     marks: Marks
+    deployments: Deployments
+    releases: Releases
+    approvals: Approvals
+    locks: Locks
+    leases: Leases
+    protections: Protections
     engine: Engine
     clock: Clock
     links: RunLinks
@@ -97,6 +111,14 @@ class Context:
     def files(self, run: Run) -> RunFiles:
         """Where a run lives on disk."""
         return RunFiles(directory=self.data_dir / "runs" / str(run.number))
+
+    def deploy_files(self, deployment: Deployment) -> DeployFiles:
+        """Where a deployment lives on disk."""
+        return DeployFiles(self.data_dir / "deployments" / str(deployment.number))
+
+    def place(self, repo_id: int, environment: str) -> Path:
+        """What a target keeps of an environment between deployments: its slots, its router, its fencing token."""
+        return self.data_dir / "environments" / str(repo_id) / environment
 
     def cache(self, repo_id: int, trust: str) -> Path:
         """Where the runner keeps a repository's parsed suites.

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.store.models import metadata
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _UPGRADES = {
     2: (
@@ -19,6 +19,7 @@ _UPGRADES = {
         "ALTER TABLE runs ADD COLUMN tree VARCHAR(64) DEFAULT '' NOT NULL",
         "ALTER TABLE runs ADD COLUMN prove TEXT DEFAULT '' NOT NULL",
     ),
+    3: (),
 }
 """What turns the tables of the version before into those of this one; new tables are made by themselves."""
 

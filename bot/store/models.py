@@ -156,3 +156,127 @@ marks = sa.Table(
     sa.Column("key", sa.String(200), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+
+deployments = sa.Table(
+    "deployments",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),  # also begins the ids of its flows
+    sa.Column("number", sa.Integer, nullable=False, unique=True),  # what people see
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("repo", sa.String(200), nullable=False),
+    sa.Column("installation_id", sa.BigInteger, nullable=False),
+    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("sha", sa.String(64), nullable=False),
+    sa.Column("ref", sa.String(300), nullable=False, default=""),
+    sa.Column("artifact", sa.String(200), nullable=False, default=""),
+    sa.Column("config", sa.String(64), nullable=False, default=""),
+    sa.Column("config_sha", sa.String(64), nullable=False, default=""),
+    sa.Column("release_id", sa.String(64), nullable=False, default=""),
+    sa.Column("pr", sa.Integer),
+    sa.Column("author", sa.String(100), nullable=False, default=""),
+    sa.Column("requested_by", sa.String(100), nullable=False, default=""),
+    sa.Column("cause", sa.String(20), nullable=False),
+    sa.Column("because", sa.Text, nullable=False, default=""),
+    sa.Column("gates", sa.Text, nullable=False, default=""),
+    sa.Column("plan_hash", sa.String(64), nullable=False, default=""),
+    sa.Column("token", sa.Integer, nullable=False, default=0),
+    sa.Column("github_id", sa.BigInteger, nullable=False, default=0),
+    sa.Column("told", sa.Integer, nullable=False, default=0),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Index("deployments_of_an_environment", "repo_id", "environment", "number"),
+    sa.Index("deployments_by_state", "state"),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("sha", sa.String(64), nullable=False),
+    sa.Column("artifact", sa.String(200), nullable=False),
+    sa.Column("config", sa.String(64), nullable=False),
+    sa.Column("schema_min", sa.Integer),
+    sa.Column("schema_max", sa.Integer),
+    sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("releases_of_a_commit", "repo_id", "sha"),
+)
+
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("repo_id", sa.BigInteger, primary_key=True),
+    sa.Column("environment", sa.String(100), primary_key=True),
+    sa.Column("release_id", sa.String(64), primary_key=True),
+    sa.Column("standing", sa.String(10), nullable=False),  # good or bad
+    sa.Column("deployment", sa.String(100), nullable=False),  # that showed it
+    sa.Column("because", sa.Text, nullable=False, default=""),
+    sa.Column("live_since", sa.DateTime(timezone=True)),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),  # of the command that gave it: the insert is the claim
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("deployment", sa.String(100), nullable=False),
+    sa.Column("sha", sa.String(64), nullable=False),
+    sa.Column("artifact", sa.String(200), nullable=False),
+    sa.Column("config", sa.String(64), nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("as_who", sa.Text, nullable=False, default=""),
+    sa.Column("approves", sa.Boolean, nullable=False, default=True),
+    sa.Column("because", sa.Text, nullable=False, default=""),
+    sa.Column("comment_id", sa.BigInteger, nullable=False, default=0),
+    sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("void_because", sa.Text, nullable=False, default=""),
+    sa.Index("approvals_of_an_environment", "repo_id", "environment", "sha"),
+    sa.Index("approvals_of_a_comment", "repo_id", "comment_id"),
+)
+
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("repo_id", sa.BigInteger, primary_key=True),
+    sa.Column("environment", sa.String(100), primary_key=True),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("pr", sa.Integer),
+    sa.Column("because", sa.Text, nullable=False, default=""),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("holder", sa.String(200), nullable=False),  # "" when nobody holds it; the token stays
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+protections = sa.Table(
+    "protections",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),  # repo, workflow run, environment: GitHub asks once for each
+    sa.Column("repo_id", sa.BigInteger, nullable=False),
+    sa.Column("repo", sa.String(200), nullable=False),
+    sa.Column("installation_id", sa.BigInteger, nullable=False),
+    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("workflow_run", sa.BigInteger, nullable=False),
+    sa.Column("sha", sa.String(64), nullable=False),
+    sa.Column("ref", sa.String(300), nullable=False, default=""),
+    sa.Column("requested_by", sa.String(100), nullable=False, default=""),
+    sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("answer", sa.String(20), nullable=False, default=""),  # approved, rejected, or "" while it waits
+    sa.Column("because", sa.Text, nullable=False, default=""),
+    sa.Column("answered_at", sa.DateTime(timezone=True)),
+    sa.Index("protections_open", "answer", "due_at"),
+)

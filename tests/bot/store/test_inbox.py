@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.run_states import RunState
-from bot.store.database import DatabaseUnusable, open_database, open_writer
+from bot.store.database import SCHEMA_VERSION, DatabaseUnusable, open_database, open_writer
 from bot.store.deliveries import Delivery, Inbox, InboxUnavailable
 from bot.store.runs import RunStore
 
@@ -91,7 +91,7 @@ async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path
     async with engine.begin() as connection:
         await connection.execute(sa.text("PRAGMA user_version = 99"))
     await engine.dispose()
-    with pytest.raises(DatabaseUnusable, match="schema 99, this version knows 2"):
+    with pytest.raises(DatabaseUnusable, match=f"schema 99, this version knows {SCHEMA_VERSION}"):
         await open_database(url)
 
 

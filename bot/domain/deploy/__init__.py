@@ -1,0 +1,1 @@
+"""Decisions about deployments: facts in, answers out."""
