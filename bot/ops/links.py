@@ -46,17 +46,16 @@ class RunLinks:
 
     def deployment_url(self, number: int) -> str:
         """The address of a deployment's page, or "" when nobody could reach it."""
-        return (
-            f"{self._public_url}{deployment_path(number)}?t={self.deployment_token(number)}" if self._public_url else ""
-        )
+        return self._to_deployment(number, "")
 
     def picture_url(self, number: int) -> str:
         """The address of a deployment's picture, which GitHub shows in an issue; "" as above."""
-        return (
-            f"{self._public_url}{deployment_path(number)}.svg?t={self.deployment_token(number)}"
-            if self._public_url
-            else ""
-        )
+        return self._to_deployment(number, ".svg")
+
+    def _to_deployment(self, number: int, ending: str) -> str:
+        if not self._public_url:
+            return ""
+        return f"{self._public_url}{deployment_path(number)}{ending}?t={self.deployment_token(number)}"
 
     def deployment_token(self, number: int) -> str:
         """What proves that the holder was shown the link of a deployment; it opens no run of the same number."""
