@@ -157,19 +157,25 @@ def _trouble(kept: Kept, before: Link) -> str:
         return f"{kept.link.place - before.place - 1} of the records before it are gone"
     if kept.text is None:
         return "its record is gone"
-    try:
-        found = json.loads(kept.text)
-        is_canonical = isinstance(found, dict) and canonical(found) == kept.text
-    except (ValueError, RecursionError):
-        return "its record is no JSON"
-    if not is_canonical or found.get("hash") != hash_of(found):
+    found = _read(kept.text)
+    if found is None:
+        return "its record is no JSON as it was written"
+    if found.get("hash") != hash_of(found):
         return "its record was changed: the hash in it is not of what it says"
     if found["hash"] != kept.link.hash:
         return "its record was written anew: the database knows another hash"
     said = found.get("previous")
-    if not isinstance(said, dict) or said.get("hash") != before.hash:
-        return "it does not follow the record before it"
-    return ""
+    follows = isinstance(said, dict) and said.get("hash") == before.hash
+    return "" if follows else "it does not follow the record before it"
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """A record in its one form; None for every other text."""
+    try:
+        found = json.loads(text)
+        return found if isinstance(found, dict) and canonical(found) == text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def gates_in(text: str) -> list[dict[str, str]]:
