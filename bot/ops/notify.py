@@ -15,7 +15,6 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -111,7 +110,8 @@ def _send(address: str, title: str, body: str) -> None:
     everybody = apprise.Apprise(asset=asset)
     everybody.add(told)
     text = _for_chat(title, body) if is_webhook else body
-    with _ONE_AT_A_TIME, apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
+    told.notify_format = apprise.NotifyFormat.TEXT  # an e-mail would be HTML, made of our text.
+    with _ONE_AT_A_TIME, apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]
         done = everybody.notify(
             body=text, title="" if is_webhook else title, body_format=apprise.NotifyFormat.TEXT, interpret_escapes=False
         )
@@ -120,8 +120,8 @@ def _send(address: str, title: str, body: str) -> None:
         raise NotTaken(OWN.text(" ".join(because.split()))[:300] or "it was not taken")
 
 
-def _webhook(address: str) -> Mapping[str, Any]:
-    """apprise's way of posting JSON, told to post what Slack takes: `{"text": …}` and nothing else."""
+def _webhook(address: str) -> dict[str, Any]:
+    """How apprise posts JSON when it is told to post what Slack takes: `{"text": …}` and nothing else."""
     parts = urlsplit(address)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         message = "notify: an address would be told unencrypted to whoever listens; use https"

@@ -1,7 +1,7 @@
 """What people who do not look at GitHub are told of a deployment: seldom, and in plain words.
 
-The texts go into chats and e-mails, and hold what strangers wrote: branch names, reasons, what a release printed. So they
-are plain text, and nothing in them calls anybody.
+The texts go into chats and e-mails, and hold what strangers wrote: branch names, reasons, what a release printed. So
+they are plain text, and nothing in them calls anybody.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _harmless(text: str, limit: int) -> str:
 def _fitting(lines: Sequence[str]) -> list[str]:
     """The first of them that fit."""
     room = BYTES
-    fitting = []
+    fitting: list[str] = []
     for line in lines:
         room -= len(line.encode()) + 1
         if room < 0:

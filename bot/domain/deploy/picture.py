@@ -13,7 +13,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from bot.domain.deploy.course import Reading, Sample, Side
+from bot.domain.deploy.journey import Reading, Sample, Side
 from bot.domain.text import one_line
 
 WIDTH, LEFT, RIGHT = 960, 92, 18
@@ -149,13 +149,15 @@ def _answers(samples: Sequence[Sample], side: Side, axis: _Axis, *, top: int, he
         low = max(failed * height / most, 3.0) if failed else 0.0
         high = min(max(ok * height / most, 1.0), height - low) if ok else 0.0
         if low:
-            parts.append(_bar(f"{mine}failed", x, top + height - low, width, low, f"{failed} failed"))
+            place = {"x": x, "y": top + height - low, "width": width, "height": low}
+            parts.append(_bar(f"{mine}failed", f"{failed} failed", **place))
         if high:
-            parts.append(_bar(f"{mine}ok", x, top + height - low - high, width, high, f"{ok} well"))
+            place = {"x": x, "y": top + height - low - high, "width": width, "height": high}
+            parts.append(_bar(f"{mine}ok", f"{ok} well", **place))
     return parts
 
 
-def _bar(kind: str, x: float, y: float, width: float, height: float, words: str) -> str:
+def _bar(kind: str, words: str, *, x: float, y: float, width: float, height: float) -> str:
     return (
         f'<rect class="{kind}" x="{x}" y="{y:.1f}" width="{max(width - 1, 1):.1f}" height="{height:.1f}">'
         f"<title>{words}</title></rect>"
@@ -185,12 +187,13 @@ def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
 
     points = " ".join(f"{axis.x(reading.at)},{y(reading.log_r)}" for reading in readings)
     crossed = next((reading for reading in readings if reading.log_r >= reading.log_threshold), None)
+    right = WIDTH - RIGHT
     parts = [
         f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">case against</text>',
         f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">log R</text>',
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top + CASE}" y2="{top + CASE}"/>',
-        f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(limit)}" y2="{y(limit)}"/>',
-        f'<text class="soft" x="{WIDTH - RIGHT}" y="{y(limit) - 5}" text-anchor="end">bad above {_number(limit)}</text>',
+        f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{top + CASE}" y2="{top + CASE}"/>',
+        f'<line class="limit" x1="{LEFT}" x2="{right}" y1="{y(limit)}" y2="{y(limit)}"/>',
+        f'<text class="soft" x="{right}" y="{y(limit) - 5}" text-anchor="end">bad above {_number(limit)}</text>',
         f'<polyline class="r" points="{points}"/>',
     ]
     if crossed is not None:

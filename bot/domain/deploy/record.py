@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.domain.deploy.course import Course, Evidence, Sample, Stay
 from bot.domain.deploy.deployment import Approval, Deployment
+from bot.domain.deploy.journey import Evidence, Journey, Sample, Stay
 from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.release import release_to_json
 
@@ -43,7 +43,7 @@ class Link:
 def record_of(
     deployment: Deployment,
     *,
-    course: Course,
+    journey: Journey,
     plan: Plan | None = None,
     approvals: Sequence[Approval] = (),
     previous: Link | None = None,
@@ -52,12 +52,12 @@ def record_of(
 
     Args:
         deployment: its row.
-        course: what its journal says; of one that never came so far, an empty one.
+        journey: what its journal says; of one that never came so far, an empty one.
         plan: what was carried out; None where nothing was.
         approvals: those that were given for its commit and environment, void or not.
         previous: the newest record of the environment; None if this is the first.
     """
-    stays = _all_stays(deployment, course)
+    stays = _all_stays(deployment, journey)
     return {
         "schema": SCHEMA,
         "number": deployment.number,
@@ -96,11 +96,11 @@ def record_of(
                 "ok": act.ok,
                 "because": act.because,
             }
-            for act in course.acts
+            for act in journey.acts
         ],
-        "watch": _watch(course.evidence),
-        "log": course.tail,
-        "journal": {"entries": course.entries, "head": course.head},
+        "watch": _watch(journey.evidence),
+        "log": journey.tail,
+        "journal": {"entries": journey.entries, "head": journey.head},
         "created_at": _moment(deployment.created_at.timestamp()),
         "finished_at": _moment(deployment.finished_at.timestamp()) if deployment.finished_at else None,
         "place": previous.place + 1 if previous else 1,
@@ -218,9 +218,9 @@ def _approval(approval: Approval) -> dict[str, Any]:
     }
 
 
-def _all_stays(deployment: Deployment, course: Course) -> list[Stay]:
+def _all_stays(deployment: Deployment, journey: Journey) -> list[Stay]:
     """The states with those that came before and after the journal, of which only the row tells."""
-    stays = [Stay(state="requested", at=deployment.created_at.timestamp()), *course.stays]
+    stays = [Stay(state="requested", at=deployment.created_at.timestamp()), *journey.stays]
     if deployment.finished_at is not None and stays[-1].state != deployment.state:
         stays.append(Stay(state=deployment.state, at=deployment.finished_at.timestamp(), because=deployment.because))
     ends = [stay.at for stay in stays[1:]]

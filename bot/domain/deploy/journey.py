@@ -5,9 +5,10 @@ Moments are Unix time in seconds, durations are seconds. What a journal of anoth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 Side = Literal["new", "old"]
 """Whose answers: of the release that was deployed, or of the one before."""
@@ -88,7 +89,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Journey:
     """All of it.
 
     Attributes:
@@ -106,3 +107,79 @@ class Course:
     tail: str = ""
     entries: int = 0
     head: str = ""
+
+
+class Line(Protocol):
+    """A line of a journal, as `bot.deploy.journal` reads it."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was written."""
+
+    @property
+    def kind(self) -> str:
+        """What kind of line it is."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Its facts by name."""
+
+    @property
+    def hash(self) -> str:
+        """Its own."""
+
+
+MOST_SAMPLES = 600
+"""Of the samples and of the readings each that are kept; more are put together, and no picture shows the difference."""
+
+
+def journey_of(lines: Sequence[Line]) -> Journey:
+    """Read a journal, whole or as far as it has come."""
+    stays = [
+        Stay(state=str(line.data["state"]), at=_at(line), because=str(line.data.get("because", "")))
+        for line in lines
+        if line.kind == "state"
+    ]
+    if lines and (not stays or stays[0].state != "locked"):
+        stays.insert(0, Stay(state="locked", at=_at(lines[0])))
+    return Journey(
+        stays=tuple(stays),
+        acts=tuple(_acts(lines)),
+        evidence=_evidence(lines),
+        tail=next((str(line.data["tail"]) for line in reversed(lines) if line.data.get("tail")), ""),
+        entries=len(lines),
+        head=lines[-1].hash if lines else "",
+    )
+
+
+def _acts(lines: Iterable[Line]) -> Iterable[Act]:
+    """What was announced, each with how it ended; one that was cut off by a crash was announced once more."""
+    open_: dict[str, Act] = {}
+    acts: list[Act] = []
+    for line in lines:
+        if line.kind not in {"intent", "done"}:
+            continue
+        verb = str(line.data.get("call", ""))
+        facts = {name: value for name, value in line.data.items() if name not in {"call", "seconds", "problem"}}
+        if line.kind == "intent":
+            if verb in open_:
+                acts.append(open_.pop(verb))
+            open_[verb] = Act(verb=verb, arguments=facts, at=_at(line))
+        else:
+            begun = open_.pop(verb, Act(verb=verb, arguments=facts, at=_at(line)))
+            problem = str(line.data.get("problem", ""))
+            acts.append(replace(begun, seconds=_seconds(line), ok=not problem, because=problem))
+    return sorted([*acts, *open_.values()], key=lambda act: act.at)
+
+
+def _seconds(line: Line) -> float | None:
+    seconds = line.data.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _at(line: Line) -> float:
+    return line.at.timestamp()
+
+
+def _evidence(lines: Sequence[Line]) -> Evidence:
+    return Evidence()
