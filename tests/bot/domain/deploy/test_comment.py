@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from bot.domain.deploy.course import Course, Evidence, Reading, Sample, Stay
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
@@ -14,7 +15,6 @@ from markdown_it.token import Token
 
 from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait
 from bot.domain.deploy.comment import Told, render, sentence
-from bot.domain.deploy.course import Course, Evidence, Reading, Sample, Stay
 from bot.domain.deploy.deployment import Approval, Deployment
 from bot.domain.deploy.states import State
 from bot.domain.text import BUDGET, size
