@@ -35,6 +35,7 @@ from bot.store.locks import Locks
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.protections import Protections
+from bot.store.records import Records
 from bot.store.releases import Releases
 from bot.store.runs import Run, RunStore
 
@@ -73,6 +74,7 @@ class Context:
     locks: Locks
     leases: Leases
     protections: Protections
+    records: Records
     engine: Engine
     clock: Clock
     links: RunLinks

@@ -283,3 +283,14 @@ protections = sa.Table(
     sa.Column("answered_at", sa.DateTime(timezone=True)),
     sa.Index("protections_open", "answer", "due_at"),
 )
+
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("repo_id", sa.BigInteger, primary_key=True),
+    sa.Column("environment", sa.String(100), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),  # in the environment's chain: the insert is the claim
+    sa.Column("deployment", sa.String(100), nullable=False, unique=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+)

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.domain.deploy.deployment import Approval, Deployment, Lock
-from bot.domain.deploy.release import Release, Standing
+from bot.domain.deploy.release import Known, Release, Standing
 from bot.domain.deploy.states import IllegalEdge, State
 from bot.store.approvals import Approvals
 from bot.store.database import open_database
 from bot.store.deployments import Deployments
 from bot.store.leases import Leases
 from bot.store.locks import Locks
-from bot.store.releases import Known, Releases
+from bot.store.releases import Releases
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
