@@ -29,7 +29,7 @@ CSS = (
     ".w .grid{stroke:var(--line)}.w .ok{fill:var(--good)}.w .failed{fill:var(--bad)}"
     ".w .old-ok{fill:var(--idle)}.w .old-failed{fill:var(--warn)}"
     ".w .r{fill:none;stroke:var(--live);stroke-width:2;stroke-linejoin:round}"
-    ".w .limit{stroke:var(--bad);stroke-dasharray:5 4}.w .over{fill:var(--bad)}"
+    ".w .more{stroke:var(--warn)}.w .limit{stroke:var(--bad);stroke-dasharray:5 4}.w .over{fill:var(--bad)}"
     ".w .mark{stroke:var(--ink);stroke-dasharray:2 3}"
     ".w .good{fill:var(--good-soft)}.w .bad{fill:var(--bad-soft)}.w .live{fill:var(--live-soft)}"
     ".w .held{fill:var(--warn-soft)}.w .idle{fill:var(--idle-soft)}"
@@ -176,7 +176,7 @@ def _columns(samples: Iterable[Sample], axis: _Axis) -> dict[int, tuple[int, int
 
 
 def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
-    """The curve of log R under the line that it must not cross."""
+    """A curve for each source: ln(1 + R) under the line that it must not cross."""
     if not readings:
         return [f'<text class="soft" x="{LEFT + 8}" y="{top + 20}">the watch has judged nothing</text>']
     limit = max(reading.log_threshold for reading in readings)
@@ -185,19 +185,26 @@ def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
     def y(value: float) -> float:
         return round(top + CASE - CASE * min(max(value, 0.0), high) / high, 1)
 
-    points = " ".join(f"{axis.x(reading.at)},{y(reading.log_r)}" for reading in readings)
-    crossed = next((reading for reading in readings if reading.log_r >= reading.log_threshold), None)
     right = WIDTH - RIGHT
     parts = [
         f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">case against</text>',
-        f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">log R</text>',
+        f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">ln(1 + R)</text>',
         f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{top + CASE}" y2="{top + CASE}"/>',
         f'<line class="limit" x1="{LEFT}" x2="{right}" y1="{y(limit)}" y2="{y(limit)}"/>',
-        f'<text class="soft" x="{right}" y="{y(limit) - 5}" text-anchor="end">bad above {_number(limit)}</text>',
-        f'<polyline class="r" points="{points}"/>',
+        f'<text class="soft" x="{right}" y="{y(limit) - 5}" text-anchor="end">bad from {_number(limit)} on</text>',
     ]
-    if crossed is not None:
-        parts.append(f'<circle class="over" cx="{axis.x(crossed.at)}" cy="{y(crossed.log_r)}" r="5"/>')
+    for source in sorted({reading.source for reading in readings}):
+        mine = [reading for reading in readings if reading.source == source]
+        points = " ".join(f"{axis.x(reading.at)},{y(reading.log_r)}" for reading in mine)
+        kind = "r" if source == "probes" else "r more"
+        words = f"<title>{escape(one_line(source, 50))}</title>"
+        parts.append(f'<polyline class="{kind}" points="{points}">{words}</polyline>')
+        crossed = next((reading for reading in mine if reading.log_r >= reading.log_threshold), None)
+        if crossed is not None:
+            x, height = axis.x(crossed.at), y(crossed.log_r)
+            parts.append(f'<circle class="over" cx="{x}" cy="{height}" r="5"/>')
+            words = escape(f"{one_line(source, 50)}: {_number(crossed.log_r)}")
+            parts.append(f'<text x="{x - 9}" y="{height + 4}" text-anchor="end">{words}</text>')
     return parts
 
 
