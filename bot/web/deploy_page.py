@@ -37,6 +37,8 @@ _WORDS: Mapping[State, str] = {
     State.ROLLBACK_FAILED: "could not be rolled back",
 }
 
+_AFTER_A_TURN = frozenset({State.ROLLING_BACK, State.ROLLED_BACK, State.ROLLBACK_FAILED})
+
 _GATES = {"pass": ("good", "passes"), "wait": ("idle", "waits"), "deny": ("bad", "denies")}
 
 
@@ -86,6 +88,13 @@ class DeploymentPage:
         """How long it has taken so far."""
         end = self.record["finished_at"]
         return (moment(end) if end else self.now) - moment(self.record["created_at"])
+
+    @property
+    def because(self) -> Sequence[str]:
+        """Why it is where it is. Of a way back first what led to it, since that is what people come for."""
+        turns = [stay["because"] for stay in self.record["states"] if stay["state"] == State.ROLLING_BACK]
+        sentences = [*turns, self.record["because"]] if self.state in _AFTER_A_TURN else [self.record["because"]]
+        return [sentence for sentence in dict.fromkeys(sentences) if sentence]
 
     @property
     def stays(self) -> Sequence[Mapping[str, Any]]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from bot.domain.text import tail
+
 Side = Literal["new", "old"]
 """Whose answers: of the release that was deployed, or of the one before."""
 
@@ -38,7 +40,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was seen of one side from one source (`probe`, `traffic`, …) since the sample before."""
+    """What was seen of one side from one source (`probes` or `traffic`) since the sample before."""
 
     at: float
     source: str
@@ -49,15 +51,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the evidence was worth at a moment: the judge's R and its threshold, as natural logarithms.
-
-    `weight` is the share of the traffic that the new release had, 0 to 100.
-    """
+    """What one source's evidence was worth at a moment: ln(1 + R) of its judge, and the threshold, where it is bad."""
 
     at: float
+    source: str
     log_r: float
     log_threshold: float
-    weight: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +66,18 @@ class Evidence:
     Attributes:
         samples: in order.
         readings: in order.
-        verdict: `good`, `bad`, `inconclusive`, `not_the_release`; "" while there is none.
+        verdict: `good`, `bad`, `inconclusive`, `not_the_release`; "" while there is none, or where a person decided.
         because: its sentence.
-        judge: the judge's state at the verdict, as JSON.
+        judges: the judges' states at the end, as JSON, by source.
         tolerated: the share of failures that was tolerated; None while nobody knows.
-        needed: how many samples a verdict needs at this rate; None where nobody has said.
     """
 
     samples: tuple[Sample, ...] = ()
     readings: tuple[Reading, ...] = ()
     verdict: str = ""
     because: str = ""
-    judge: Mapping[str, object] = field(default_factory=dict)
+    judges: Mapping[str, Any] = field(default_factory=dict)
     tolerated: float | None = None
-    needed: int | None = None
 
     def counted(self, side: Side) -> tuple[int, int]:
         """The successes and the failures of one side."""
@@ -153,33 +150,112 @@ def journey_of(lines: Sequence[Line]) -> Journey:
 
 
 def _acts(lines: Iterable[Line]) -> Iterable[Act]:
-    """What was announced, each with how it ended; one that was cut off by a crash was announced once more."""
-    open_: dict[str, Act] = {}
+    """What was announced, each with how it ended; one that was cut off by a crash may have been announced once more."""
+    begun: dict[str, Act] = {}
     acts: list[Act] = []
     for line in lines:
-        if line.kind not in {"intent", "done"}:
-            continue
         verb = str(line.data.get("call", ""))
-        facts = {name: value for name, value in line.data.items() if name not in {"call", "seconds", "problem"}}
         if line.kind == "intent":
-            if verb in open_:
-                acts.append(open_.pop(verb))
-            open_[verb] = Act(verb=verb, arguments=facts, at=_at(line))
-        else:
-            begun = open_.pop(verb, Act(verb=verb, arguments=facts, at=_at(line)))
-            problem = str(line.data.get("problem", ""))
-            acts.append(replace(begun, seconds=_seconds(line), ok=not problem, because=problem))
-    return sorted([*acts, *open_.values()], key=lambda act: act.at)
+            if verb in begun:
+                acts.append(begun.pop(verb))
+            facts = {name: value for name, value in line.data.items() if name != "call"}
+            begun[verb] = Act(verb=verb, arguments=facts, at=_at(line))
+        elif line.kind == "done" and verb in begun:
+            acts.append(_ended(begun.pop(verb), line))
+    return sorted([*acts, *begun.values()], key=lambda act: act.at)
 
 
-def _seconds(line: Line) -> float | None:
-    seconds = line.data.get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else None
+def _ended(act: Act, line: Line) -> Act:
+    """With how it ended: calls of the target tell a problem, commands a code, smoke tests and gates what they say."""
+    data = line.data
+    because = str(data.get("problem") or data.get("because") or "")
+    ok = "problem" not in data and data.get("ok", True) is True and data.get("word", "pass") == "pass"
+    if data.get("code"):
+        ok, because = False, f"ended with {data['code']}: {tail(str(data.get('output', '')), lines=3, limit=500)}"
+    took = data.get("seconds")
+    seconds = float(took) if isinstance(took, int | float) else round(_at(line) - act.at, 4)
+    return replace(act, seconds=seconds, ok=ok, because=because)
+
+
+def _evidence(lines: Sequence[Line]) -> Evidence:
+    """What the watch has written. Each of its lines holds what was seen since the one before, and all that it knows."""
+    watched = [line for line in lines if line.kind == "watch"]
+    if not watched:
+        return Evidence()
+    judges = watched[-1].data.get("judges", {})
+    verdict, because = _verdict(lines)
+    return Evidence(
+        samples=tuple(thinned([sample for line in watched for sample in _samples(line)])),
+        readings=tuple(_fewer([reading for line in watched for reading in _readings(line)])),
+        verdict=verdict,
+        because=because,
+        judges=judges,
+        tolerated=next((judge["p0"] for judge in judges.values()), None),
+    )
+
+
+def _samples(line: Line) -> Iterable[Sample]:
+    for what, count in line.data.get("seen", {}).items():
+        side: Side = "old" if what == "old" else "new"
+        source = "probes" if what == "old" else str(what)
+        if count["failures"] or count["successes"]:
+            yield Sample(at=_at(line), source=source, side=side, **count)
+
+
+def _readings(line: Line) -> Iterable[Reading]:
+    for source, worth in line.data.get("evidence", {}).items():
+        limit = line.data["threshold"][source]
+        yield Reading(at=_at(line), source=source, log_r=worth, log_threshold=limit)
+
+
+def _verdict(lines: Sequence[Line]) -> tuple[str, str]:
+    """What the watch said at the end of its last bake, with its sentence; nothing where somebody decided instead."""
+    last = max(place for place, line in enumerate(lines) if line.kind == "watch")
+    after = next((line for line in lines[last:] if line.kind == "state"), None)
+    if after is None or any(line.kind == "wish" for line in lines[last - 1 : lines.index(after)]):
+        return "", ""
+    because = str(after.data.get("because", ""))
+    is_bad = any(reading.log_r >= reading.log_threshold for reading in _readings(lines[last]))
+    for start, verdict in (("inconclusive", "inconclusive"), ("not the release", "not_the_release")):
+        if because.startswith(start):
+            return verdict, because
+    if is_bad:
+        return "bad", because
+    return ("good", because) if after.data["state"] == "retiring" else ("", because)
+
+
+def thinned(samples: Sequence[Sample], *, most: int = MOST_SAMPLES) -> list[Sample]:
+    """At most about so many samples: neighbours of one source and side are put together, so all sums stay."""
+    together = -(-len(samples) // most) if samples else 1
+    waiting: dict[tuple[str, str], list[Sample]] = {}
+    found: list[Sample] = []
+    for sample in samples:
+        key = (sample.source, sample.side)
+        waiting.setdefault(key, []).append(sample)
+        if len(waiting[key]) == together:
+            found.append(_together(waiting.pop(key)))
+    found += [_together(rest) for rest in waiting.values()]
+    return sorted(found, key=lambda sample: sample.at)
+
+
+def _together(samples: Sequence[Sample]) -> Sample:
+    return replace(
+        samples[-1],
+        successes=sum(sample.successes for sample in samples),
+        failures=sum(sample.failures for sample in samples),
+    )
+
+
+def _fewer(readings: Sequence[Reading]) -> list[Reading]:
+    """Some of each source, evenly; the highest and the last stay, since they are what was acted upon."""
+    found: list[Reading] = []
+    for source in sorted({reading.source for reading in readings}):
+        mine = [reading for reading in readings if reading.source == source]
+        every = -(-len(mine) // (MOST_SAMPLES // 2))
+        highest = max(mine, key=lambda reading: reading.log_r)
+        found += [one for n, one in enumerate(mine, 1) if n % every == 0 or one is highest or n == len(mine)]
+    return sorted(found, key=lambda reading: reading.at)
 
 
 def _at(line: Line) -> float:
     return line.at.timestamp()
-
-
-def _evidence(lines: Sequence[Line]) -> Evidence:
-    return Evidence()

@@ -29,7 +29,7 @@ CSS = (
     ".w .grid{stroke:var(--line)}.w .ok{fill:var(--good)}.w .failed{fill:var(--bad)}"
     ".w .old-ok{fill:var(--idle)}.w .old-failed{fill:var(--warn)}"
     ".w .r{fill:none;stroke:var(--live);stroke-width:2;stroke-linejoin:round}"
-    ".w .limit{stroke:var(--bad);stroke-dasharray:5 4}.w .over{fill:var(--bad)}"
+    ".w .more{stroke:var(--warn)}.w .limit{stroke:var(--bad);stroke-dasharray:5 4}.w .over{fill:var(--bad)}"
     ".w .mark{stroke:var(--ink);stroke-dasharray:2 3}"
     ".w .good{fill:var(--good-soft)}.w .bad{fill:var(--bad-soft)}.w .live{fill:var(--live-soft)}"
     ".w .held{fill:var(--warn-soft)}.w .idle{fill:var(--idle-soft)}"
@@ -135,7 +135,8 @@ def _answers(samples: Sequence[Sample], side: Side, axis: _Axis, *, top: int, he
     """Bars of what one side answered: failures stand on the ground, so that a few among thousands are seen."""
     columns = _columns([sample for sample in samples if sample.side == side], axis)
     most = max((ok + failed for ok, failed in columns.values()), default=0)
-    width = (WIDTH - LEFT - RIGHT) / COLUMNS
+    column_width = (WIDTH - LEFT - RIGHT) / COLUMNS
+    width = max(column_width, min(0.6 * (WIDTH - LEFT - RIGHT) / max(len(columns), 1), 4 * column_width))
     mine = "" if side == "new" else "old-"
     parts = [
         f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">{side} release</text>',
@@ -145,7 +146,7 @@ def _answers(samples: Sequence[Sample], side: Side, axis: _Axis, *, top: int, he
     if most:
         parts.append(f'<text class="soft" x="{LEFT - 8}" y="{top + height}" text-anchor="end">of {most}</text>')
     for column, (ok, failed) in sorted(columns.items()):
-        x = round(LEFT + column * width, 1)
+        x = round(LEFT + (column + 1) * column_width - width, 1)
         low = max(failed * height / most, 3.0) if failed else 0.0
         high = min(max(ok * height / most, 1.0), height - low) if ok else 0.0
         if low:
@@ -176,7 +177,7 @@ def _columns(samples: Iterable[Sample], axis: _Axis) -> dict[int, tuple[int, int
 
 
 def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
-    """The curve of log R under the line that it must not cross."""
+    """A curve for each source: ln(1 + R) under the line that it must not cross."""
     if not readings:
         return [f'<text class="soft" x="{LEFT + 8}" y="{top + 20}">the watch has judged nothing</text>']
     limit = max(reading.log_threshold for reading in readings)
@@ -185,19 +186,29 @@ def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
     def y(value: float) -> float:
         return round(top + CASE - CASE * min(max(value, 0.0), high) / high, 1)
 
-    points = " ".join(f"{axis.x(reading.at)},{y(reading.log_r)}" for reading in readings)
-    crossed = next((reading for reading in readings if reading.log_r >= reading.log_threshold), None)
     right = WIDTH - RIGHT
     parts = [
         f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">case against</text>',
-        f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">log R</text>',
+        f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">ln(1 + R)</text>',
         f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{top + CASE}" y2="{top + CASE}"/>',
         f'<line class="limit" x1="{LEFT}" x2="{right}" y1="{y(limit)}" y2="{y(limit)}"/>',
-        f'<text class="soft" x="{right}" y="{y(limit) - 5}" text-anchor="end">bad above {_number(limit)}</text>',
-        f'<polyline class="r" points="{points}"/>',
+        f'<text class="soft" x="{LEFT + 6}" y="{y(limit) - 5}">bad from {_number(limit)} on</text>',
     ]
-    if crossed is not None:
-        parts.append(f'<circle class="over" cx="{axis.x(crossed.at)}" cy="{y(crossed.log_r)}" r="5"/>')
+    for n, source in enumerate(sorted({reading.source for reading in readings})):
+        mine = [reading for reading in readings if reading.source == source]
+        points = " ".join(f"{axis.x(reading.at)},{y(reading.log_r)}" for reading in mine)
+        kind = "r" if source == "probes" else "r more"
+        at = top + 45 + 16 * n
+        parts.append(f'<polyline class="{kind}" points="{points}"/>')
+        parts.append(f'<line class="{kind}" x1="{LEFT - 82}" x2="{LEFT - 64}" y1="{at - 4}" y2="{at - 4}"/>')
+        parts.append(
+            f'<text class="soft" x="{LEFT - 8}" y="{at}" text-anchor="end">{escape(one_line(source, 12))}</text>'
+        )
+        crossed = next((reading for reading in mine if reading.log_r >= reading.log_threshold), None)
+        if crossed is not None:
+            x, height = axis.x(crossed.at), y(crossed.log_r)
+            parts.append(f'<circle class="over" cx="{x}" cy="{height}" r="5"/>')
+            parts.append(f'<text x="{x - 9}" y="{height + 4}" text-anchor="end">{_number(crossed.log_r)}</text>')
     return parts
 
 

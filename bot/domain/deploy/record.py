@@ -239,9 +239,8 @@ def _watch(evidence: Evidence) -> dict[str, Any]:
     return {
         "verdict": evidence.verdict,
         "because": evidence.because,
-        "judge": dict(evidence.judge),
+        "judges": dict(evidence.judges),
         "tolerated": evidence.tolerated,
-        "needed": evidence.needed,
         "sources": _sources(evidence.samples),
         "samples": [asdict(sample) for sample in evidence.samples],
         "readings": [asdict(reading) for reading in evidence.readings],
