@@ -146,10 +146,16 @@ def _unbound(approval: Approval, deployment: Deployment) -> str:
 
 def _told_apart(one: str, other: str) -> tuple[str, str]:
     """Both digests, shortened as far as they still differ."""
-    for digits in (7, 12, 19):
-        if one[:digits] != other[:digits]:
-            return one[:digits] or "(none)", other[:digits] or "(none)"
+    for digits in (7, 12, 20):
+        if (first := _short(one, digits)) != (second := _short(other, digits)):
+            return first, second
     return one, other
+
+
+def _short(digest: str, digits: int) -> str:
+    """`cafe123`, or `tree:cafe123` of a digest that says of what kind it is."""
+    kind, colon, rest = digest.rpartition(":")
+    return f"{kind}{colon}{rest[:digits]}" if rest else "(none)"
 
 
 def _not_entitled(approval: Approval, spec: ApprovalsGate) -> str:

@@ -126,7 +126,7 @@ def judgement(judge: Judge, pairs: Pairs | None, *, over: bool, confirmed: bool 
     return Good(
         samples=judge.samples,
         finds=finds,
-        because=f"{judge.failures} of {judge.samples} answers failed; {finds:.0%} would have been found",
+        because=f"{judge.failures} of {judge.samples} answers failed; a share of {finds:.0%} would have been found",
     )
 
 
