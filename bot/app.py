@@ -63,6 +63,7 @@ from bot.store.locks import Locks
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.protections import Protections
+from bot.store.records import Records
 from bot.store.releases import Releases
 from bot.store.runs import RunStore
 from bot.web.api.audit import AuditLog
@@ -241,6 +242,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             locks=Locks(database),
             leases=Leases(database),
             protections=Protections(database),
+            records=Records(database),
             engine=engine,
             clock=clock,
             workspaces=workspaces,

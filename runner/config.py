@@ -6,12 +6,13 @@ Reference: docs/reference/configuration.md.
 from __future__ import annotations
 
 from runner.documents import read_yaml
-from runner.errors import BadMetadata, BadSelection, UserError, together
+from runner.environment_shapes import ENVIRONMENT, NAME
+from runner.environments import environments
+from runner.errors import BadMetadata, UserError, together
 from runner.fields import Fields, mistakes
 from runner.metadata import BOX_ID, DEFAULTS, ENTRY, Defaults, path, paths, read_box, read_box_id, read_defaults, words
 from runner.model import Setup, Value
-from runner.select import parse
-from runner.shapes import Anything, Choice, Count, Duration, Either, Flag, List, Named, Size, Table, Text
+from runner.shapes import Choice, Count, Duration, Flag, List, Named, Size, Table, Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,16 +29,13 @@ FILE = ".github/interlock.yml"
 DEFAULT_SETUP_TIMEOUT = 600.0  # seconds
 MOST_ANNOTATIONS = 250
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _END = r"(?:(?:\*\.)?[A-Za-z0-9_][A-Za-z0-9._-]{0,250}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _LEVELS = ("T0", "T1", "T2")
 _SIZES = ("memory", "workspace", "tmp")
-_TARGETS = ("process", "command", "compose", "pm2", "ecs")
-_STRATEGIES = ("recreate", "rolling", "blue_green", "canary")
 _FALSIFY = ("off", "tell", "require")
 
 
-def _named(what: str, about: str, of: Shape, *, names: str = _NAME) -> Named:
+def _named(what: str, about: str, of: Shape, *, names: str = NAME) -> Named:
     sentence = f"'{{name}}' is not a {what}'s name"
     return Named(of=of, about=about, names=names, sentence=sentence, hint="letters, digits, dot, dash, underscore")
 
@@ -86,17 +84,6 @@ _CHECKOUT = Table(
     },
     about="what is fetched besides the commit itself",
 )
-_ENVIRONMENT = Table(
-    {
-        "when": Named(of=Anything()),
-        "target": Table({"kind": Choice("how it is reached", words=_TARGETS)}, needed=("kind",), more=True),
-        "strategy": Choice("how a release takes the place of another", words=_STRATEGIES),
-        "gates": List("what must hold first", of=Either(Text(), Named(of=Anything(), only=1)), unique=False),
-        "smoke": Text("a selection"),
-        "watch": Named(of=Anything()),
-    },
-    needed=("target",),
-)
 _REPORT = Table(
     {
         "comment": Flag("whether the pull request gets its comment (true)"),
@@ -115,12 +102,12 @@ CONFIG = Table(
             sentence="'{name}' is not the number of a box",
             hint="a number, or suite/number",
         ),
-        "suites": _named("suite", "more directories with boxes/ of their own", path(), names=rf"(?![0-9]+$){_NAME}"),
+        "suites": _named("suite", "more directories with boxes/ of their own", path(), names=rf"(?![0-9]+$){NAME}"),
         "defaults": DEFAULTS,
         "limits": _LIMITS,
         "trust": _TRUST,
         "checkout": _CHECKOUT,
-        "environments": _named("environment", "where releases go (without effect in this version)", _ENVIRONMENT),
+        "environments": _named("environment", "where releases go", ENVIRONMENT),
         "report": _REPORT,
     },
     about="Boxes and how they are run",
@@ -291,41 +278,6 @@ def _report(fields: Fields) -> dict[str, object]:
     }
 
 
-def _environments(fields: Fields) -> dict[str, object]:
-    return {str(name): _environment(inner) for name in fields.keys() if (inner := fields.inner(name))}  # noqa: SIM118
-
-
-def _environment(fields: Fields) -> dict[str, object]:
-    """One environment: its shape here, its meaning where it is deployed."""
-    environment = {
-        "when": fields.take("when"),
-        "target": fields.take("target"),
-        "strategy": fields.text("strategy", "recreate"),
-        "gates": _gates(fields),
-        "smoke": _selection(fields, "smoke", fields.text("smoke")),
-        "watch": fields.take("watch"),
-    }
-    return {name: value for name, value in environment.items() if value is not None}
-
-
-def _gates(fields: Fields) -> list[object] | None:
-    gates = fields.take("gates")
-    for gate in gates if isinstance(gates, list) else ():
-        if isinstance(gate, dict) and "boxes" in gate:
-            _selection(fields, "gates", str(gate["boxes"]))
-    return gates if isinstance(gates, list) else None
-
-
-def _selection(fields: Fields, key: str, text: str) -> str | None:
-    if not text:
-        return None
-    try:
-        parse(text)
-    except BadSelection as error:
-        raise fields.bad(key, f"'{key}': {error.message}", error.hint) from error
-    return text
-
-
 def in_force(settings: Mapping[str, object]) -> dict[str, object]:
     """The settings with what counts where nothing is said; limits are the sandbox's to fill in."""
     nothing = Fields({}, file="", lines={})
@@ -337,6 +289,6 @@ _SETTINGS: dict[str, Callable[[Fields], dict[str, object]]] = {
     "limits": _limits,
     "trust": _trust,
     "checkout": _checkout,
-    "environments": _environments,
+    "environments": environments,
     "report": _report,
 }

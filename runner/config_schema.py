@@ -11,9 +11,11 @@ from runner.metadata import CONTROL, ENTRY, VARIABLES
 from runner.shapes import (
     LARGEST_SIZE,
     LONGEST_TIME,
+    SHARE,
     SIZE,
     TIME,
     Anything,
+    ByKind,
     Choice,
     Count,
     Date,
@@ -22,6 +24,8 @@ from runner.shapes import (
     Flag,
     List,
     Named,
+    Number,
+    Share,
     Size,
     Table,
     Text,
@@ -48,6 +52,11 @@ BEYOND = (
     "an edit changes something, and so does a control's `env`",
     "a box's suite is one of `suites`, and no two suites share a directory",
     "boxes of `after` exist and do not wait for each other",
+    "environments of `after` and `soaked` exist and do not wait for each other, and no two use the same port",
+    "the steps of a canary rise to 100 % in whole percents",
+    "as many people may approve as must, where all of them are named",
+    "a window of `freeze` has two days of the calendar, or two of the week, in a time zone that there is",
+    "a watch has something to judge by, is longer than a probe, and a probe has the keys of its kind",
 )
 """What only the validator knows."""
 
@@ -82,23 +91,28 @@ def _inside(shape: Shape) -> Schema:
 
 
 def _rules(shape: Shape) -> Schema:
+    rules: Schema
+    match shape:
+        case List():
+            rules = _list(shape)
+        case Table():
+            rules = _table(shape)
+        case Named():
+            rules = _named(shape)
+        case Either():
+            rules = {"anyOf": [_inside(one) for one in shape.of]}
+        case ByKind():
+            rules = {"anyOf": [_inside(shape.table(kind)) for kind in shape.kinds]}
+        case _:
+            rules = _simple(shape)
+    return rules
+
+
+def _simple(shape: Shape) -> Schema:
+    rules: Schema = {}  # of what may be anything.
     match shape:
         case Text() | Date():
             return _text(shape) if isinstance(shape, Text) else {"type": "string", "pattern": _whole(shape.PATTERN)}
-        case List():
-            return _list(shape)
-        case Table():
-            return _table(shape)
-        case Named():
-            return _named(shape)
-        case Either():
-            return {"anyOf": [_inside(one) for one in shape.of]}
-    return _number_or_word(shape)
-
-
-def _number_or_word(shape: Shape) -> Schema:
-    rules: Schema = {}  # of what may be anything.
-    match shape:
         case Flag():
             rules = {"type": "boolean"}
         case Count():
@@ -108,6 +122,11 @@ def _number_or_word(shape: Shape) -> Schema:
         case Duration():
             number = {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_TIME}
             rules = {"anyOf": [{"type": "string", "pattern": _whole(TIME)}, number]}
+        case Number():
+            rules = {"type": "number", "minimum": shape.low, "maximum": shape.high}
+        case Share():
+            part = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+            rules = {"anyOf": [{"type": "string", "pattern": _whole(SHARE)}, part]}
         case Size():
             whole = {"type": "integer", "minimum": 1, "maximum": LARGEST_SIZE}
             rules = {"anyOf": [{"type": "string", "pattern": _whole(SIZE)}, whole]}

@@ -27,6 +27,7 @@ SPACES = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\u
 TIME = r"[ \t]*(?=[0-9.]*[1-9])([0-9]{1,9}(?:\.[0-9]{1,9})?)[ \t]*(ms|s|m|h)[ \t]*"
 SIZE = r"[ \t]*(?=[0-9]*[1-9])([0-9]{1,9})[ \t]*(B|KiB|MiB|GiB)[ \t]*"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SHARE = r"[ \t]*(?=[0-9.]*[1-9])(100|[1-9]?[0-9](?:\.[0-9]{1,6})?)[ \t]*%[ \t]*"
 SIZES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -166,7 +167,7 @@ class Choice(Shape):
 
     __slots__ = ("words",)
 
-    def __init__(self, about: str = "", *, words: Sequence[str]) -> None:
+    def __init__(self, about: str = "", *, words: Collection[str]) -> None:
         self.about = about
         self.words = tuple(words)
 
@@ -204,6 +205,36 @@ class Size(Shape):
         """That it is no such size."""
         if not 0 < size(value) <= LARGEST_SIZE:
             yield Flaw(path, f"'{_key(path)}' is not a size", "write 4GiB, 512MiB or a number of bytes")
+
+
+class Number(Shape):
+    """A number from `low` to `high`, with or without a fraction."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, about: str = "", *, low: float, high: float) -> None:
+        self.about = about
+        self.low = low
+        self.high = high
+
+    def flaws(self, value: object, path: Path) -> Iterator[Flaw]:
+        """That it is no such number."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            yield Flaw(path, f"'{_key(path)}' must be a number from {self.low:g} to {self.high:g}")
+
+
+class Share(Shape):
+    """A part of a whole: `5%`, `0.1%`, or a number such as 0.05; more than nothing and at most all."""
+
+    __slots__ = ()
+
+    def __init__(self, about: str = "") -> None:
+        self.about = about
+
+    def flaws(self, value: object, path: Path) -> Iterator[Flaw]:
+        """That it is no such part."""
+        if not 0 < share(value) <= 1:
+            yield Flaw(path, f"'{_key(path)}' is not a share", "write 5%, 0.1%, or a number such as 0.05")
 
 
 class List(Shape):
@@ -291,6 +322,44 @@ class Table(Shape):
             yield Flaw(path, self.sentence, said)
 
 
+class ByKind(Shape):
+    """A mapping with a key that says which of several tables it is.
+
+    `key` is that key's name; `kinds` maps its words to the tables of the other keys. `what` is said of the key.
+    """
+
+    __slots__ = ("key", "kinds", "what")
+
+    def __init__(self, key: str, kinds: Mapping[str, Table], *, what: str = "", about: str = "") -> None:
+        self.about = about
+        self.key = key
+        self.kinds = dict(kinds)
+        self.what = what
+
+    def flaws(self, value: object, path: Path) -> Iterator[Flaw]:
+        """That it is no mapping, that its kind is unknown, and what is wrong with the keys of that kind."""
+        if not isinstance(value, dict):
+            yield Flaw(path, f"'{_key(path)}' must be a mapping")
+        elif self.key not in value:
+            yield Flaw(path, f"'{self.key}' is missing", f"one of {', '.join(self.kinds)}")
+        elif not (choice := Choice(words=self.kinds)).fits(value[self.key]):
+            yield from _inner(choice, value[self.key], (*path, self.key), or_nothing=False)
+        else:
+            yield from self.table(value[self.key]).flaws(value, path)
+
+    def table(self, kind: str) -> Table:
+        """The whole table of a kind, with the key that says so."""
+        table = self.kinds[kind]
+        return Table(
+            {self.key: Choice(self.what, words=(kind,)), **table.keys},
+            about=table.about,
+            needed=(self.key, *table.needed),
+            one_of=table.one_of,
+            sentence=table.sentence,
+            more=table.more,
+        )
+
+
 class Named(Shape):
     """A mapping whose keys are names that somebody chose.
 
@@ -373,6 +442,14 @@ def size(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def share(value: object) -> float:
+    """A share as a number from 0 to 1; 0 for what is none."""
+    if isinstance(value, str):
+        match = re.fullmatch(SHARE, value)
+        return float(match[1]) / 100 if match else 0.0
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1 else 0.0
+
+
 def nearest(word: str, known: Collection[str | int]) -> str:
     """A hint: the closest known spelling, or all of them if there are few."""
     words = [str(item) for item in known]
@@ -405,7 +482,7 @@ def _way_out(shape: Shape) -> str:
 def _alike(value: object, shape: Shape) -> bool:
     """Whether a mapping or list is meant as this shape, although it does not fit."""
     return (
-        isinstance(shape, Table | Named)
+        isinstance(shape, Table | Named | ByKind)
         if isinstance(value, dict)
         else isinstance(value, list) and isinstance(shape, List)
     )

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = "interlock.suite/6"  # raise it when the meaning of what is stored changes.
+FORMAT = "interlock.suite/7"  # raise it when the meaning of what is stored changes.
 TICK = 20_000_000  # nanoseconds: file systems stamp files with a clock this coarse.
 
 

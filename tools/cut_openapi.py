@@ -42,6 +42,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/apps/{app_slug}": ("get",),
     "/installation/repositories": ("get",),
     "/installation/token": ("delete",),
+    "/orgs/{org}/teams/{team_slug}/memberships/{username}": ("get",),
     "/rate_limit": ("get",),
     "/user": ("get",),
     "/users/{username}": ("get",),
@@ -108,6 +109,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{REPO}/pulls/{{pull_number}}/merge": ("get", "put"),
     f"{REPO}/pulls/{{pull_number}}/requested_reviewers": ("get", "post"),
     f"{REPO}/pulls/{{pull_number}}/reviews": ("get", "post"),
+    f"{REPO}/releases": ("get", "post"),
+    f"{REPO}/releases/tags/{{tag}}": ("get",),
     f"{REPO}/statuses/{{sha}}": ("post",),
 }
 TWIN = f"{REPO}/compare/{{base}}...{{head}}"  # Octokit's second name for compare/{basehead}.

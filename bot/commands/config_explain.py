@@ -110,8 +110,8 @@ def _own(said: _Origins, level: str) -> bool:
 
 
 def _flat(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    """The leaves of a section; what is empty is one, too."""
-    if isinstance(value, dict) and value and path[0] != "environments":
+    """The leaves of a section; what is empty is one, and so is a list."""
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(inner, (*path, str(key)))
     else:
@@ -172,5 +172,17 @@ def _value(name: str, value: object) -> str:
         size, unit = next(((size, unit) for size, unit in _LIMIT_UNITS if value % size == 0), (1, "B"))
         return f"{value // size}{unit}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(str, value))}]"
+        return _item(list(value))
     return f"{value:g}s" if isinstance(value, float) else str(value)
+
+
+def _item(value: object) -> str:
+    """What stands in a list, as the file would write it."""
+    match value:
+        case dict():
+            return f"{{{', '.join(f'{key}: {_item(inner)}' for key, inner in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(_item, value))}]"
+        case float():
+            return f"{value:g}"
+    return str(value)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from runner.errors import BadMetadata, UserError
+from bot.domain.deploy.environment import BoxesGate
+from bot.domain.deploy.reading import environments
+from runner.errors import BadMetadata, BadSelection, NothingSelected, UserError
 from runner.isolation import egress_of
 from runner.model import Box, Suite
+from runner.select import select
 
 WARNED = 20
 """Boxes that one warning names."""
@@ -40,8 +43,24 @@ def warnings_of(suite: Suite) -> Iterator[str]:
     for rule in rules if isinstance(rules, dict) else ():
         if rule not in used:
             yield f"the rule '{rule}' of trust.egress is used by nothing"
-    if suite.settings.get("environments"):
-        yield "environments are validated, and have no effect in this version"
+    yield from _of_environments(suite)
+
+
+def _of_environments(suite: Suite) -> Iterator[str]:
+    """What would hold up, or refuse, every deployment."""
+    for name, here in environments(suite.settings).items():
+        if here.smoke and not _matches(here.smoke, suite):
+            yield f"no box is in '{here.smoke}', the smoke of {name}: each deployment to it would be aborted"
+        for gate in here.gates:
+            if isinstance(gate, BoxesGate) and not _matches(gate.selection, suite):
+                yield f"no box is in '{gate.selection}', which a gate of {name} asks for: nothing would pass it"
+
+
+def _matches(selection: str, suite: Suite) -> bool:
+    try:
+        return bool(select(selection, suite.boxes))
+    except (BadSelection, NothingSelected):
+        return False
 
 
 def _each(boxes: Sequence[Box], holds: Callable[[Box], bool], have: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from bot.commands.demo_checkout import Checkout
 from bot.commands.demo_child import Child, gone, interlock, output_of, processes_of, sweep
 from bot.commands.demo_github import CheckRun, Comment, GitHubUser
 from bot.commands.demo_outcome import DidNotHappen, StepOutcome
-from bot.flows.child import LAUNCH, RUNNER_HOME
+from bot.ops.runner_child import LAUNCH, RUNNER_HOME
 
 LOGIN = "mona"
 REPOSITORY = "octo/shorty"

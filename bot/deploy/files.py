@@ -46,6 +46,11 @@ class DeployFiles:
         return self.directory / "tree"
 
     @property
+    def before(self) -> Path:
+        """The files of the release before, for when it has to be started again; a link, or missing if there is none."""
+        return self.directory / "before"
+
+    @property
     def record(self) -> Path:
         """What is kept of it, written when it has ended."""
         return self.directory / "record.json"

@@ -235,8 +235,11 @@ def frozen(check: Check, hold: str) -> Check:
 
 def internal_error(incident: str, *, subject_note: str = "") -> tuple[Check, ...]:
     """Interlock itself failed; `incident` is the id under which the log has the details."""
-    said = f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}."
-    return (_concluded("failure", "Interlock failed", said, subject_note),)
+    said = (
+        f"Interlock could not run the boxes. The change is not to blame. Incident {code(incident)}.\n\n"
+        "What helps: the re-run button; if it happens again, whoever runs Interlock finds the incident in its log."
+    )
+    return (_concluded("action_required", "Interlock failed", said, subject_note),)
 
 
 _MORE = "- and {n} more"

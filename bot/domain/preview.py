@@ -68,7 +68,7 @@ _MEANINGS = {
     "report.falsify": "proofs that boxes can turn red",
     "checkout.submodules": "submodules that are fetched",
     "checkout.lfs": "files in Git LFS are fetched",
-    "environments": "where releases go; without effect in this version",
+    "environments": "where releases go",
     "setup": "before the boxes",
 }
 
@@ -235,7 +235,7 @@ def _value(key: str, value: object) -> str:
         case bool() | int() | float():
             said = _number(key, value)
         case list():
-            said = _listed([str(item) for item in value])
+            said = _listed([_bare(item) for item in value])
         case dict():
             said = plain(", ".join(f"{name} {_bare(inner)}" for name, inner in value.items() if inner), 300)
         case _:

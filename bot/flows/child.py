@@ -16,16 +16,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from pathlib import Path
 
-import runner
-from bot.flows.processes import POLL, end, start, sweep
 from bot.flows.run_files import RunFiles, finished, read_from, tail
+from bot.ops.processes import POLL, end, start, sweep
+from bot.ops.runner_child import LAUNCH, RUNNER_HOME, runner_environ
 from runner.events import Event, RunFinished
 from runner.execute.files import remove_tree
 from runner.verdict import EXIT_INTERRUPTED
-
-RUNNER_HOME = str(Path(runner.__file__).resolve().parent.parent)
-# Isolated mode: neither the working directory nor PYTHON* variables decide which `runner` this is.
-LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from runner.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +135,6 @@ def runner_argv(files: RunFiles, command: str, *, has_base: bool, launch: str = 
     argv = [sys.executable, "-I", "-c", launch, RUNNER_HOME, "-C", str(files.tree), command]
     argv += ["--base", str(files.base)] if has_base else []
     return [*argv, "--default-config", str(files.default)] if files.has_default else argv
-
-
-def runner_environ(cache: Path) -> dict[str, str]:
-    """All that a runner inherits: what finds programs, and where parsed suites are kept. So no secret can leak."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "XDG_CACHE_HOME": str(cache)}
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ from bot.domain.checks import Annotation, Check
 from bot.domain.preview import preview
 from bot.domain.scrutiny import Weakening, weakenings
 from bot.flows.asking import NoAnswer, answer_of, start_asking
-from bot.flows.child import runner_argv, runner_environ
+from bot.flows.child import runner_argv
 from bot.flows.run_files import RunFiles
+from bot.ops.runner_child import runner_environ
 from runner.whole_file import write_whole
 
 log = structlog.get_logger()

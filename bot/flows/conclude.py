@@ -204,7 +204,7 @@ async def admit_failure(ctx: Context, run_id: str, incident: str) -> None:
     except (Forbidden, NotFound, Unprocessable) as refused:
         # The App was uninstalled or the repository is gone: there is nobody to tell, and asking for ever is no help.
         log.warning("failure_not_shown", run=run_id, because=str(refused))
-    await _close(ctx, run, RunState.FINISHED, "failure", "Interlock failed")
+    await _close(ctx, run, RunState.FINISHED, "action_required", "Interlock failed")
 
 
 async def _conclude_stopped(ctx: Context, run: Run, state: Progress) -> str:

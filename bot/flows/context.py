@@ -15,6 +15,7 @@ from bot.domain.stopping import Cancelled, Stop, to_text
 from bot.domain.tally import Tally
 from bot.engine import Engine
 from bot.flows.listed import Listed
+from bot.flows.nudges import Nudges
 from bot.flows.run_files import RunFiles
 from bot.github.app import GitHubApp, Installation
 from bot.github.supplies import Supplies
@@ -34,6 +35,7 @@ from bot.store.locks import Locks
 from bot.store.marks import Marks
 from bot.store.permits import Permits
 from bot.store.protections import Protections
+from bot.store.records import Records
 from bot.store.releases import Releases
 from bot.store.runs import Run, RunStore
 
@@ -53,6 +55,8 @@ class Context:
         falsify_seconds: how long proving one run's boxes may take.
         oddities: what was new to us in deliveries, since the start.
         stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
+        nudges: what shall be looked at soon.
+        looking: held while the gates of an environment, by repository and name, are evaluated.
     """
 
     github: GitHubApp
@@ -70,6 +74,7 @@ class Context:
     locks: Locks
     leases: Leases
     protections: Protections
+    records: Records
     engine: Engine
     clock: Clock
     links: RunLinks
@@ -87,6 +92,8 @@ class Context:
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     oddities: Tally = field(default_factory=Tally)
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
+    nudges: Nudges = field(default_factory=Nudges)
+    looking: dict[tuple[int, str], asyncio.Lock] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""

@@ -19,13 +19,13 @@ from bot.flows.child import ChildCrashed, ChildPlan
 from bot.flows.child import execute as run_child
 from bot.flows.comparing import comparison
 from bot.flows.context import Context
-from bot.flows.processes import end_orphan
 from bot.flows.publish import publish_checks
 from bot.flows.reusing import reused_from
 from bot.flows.showing import checks_of
 from bot.flows.standing import Barred, Stands, Stopping, Unsure, still_stands
 from bot.flows.terms import terms_of
 from bot.github.errors import GitHubProblem
+from bot.ops.processes import end_orphan
 from bot.store.runs import Run
 from runner.events import Event
 from runner.verdict import EXIT_NOTHING_SELECTED

@@ -6,8 +6,9 @@ from asyncio.subprocess import Process
 from typing import Any, Self
 
 from bot.flows.asking import NoAnswer, answer_of, dismiss, start_asking
-from bot.flows.child import runner_argv, runner_environ
+from bot.flows.child import runner_argv
 from bot.flows.context import Context
+from bot.ops.runner_child import runner_environ
 from bot.store.runs import Run
 
 # Isolated mode, as for the child that runs boxes. All that reading a suite needs is imported before the wait.

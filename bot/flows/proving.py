@@ -21,9 +21,9 @@ from bot.flows.asking import LIMIT
 from bot.flows.child import empty_scratch, handed, runner_argv
 from bot.flows.context import Context
 from bot.flows.execute import Executed, Stopped
-from bot.flows.processes import end, end_orphan, start, sweep
 from bot.flows.run_files import RunFiles
 from bot.flows.terms import terms_of
+from bot.ops.processes import end, end_orphan, start, sweep
 from bot.store.runs import Run
 from runner.select import select
 

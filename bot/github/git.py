@@ -248,6 +248,17 @@ class Mirror:
             raise _failed("merge-base", done)
         return done.code == 0
 
+    async def is_on_line(self, tip: str, sha: str) -> bool:
+        """Whether a branch that stands at `tip` stood at `sha`: what was merged into it was never the branch itself.
+
+        Raises:
+            CommitNotFound: one of them is not in the mirror.
+        """
+        if not await self.contains(tip, sha):
+            return False
+        found = await self._ok("rev-list", "--first-parent", "--parents", f"{sha_of(sha)}..{sha_of(tip)}")
+        return tip == sha or any(line.split()[1:2] == [sha.encode()] for line in found.stdout.splitlines())
+
     async def merge(self, base: str, head: str) -> Merged | Conflict:
         """Merge `head` into `base`, as GitHub does for `refs/pull/N/merge`; nothing is fetched or pushed.
 

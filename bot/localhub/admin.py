@@ -1,4 +1,4 @@
-"""What GitHub has a page for and no REST: a check run's buttons, the merge queue, and asking this hub about itself.
+"""What GitHub has a page for and no REST: buttons, the merge queue, jobs of workflows; and questions about this hub.
 
 All under `/_hub/`, for programs on this machine (a demo, a box); in-process users call `LocalHub` directly.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from bot.localhub.acts import checks, queue
+from bot.localhub.acts import checks, environments, queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,8 @@ class Admin:
                 return self._press(int(run_id), str(body.get("identifier", "")), str(body.get("by", "")))
             case ("merge-queue",):
                 return self._enqueue(str(body.get("repository")), body.get("number"), str(body.get("by")))
+            case ("workflow-jobs",):
+                return self._want(str(body.get("repository")), body)
             case ("faults",):
                 return self._spoil(body)
             case _:
@@ -89,6 +91,19 @@ class Admin:
         except ValueError as conflict:
             return PlainTextResponse(f"{conflict}\n", status_code=422)
         return JSONResponse({"head_sha": group.head_sha, "head_ref": group.head_ref}, status_code=201)
+
+    def _want(self, repository: str, body: Any) -> Response:
+        repo, by = self._forge.state.repository(repository), str(body.get("by"))
+        if repo is None or self._forge.state.user(by) is None:
+            return PlainTextResponse("no such repository or user\n", status_code=404)
+        sha = self._forge.git(repo).resolve(str(body.get("sha") or repo.default_branch))
+        days = body.get("days", environments.DAYS)
+        if sha is None or not body.get("environment") or not isinstance(days, int | float):
+            return PlainTextResponse("a job needs an environment, and a commit of the repository\n", status_code=422)
+        name = str(body["environment"])
+        row = environments.want(self._forge, repo, name, sha=sha, by=by, ref=str(body.get("ref", "")), days=days)
+        shown = {"run_id": row.run_id, "deployment_id": row.deployment_id, "state": row.state}
+        return JSONResponse(shown, status_code=201)
 
     def _press(self, run_id: int, identifier: str, by: str) -> Response:
         run = self._forge.state.runs.get(run_id)

@@ -120,7 +120,7 @@ def vendored() -> Description:
 
 
 def amend(document: Any, amendment: Mapping[str, Any]) -> None:
-    """Change `document` in place: `remove` values from the list at `at`, or `set` keys of the object there.
+    """Change `document` in place: `remove` or `add` values of the list at `at`, or `set` keys of the object there.
 
     Raises:
         ValueError: the amendment changes nothing, so a newer description no longer needs it.
@@ -131,6 +131,9 @@ def amend(document: Any, amendment: Mapping[str, Any]) -> None:
     if "remove" in amendment:
         missing = [value for value in amendment["remove"] if value not in here]
         here[:] = [value for value in here if value not in amendment["remove"]]
+    elif "add" in amendment:
+        missing = [value for value in amendment["add"] if value in here]
+        here += amendment["add"]
     else:
         missing = [key for key, value in amendment["set"].items() if here.get(key) == value]
         here.update(amendment["set"])

@@ -17,6 +17,7 @@ from bot.localhub import keys
 from bot.localhub.acts import accounts, checks, comments, pulls, pushes, queue
 from bot.localhub.admin import PREFIX, Admin
 from bot.localhub.clock import Clock, new_secret
+from bot.localhub.deploying import Deploying
 from bot.localhub.faults import Faults
 from bot.localhub.forge import Forge
 from bot.localhub.git_http import GitHttp
@@ -78,6 +79,8 @@ class LocalHub:
         self._server = LoopbackServer(self._outermost)
         accounts.create_user(self.forge, "ghost")
         self._app_id = self._own_app().id
+        self.deploying = Deploying(self.forge, self.app_record)
+        """Environments, teams, deployments, and jobs of workflows that wait."""
 
     def _own_app(self) -> App:
         if known := self.state.apps.first(slug=APP_SLUG):

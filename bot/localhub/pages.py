@@ -1,4 +1,4 @@
-"""Pages to look at: the repositories, and each pull request with its checks and comments as GitHub would show them."""
+"""Pages to look at: repositories, pull requests with checks and comments, and what was deployed, as on GitHub."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from bot.localhub.views import pulls
 from bot.localhub.views.checks import suite_verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
 
     from bot.localhub.forge import Forge
-    from bot.localhub.records import CheckRun, Json, PullRequest, Repository
+    from bot.localhub.records import CheckRun, Environment, Json, PullRequest, Repository
 
 PULL = re.compile(r"/(?P<name>[^/]+/[^/]+)/pull/(?P<number>[0-9]{1,9})(?:/.*)?")
+DEPLOYMENTS = re.compile(r"/(?P<name>[^/]+/[^/]+)/deployments(?:/.*)?")
 REPOSITORY = re.compile(r"/(?P<name>[^/]+/[^/]+)/?")
 
 
@@ -58,6 +61,8 @@ class Pages:
             pull = self._forge.state.pull(repo, int(match["number"])) if repo else None
             if repo and pull:
                 return HTMLResponse(self._pull(repo, pull))
+        elif (match := DEPLOYMENTS.fullmatch(path)) and (repo := self._forge.state.repository(match["name"])):
+            return HTMLResponse(self._render("deployments.html", repo=repo, environments=self._environments(repo)))
         elif (match := REPOSITORY.fullmatch(path)) and (repo := self._forge.state.repository(match["name"])):
             rows = self._forge.state.pulls.where(repository_id=repo.id)[::-1]
             return HTMLResponse(self._render("repository.html", repo=repo, pulls=rows))
@@ -90,8 +95,52 @@ class Pages:
             shown.append({"app": app, "verdict": verdict, "runs": list(newest.values())})
         return shown
 
+    def _environments(self, repo: Repository) -> list[Json]:
+        found = self._forge.state.environments.where(repository_id=repo.id)
+        return [
+            {
+                "row": row,
+                "rules": list(_protection(self._forge, row)),
+                "jobs": self._jobs(row),
+                "deployments": self._deployments(repo, row),
+            }
+            for row in found
+        ]
+
+    def _deployments(self, repo: Repository, environment: Environment) -> list[Json]:
+        """Newest first; current is the newest that succeeded and that nobody has ended."""
+        state, shown = self._forge.state, []
+        is_replaced = False
+        for row in state.deployments.where(repository_id=repo.id, environment=environment.name)[::-1]:
+            statuses = state.deployment_statuses.where(deployment_id=row.id)[::-1]
+            last = statuses[0].state if statuses else ""
+            is_current = last == "success" and not is_replaced
+            is_replaced = is_replaced or is_current
+            shown.append({"row": row, "statuses": statuses, "state": last, "current": is_current})
+        return shown
+
+    def _jobs(self, environment: Environment) -> list[Json]:
+        state, shown = self._forge.state, []
+        for row in state.pending.where(environment_id=environment.id, state="waiting"):
+            named = [(state.apps.get(int(app_id)), answer) for app_id, answer in row.rules.items()]
+            rules = [(app.name if app else "an App", answer) for app, answer in named]
+            shown.append({"row": row, "run": state.workflow_runs.get(row.run_id), "rules": rules})
+        return shown
+
     def _render(self, template: str, **values: object) -> str:
         return self._templates.get_template(template).render(**values)
+
+
+def _protection(forge: Forge, row: Environment) -> Iterator[str]:
+    if row.reviewers:
+        yield f"reviewed by {', '.join(row.reviewers)}"
+    if row.wait_timer:
+        yield f"waits {row.wait_timer} min"
+    if row.branch_policy:
+        yield f"{row.branch_policy} branches"
+    for app_id in row.custom_rules:
+        app = forge.state.apps.get(app_id)
+        yield f"asks {app.name if app else 'an App'}"
 
 
 def mark(run: CheckRun) -> str:

@@ -241,6 +241,127 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """A team of an organization; `slug` is unique in it."""
+
+    id: int
+    organization: str
+    slug: str
+    members: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where something is deployed, and what protects it.
+
+    `reviewers` are logins and `organization/team`; `wait_timer` is in minutes; `branch_policy` is "", `protected` or
+    `custom`; `custom_rules` are the Apps that are asked.
+    """
+
+    id: int
+    repository_id: int
+    name: str
+    created_at: str
+    reviewers: list[str] = field(default_factory=list)
+    prevent_self_review: bool = False
+    wait_timer: int = 0
+    branch_policy: str = ""
+    custom_rules: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Somebody deploys a commit; what became of it are its statuses. `app_id` is the App that said so, or 0."""
+
+    id: int
+    repository_id: int
+    sha: str
+    ref: str
+    task: str
+    environment: str
+    description: str | None
+    payload: Any
+    production: bool
+    transient: bool
+    creator: str
+    created_at: str
+    updated_at: str
+    app_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentStatus:
+    """What somebody said about a deployment; the newest counts."""
+
+    id: int
+    deployment_id: int
+    repository_id: int
+    state: str
+    description: str
+    environment: str
+    environment_url: str
+    log_url: str
+    creator: str
+    created_at: str
+    app_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRun:
+    """A run of a workflow, as far as a job of it that waits for an environment needs one."""
+
+    id: int
+    repository_id: int
+    name: str
+    number: int
+    event: str
+    head_branch: str
+    head_sha: str
+    by: str
+    created_at: str
+    status: str = "in_progress"
+    conclusion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDeployment:
+    """A job of a workflow run that wants to go into an environment, and who has said what about that.
+
+    `rules` holds each custom rule's App (its id as text) with its answer, "" while it waits; `review` is what a
+    reviewer said. `state` is `waiting`, `approved`, `rejected` or `expired`.
+    """
+
+    id: int
+    repository_id: int
+    run_id: int
+    environment_id: int
+    deployment_id: int
+    asked_at: str
+    due_at: str
+    rules: dict[str, str] = field(default_factory=dict)
+    comments: list[Json] = field(default_factory=list)
+    review: str = ""
+    reviewed_by: str = ""
+    state: str = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release: a tag with a text."""
+
+    id: int
+    repository_id: int
+    tag: str
+    target: str
+    name: str | None
+    body: str | None
+    draft: bool
+    prerelease: bool
+    author: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One attempt to deliver one webhook. `guid` is shared by the attempts at one event."""
 

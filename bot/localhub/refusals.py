@@ -12,7 +12,7 @@ class Refused(Exception):
     """The call ends here with this status and body; whatever it was to do has not been done."""
 
     def __init__(
-        self, status: int, message: str, *, errors: list[Json] | list[str] | None = None, location: str = ""
+        self, status: int, message: str, *, errors: list[Json] | list[str] | str | None = None, location: str = ""
     ) -> None:
         super().__init__(message)
         self.status = status

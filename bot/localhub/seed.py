@@ -1,8 +1,10 @@
 """The seed: people and repositories that a hub starts with, in YAML; each mistake is an error that names its line.
 
 users: [mona]
+teams: {octo/release: [mona]}
 repositories:
-  - {name: octo/app, from: ./app, default_branch: main, private: false, collaborators: {mona: write}}
+  - {name: octo/app, from: ./app, default_branch: main, private: false, collaborators: {mona: write},
+     environments: [{name: production, reviewers: [octo/release], custom_rules: true}]}
 """
 
 from __future__ import annotations
@@ -21,11 +23,33 @@ if TYPE_CHECKING:
     from bot.localhub.hub import LocalHub
 
 LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
+TEAM = re.compile(rf"{LOGIN.pattern}/[a-z0-9][a-z0-9-]{{0,99}}")
+REVIEWER = re.compile(rf"{LOGIN.pattern}(?:/[a-z0-9][a-z0-9-]{{0,99}})?")
+ENVIRONMENT = re.compile(r"[^\s'\"`,;\\][^'\"`,;\\\n]{0,254}")
 FULL_NAME = re.compile(rf"{LOGIN.pattern}/[A-Za-z0-9._-]{{1,100}}")
+
+REPOSITORY_KEYS = ("name", "from", "default_branch", "private", "collaborators", "forks", "environments")
+ENVIRONMENT_KEYS = ("name", "reviewers", "prevent_self_review", "wait_timer", "custom_rules", "branch_policy")
+BRANCH_POLICIES = ("", "protected", "custom")
+MOST_REVIEWERS = 6
+LONGEST_TIMER = 43_200
+"""Minutes. Source: both from https://docs.github.com/rest/deployments/environments#create-or-update-an-environment"""
 
 
 class SeedInvalid(Exception):
     """The seed cannot be used; the message is `file:line: what is wrong`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedEnvironment:
+    """An environment of a repository of a seed; `custom_rules` asks our App."""
+
+    name: str
+    reviewers: list[str]
+    prevent_self_review: bool
+    wait_timer: int
+    branch_policy: str
+    custom_rules: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +62,7 @@ class SeedRepository:
     private: bool
     collaborators: dict[str, str]
     forks: list[str] = field(default_factory=list)
+    environments: list[SeedEnvironment] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +70,7 @@ class Seed:
     """A checked seed."""
 
     users: list[str] = field(default_factory=list)
+    teams: dict[str, list[str]] = field(default_factory=dict)
     repositories: list[SeedRepository] = field(default_factory=list)
 
 
@@ -73,6 +99,10 @@ def plant(hub: LocalHub, seed: Seed) -> None:
     """Create what the seed lists and the hub does not have yet."""
     for login in seed.users:
         hub.create_user(login)
+    for name, members in seed.teams.items():
+        for login in members:
+            hub.create_user(login)
+        hub.deploying.team(name, *members)
     for wish in seed.repositories:
         if hub.state.repository(wish.name) is None:
             hub.create_repository(
@@ -84,6 +114,23 @@ def plant(hub: LocalHub, seed: Seed) -> None:
             )
             for login in wish.forks:
                 hub.fork(wish.name, login)
+            for environment in wish.environments:
+                _plant_environment(hub, wish.name, environment)
+
+
+def _plant_environment(hub: LocalHub, repo: str, wish: SeedEnvironment) -> None:
+    for reviewer in wish.reviewers:
+        if "/" not in reviewer:
+            hub.create_user(reviewer)
+    hub.deploying.environment(
+        repo,
+        wish.name,
+        reviewers=wish.reviewers,
+        prevent_self_review=wish.prevent_self_review,
+        wait_timer=wish.wait_timer,
+        branch_policy=wish.branch_policy,
+        asks_us=wish.custom_rules,
+    )
 
 
 class _Reader:
@@ -91,44 +138,67 @@ class _Reader:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._teams: set[str] = set()
 
     def seed(self, document: Any) -> Seed:
-        self._keys(document, document, ("users", "repositories"))
-        users = self._list(document, "users")
-        for index, login in enumerate(users):
-            self._match(users, index, login, LOGIN, "a login")
+        self._keys(document, document, ("users", "teams", "repositories"))
+        teams = self._mapping(document, "teams", "teams is a mapping of organization/team to logins")
+        for name in teams:
+            self._match(teams, name, name, TEAM, "organization/team")
+        self._teams = {str(name).lower() for name in teams}
         repositories = self._list(document, "repositories")
         return Seed(
-            users=[str(login) for login in users],
+            users=self._logins(document, "users"),
+            teams={str(name): self._logins(teams, name) for name in teams},
             repositories=[self._repository(repositories, index) for index in range(len(repositories))],
         )
 
     def _repository(self, rows: Any, index: int) -> SeedRepository:
         row = rows[index]
-        self._keys(rows, row, ("name", "from", "default_branch", "private", "collaborators", "forks"), index)
+        self._keys(rows, row, REPOSITORY_KEYS, index)
         if "name" not in row:
             raise self._wrong(row, None, "a repository needs a name")
         self._match(row, "name", row["name"], FULL_NAME, "owner/name")
-        private = row.get("private", False)
-        if not isinstance(private, bool):
-            raise self._wrong(row, "private", "private is true or false")
-        roles = row.get("collaborators") or {}
-        if not isinstance(roles, dict):
-            raise self._wrong(row, "collaborators", "collaborators is a mapping of logins to roles")
+        roles = self._mapping(row, "collaborators", "collaborators is a mapping of logins to roles")
         for login, role in roles.items():
             self._match(roles, login, login, LOGIN, "a login")
             if role not in ROLES[1:]:
                 raise self._wrong(roles, login, f"{role!r} is no role (there are: {', '.join(ROLES[1:])})")
-        forks = self._list(row, "forks")
-        for nth, login in enumerate(forks):
-            self._match(forks, nth, login, LOGIN, "a login")
+        environments = self._list(row, "environments")
         return SeedRepository(
             name=str(row["name"]),
             source=self._directory(row),
             default_branch=str(row.get("default_branch", "main")),
-            private=private,
+            private=self._flag(row, "private"),
             collaborators={str(login): str(role) for login, role in roles.items()},
-            forks=[str(login) for login in forks],
+            forks=self._logins(row, "forks"),
+            environments=[self._environment(environments, nth) for nth in range(len(environments))],
+        )
+
+    def _environment(self, rows: Any, index: int) -> SeedEnvironment:
+        row = rows[index]
+        self._keys(rows, row, ENVIRONMENT_KEYS, index)
+        self._match(row, "name", row.get("name"), ENVIRONMENT, "the name of an environment")
+        reviewers = self._list(row, "reviewers")
+        for nth, reviewer in enumerate(reviewers):
+            self._match(reviewers, nth, reviewer, REVIEWER, "a login or organization/team")
+            if "/" in reviewer and reviewer.lower() not in self._teams:
+                raise self._wrong(reviewers, nth, f"{reviewer!r} is not among the teams")
+        if len(reviewers) > MOST_REVIEWERS:
+            raise self._wrong(row, "reviewers", f"an environment has at most {MOST_REVIEWERS} reviewers")
+        timer = row.get("wait_timer", 0)
+        if isinstance(timer, bool) or not isinstance(timer, int) or not 0 <= timer <= LONGEST_TIMER:
+            raise self._wrong(row, "wait_timer", f"wait_timer is a number of minutes up to {LONGEST_TIMER}")
+        policy = row.get("branch_policy", "")
+        if policy not in BRANCH_POLICIES:
+            raise self._wrong(row, "branch_policy", "branch_policy is protected or custom")
+        return SeedEnvironment(
+            name=str(row["name"]),
+            reviewers=[str(reviewer) for reviewer in reviewers],
+            prevent_self_review=self._flag(row, "prevent_self_review"),
+            wait_timer=timer,
+            branch_policy=policy,
+            custom_rules=self._flag(row, "custom_rules"),
         )
 
     def _directory(self, row: Any) -> Path | None:
@@ -153,6 +223,24 @@ class _Reader:
         if not isinstance(rows, list):
             raise self._wrong(mapping, key, f"{key} is a list")
         return rows
+
+    def _mapping(self, mapping: Any, key: str, sentence: str) -> Any:
+        rows = mapping.get(key) or {}
+        if not isinstance(rows, dict):
+            raise self._wrong(mapping, key, sentence)
+        return rows
+
+    def _logins(self, mapping: Any, key: str) -> list[str]:
+        rows = self._list(mapping, key)
+        for nth, login in enumerate(rows):
+            self._match(rows, nth, login, LOGIN, "a login")
+        return [str(login) for login in rows]
+
+    def _flag(self, mapping: Any, key: str) -> bool:
+        value = mapping.get(key, False)
+        if not isinstance(value, bool):
+            raise self._wrong(mapping, key, f"{key} is true or false")
+        return value
 
     def _match(self, parent: Any, key: Any, value: Any, pattern: re.Pattern[str], what: str) -> None:
         if not isinstance(value, str) or not pattern.fullmatch(value):

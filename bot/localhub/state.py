@@ -12,16 +12,23 @@ from bot.localhub.records import (
     CheckSuite,
     Comment,
     Delivery,
+    Deployment,
+    DeploymentStatus,
+    Environment,
     Installation,
     Issue,
     MergeGroup,
+    PendingDeployment,
     PullRequest,
     Reaction,
     Registration,
+    Release,
     Repository,
     Status,
+    Team,
     Token,
     User,
+    WorkflowRun,
 )
 
 if TYPE_CHECKING:
@@ -121,6 +128,13 @@ class State:
         self.suites = Table("check_suite", CheckSuite, store, first_id=900_000_001)
         self.runs = Table("check_run", CheckRun, store, first_id=1_000_000_001)
         self.statuses = Table("status", Status, store, first_id=1_100_000_001)
+        self.teams = Table("team", Team, store, first_id=20_001)
+        self.environments = Table("environment", Environment, store, first_id=1_200_000_001)
+        self.deployments = Table("deployment", Deployment, store, first_id=1_300_000_001)
+        self.deployment_statuses = Table("deployment_status", DeploymentStatus, store, first_id=1_400_000_001)
+        self.workflow_runs = Table("workflow_run", WorkflowRun, store, first_id=15_000_000_001)
+        self.pending = Table("pending_deployment", PendingDeployment, store, first_id=1_600_000_001)
+        self.releases = Table("release", Release, store, first_id=1_700_001)
         self.deliveries = Table("delivery", Delivery, store, first_id=12_000_000_001)
 
     def user(self, login: str) -> User | None:
@@ -156,6 +170,16 @@ class State:
     def pull(self, repo: Repository, number: int) -> PullRequest | None:
         """The pull request with this number."""
         return self.pulls.first(repository_id=repo.id, number=number)
+
+    def team(self, name: str) -> Team | None:
+        """A team by `organization/slug`, in any case."""
+        wanted = name.lower()
+        return next((team for team in self.teams if f"{team.organization}/{team.slug}".lower() == wanted), None)
+
+    def environment(self, repo: Repository, name: str) -> Environment | None:
+        """An environment of a repository; GitHub does not tell capitals from small letters."""
+        found = self.environments.where(repository_id=repo.id)
+        return next((one for one in found if one.name.lower() == name.lower()), None)
 
     def new_number(self, repo: Repository) -> int:
         """The next number of a repository, shared by issues and pull requests."""

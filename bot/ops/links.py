@@ -1,4 +1,4 @@
-"""Links to a run's page that only whoever was shown one can know."""
+"""Links to the page of a run or a deployment that only whoever was shown one can know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 
 KEY_BYTES = 32
 DAYS = 90
-"""How long the link of a run opens its page."""
+"""How long the link of a run, or of a deployment, opens its page."""
+
+_RUN, _DEPLOYMENT = "run", "deployment"
 
 
 class KeyUnusable(Exception):
@@ -19,7 +21,7 @@ class KeyUnusable(Exception):
 
 
 class RunLinks:
-    """Makes and checks the signed link of a run. It opens that run alone, for some days after the run began.
+    """Makes and checks the signed link of a run, or of a deployment. It opens that one alone, for some days.
 
     Args:
         key: secret of this installation of the bot.
@@ -40,7 +42,28 @@ class RunLinks:
 
     def token(self, number: int) -> str:
         """What proves that the holder was shown the link."""
-        return _token(self._key, number)
+        return _token(self._key, _RUN, number)
+
+    def deployment_url(self, number: int) -> str:
+        """The address of a deployment's page, or "" when nobody could reach it."""
+        return self._to_deployment(number, "")
+
+    def picture_url(self, number: int) -> str:
+        """The address of a deployment's picture, which GitHub shows in an issue; "" as above."""
+        return self._to_deployment(number, ".svg")
+
+    def _to_deployment(self, number: int, ending: str) -> str:
+        if not self._public_url:
+            return ""
+        return f"{self._public_url}{deployment_path(number)}{ending}?t={self.deployment_token(number)}"
+
+    def deployment_token(self, number: int) -> str:
+        """What proves that the holder was shown the link of a deployment; it opens no run of the same number."""
+        return _token(self._key, _DEPLOYMENT, number)
+
+    def allows_deployment(self, number: int, token: str) -> bool:
+        """Whether `token` belongs to that deployment."""
+        return self._allows(_DEPLOYMENT, number, token)
 
     def sign(self, text: str) -> str:
         """What proves that `text` was written by this installation of the bot: for marks in places that others write.
@@ -51,16 +74,24 @@ class RunLinks:
 
     def allows(self, number: int, token: str) -> bool:
         """Whether `token` belongs to that run."""
+        return self._allows(_RUN, number, token)
+
+    def _allows(self, what: str, number: int, token: str) -> bool:
         given = token.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_token(key, number).encode(), given) for key in (self._key, *self._older))
+        return any(hmac.compare_digest(_token(key, what, number).encode(), given) for key in (self._key, *self._older))
 
     def lapsed(self, began: datetime, now: datetime) -> bool:
-        """Whether the link of a run that began then has ended."""
+        """Whether the link of what began then has ended."""
         return now - began > timedelta(days=self.days)
 
 
-def _token(key: bytes, number: int) -> str:
-    return hmac.new(key, f"run:{number}".encode(), hashlib.sha256).hexdigest()[:32]
+def deployment_path(number: int) -> str:
+    """Where the page of a deployment is below the bot's address."""
+    return f"/deployments/{number}"
+
+
+def _token(key: bytes, what: str, number: int) -> str:
+    return hmac.new(key, f"{what}:{number}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def load_keys(path: Path) -> tuple[bytes, ...]:

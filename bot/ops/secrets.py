@@ -57,14 +57,19 @@ def _read_all(directory: Path) -> dict[str, str]:
         if not _NAME.fullmatch(path.name):
             message = f"{path} is not named like a variable"
             raise SecretsUnusable(message)
-        secrets[path.name] = value = _read(path)
+        secrets[path.name] = value = read_secret(path)
         if why := why_not(value):
             message = f"{path}: the secret {why}"
             raise SecretsUnusable(message)
     return secrets
 
 
-def _read(path: Path) -> str:
+def read_secret(path: Path) -> str:
+    """The text of a file that nobody but us can read, without its last line's end.
+
+    Raises:
+        SecretsUnusable: it is no such file, or is open to others.
+    """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 - the file must be the one that was looked at.
             status = os.fstat(file.fileno())

@@ -184,6 +184,20 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
     return settings, tuple(warnings)
 
 
+def where(environ: Mapping[str, str], *, cwd: Path) -> tuple[Path, str]:
+    """The data directory, and SQLAlchemy's address of the bot's tables: what can be read whatever else is missing.
+
+    Raises:
+        BadSettings: a file of settings is malformed.
+    """
+    given, _, _ = _from_environment(environ)
+    own, _ = _from_file(cwd / FILE)
+    data_dir = Path(given.get("data_dir") or own.get("data_dir") or default_data_dir(environ))
+    written, _ = _from_file(credentials_dir(data_dir) / FILE)
+    database = _laid_over(written, own, given).get("database_url")
+    return data_dir, str(database or f"{_SQLITE}{data_dir / 'app.sqlite'}")
+
+
 def _way_out(mistakes: Sequence[str], data_dir: Path) -> str:
     place = credentials_dir(data_dir) / FILE
     if not all(" is not set" in mistake for mistake in mistakes) or place.exists():

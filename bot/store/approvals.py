@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,7 +28,13 @@ class Approvals:
         """Those that were given for a commit in an environment, void or not, oldest first."""
         key = (approvals.c.repo_id == repo_id, approvals.c.environment == environment, approvals.c.sha == sha)
         query = sa.select(approvals).where(*key).order_by(approvals.c.given_at, approvals.c.id)
-        return [Approval(**{**row, "as_who": tuple(row["as_who"].split())}) for row in await self._rows.all(query)]
+        return [_approval(row) for row in await self._rows.all(query)]
+
+    async def since(self, repo_id: int, environment: str, at: datetime) -> list[Approval]:
+        """Those that were given in an environment since then, for any commit, oldest first."""
+        key = (approvals.c.repo_id == repo_id, approvals.c.environment == environment, approvals.c.given_at >= at)
+        query = sa.select(approvals).where(*key).order_by(approvals.c.given_at, approvals.c.id)
+        return [_approval(row) for row in await self._rows.all(query)]
 
     async def void(self, approval_id: str, *, because: str) -> None:
         """Take one back; the first reason stays."""
@@ -36,3 +45,7 @@ class Approvals:
         """Take back what a comment approved; how many approvals that were."""
         key = (approvals.c.repo_id == repo_id, approvals.c.comment_id == comment_id, approvals.c.void_because == "")
         return await self._rows.write(sa.update(approvals).where(*key).values(void_because=because))
+
+
+def _approval(row: dict[str, Any]) -> Approval:
+    return Approval(**{**row, "as_who": tuple(row["as_who"].split())})

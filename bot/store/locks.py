@@ -34,6 +34,10 @@ class Locks:
         held = await self.of(lock.repo_id, lock.environment, lock.since)
         return held or lock
 
+    async def put(self, lock: Lock) -> None:
+        """Take a lock whoever holds it: what Interlock itself keeps shut gives way to nobody's lock."""
+        await self._rows.upsert(locks, {name: getattr(lock, name) for name in Lock.__slots__})
+
     async def release(self, repo_id: int, environment: str) -> bool:
         """Let go; whether there was a lock."""
         key = (locks.c.repo_id == repo_id, locks.c.environment == environment)

@@ -160,7 +160,7 @@ marks = sa.Table(
 deployments = sa.Table(
     "deployments",
     metadata,
-    sa.Column("id", sa.String(100), primary_key=True),  # also begins the ids of its flows
+    sa.Column("id", sa.String(200), primary_key=True),  # also begins the ids of its flows
     sa.Column("number", sa.Integer, nullable=False, unique=True),  # what people see
     sa.Column("repo_id", sa.BigInteger, nullable=False),
     sa.Column("repo", sa.String(200), nullable=False),
@@ -169,6 +169,7 @@ deployments = sa.Table(
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("sha", sa.String(64), nullable=False),
+    sa.Column("typed", sa.String(64), nullable=False, default=""),
     sa.Column("ref", sa.String(300), nullable=False, default=""),
     sa.Column("artifact", sa.String(200), nullable=False, default=""),
     sa.Column("config", sa.String(64), nullable=False, default=""),
@@ -181,6 +182,7 @@ deployments = sa.Table(
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("gates", sa.Text, nullable=False, default=""),
     sa.Column("plan_hash", sa.String(64), nullable=False, default=""),
+    sa.Column("break_glass", sa.Text, nullable=False, default=""),
     sa.Column("token", sa.Integer, nullable=False, default=0),
     sa.Column("github_id", sa.BigInteger, nullable=False, default=0),
     sa.Column("told", sa.Integer, nullable=False, default=0),
@@ -213,7 +215,7 @@ standings = sa.Table(
     sa.Column("environment", sa.String(100), primary_key=True),
     sa.Column("release_id", sa.String(64), primary_key=True),
     sa.Column("standing", sa.String(10), nullable=False),  # good or bad
-    sa.Column("deployment", sa.String(100), nullable=False),  # that showed it
+    sa.Column("deployment", sa.String(200), nullable=False),  # that showed it
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("live_since", sa.DateTime(timezone=True)),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -225,13 +227,14 @@ approvals = sa.Table(
     sa.Column("id", sa.String(100), primary_key=True),  # of the command that gave it: the insert is the claim
     sa.Column("repo_id", sa.BigInteger, nullable=False),
     sa.Column("environment", sa.String(100), nullable=False),
-    sa.Column("deployment", sa.String(100), nullable=False),
+    sa.Column("deployment", sa.String(200), nullable=False),
     sa.Column("sha", sa.String(64), nullable=False),
     sa.Column("artifact", sa.String(200), nullable=False),
     sa.Column("config", sa.String(64), nullable=False),
     sa.Column("by", sa.String(100), nullable=False),
     sa.Column("as_who", sa.Text, nullable=False, default=""),
     sa.Column("approves", sa.Boolean, nullable=False, default=True),
+    sa.Column("break_glass", sa.Boolean, nullable=False, default=False),
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("comment_id", sa.BigInteger, nullable=False, default=0),
     sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
@@ -279,4 +282,15 @@ protections = sa.Table(
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("answered_at", sa.DateTime(timezone=True)),
     sa.Index("protections_open", "answer", "due_at"),
+)
+
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("repo_id", sa.BigInteger, primary_key=True),
+    sa.Column("environment", sa.String(100), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),  # in the environment's chain: the insert is the claim
+    sa.Column("deployment", sa.String(100), nullable=False, unique=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
 )

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.deploy.release import Release, Standing
+from bot.domain.deploy.release import Known, Release, Standing
 from bot.store.models import releases, standings
 from bot.store.rows import Rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A release, and how it stands in an environment. `live_since` None: users never saw it there."""
-
-    release: Release
-    environment: str
-    standing: Standing
-    deployment: str
-    because: str = ""
-    live_since: datetime | None = None
-    at: datetime
 
 
 class Releases:

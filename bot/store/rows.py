@@ -19,7 +19,7 @@ class Rows:
     async def all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """Every row as a mapping; moments are aware."""
         async with self._engine.connect() as connection:
-            return [_aware(dict(row)) for row in (await connection.execute(query)).mappings()]
+            return [aware(dict(row)) for row in (await connection.execute(query)).mappings()]
 
     async def first(self, query: sa.Select[Any]) -> dict[str, Any] | None:
         """The first row, or None."""
@@ -45,7 +45,7 @@ class Rows:
             return int((await connection.execute(statement)).rowcount)
 
 
-def _aware(row: dict[str, Any]) -> dict[str, Any]:
+def aware(row: dict[str, Any]) -> dict[str, Any]:
     """SQLite forgets the zone; all moments are written in UTC."""
     return {
         name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections import Counter
-from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from bot.domain.progress import NOT_EXECUTED, Progress
@@ -20,9 +18,10 @@ from bot.domain.run_states import OPEN, RunState
 from bot.flows import holds, record
 from bot.flows.context import Context
 from bot.store.runs import Run
+from bot.web.html import html
 from bot.web.local import is_local, require_local
 from bot.web.run_json import box_json, run_json
-from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
+from bot.web.run_page import RunPageModel, RunRow, render_index, render_run
 from runner.events import BoxFinished
 from runner.model import BoxId
 
@@ -66,7 +65,7 @@ class Pages:
             )
             for run in await self._ctx.runs.recent()
         ]
-        return _html(lambda nonce: render_index(rows, nonce=nonce))
+        return html(lambda nonce: render_index(rows, nonce=nonce))
 
     async def run(self, request: Request) -> Response:
         """The page of one run; `?fragment=1` gives what changes while it lives."""
@@ -87,7 +86,7 @@ class Pages:
             configuration=known.plainly if (known := record.in_force(self._ctx.files(run))) else "",
         )
         fragment = request.query_params.get("fragment") == "1"
-        return _html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))
+        return html(lambda nonce: render_run(model, nonce=nonce, fragment=fragment))
 
     async def log(self, request: Request) -> Response:
         """The log of one attempt, as text."""
@@ -161,14 +160,3 @@ def _shown(run: Run) -> Shown:
     if run.state not in OPEN:
         return Shown.FINISHED
     return Shown.RUNNING if run.state is RunState.RUNNING else Shown.QUEUED
-
-
-def _html(render: Callable[[str], str]) -> Response:
-    nonce = secrets.token_urlsafe(16)
-    headers = {
-        "Content-Security-Policy": content_security_policy(nonce),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
-    return HTMLResponse(render(nonce), headers=headers)

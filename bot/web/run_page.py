@@ -128,23 +128,15 @@ class RunRow:
     seconds: float | None = None
 
 
-def content_security_policy(nonce: str) -> str:
-    """The header that these pages are made for: nothing but their own style, script and refreshing."""
-    return (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
 def render_run(page: RunPageModel, *, nonce: str = "", fragment: bool = False) -> str:
     """The page, or with `fragment` only the part that the page replaces while the run lives (`?fragment=1`)."""
-    template = _TEMPLATES.get_template("_run.html" if fragment else "run.html")
+    template = TEMPLATES.get_template("_run.html" if fragment else "run.html")
     return template.render(page=page, chart=chart(page.progress, now=page.now), nonce=nonce)
 
 
 def render_index(runs: Sequence[RunRow], *, nonce: str = "") -> str:
     """The list of runs, in the order given."""
-    return _TEMPLATES.get_template("index.html").render(runs=runs, nonce=nonce)
+    return TEMPLATES.get_template("index.html").render(runs=runs, nonce=nonce)
 
 
 def tone(box: BoxState) -> str:
@@ -199,15 +191,15 @@ def _log(output: str) -> str:
     return tail(clean(output), lines=2_000, limit=LOG_BYTES)
 
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("bot.web"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.globals.update(GLYPHS=GLYPHS, WORDS=WORDS, count=count, place=place, tone=tone, word=_word)
-_TEMPLATES.globals.update(ANSWERS=ANSWERS, proofs_sentence=proofs_sentence)
-_TEMPLATES.filters.update(
+TEMPLATES.globals.update(GLYPHS=GLYPHS, WORDS=WORDS, count=count, place=place, tone=tone, word=_word)
+TEMPLATES.globals.update(ANSWERS=ANSWERS, proofs_sentence=proofs_sentence)
+TEMPLATES.filters.update(
     capitalize_first=_capitalize_first, clock=_clock, duration=duration, line=one_line, log=_log, message=_message
 )

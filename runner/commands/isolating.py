@@ -1,4 +1,4 @@
-"""`--sandbox`, `--trust` and `--clean-env`: what they mean for the executor of a command."""
+"""`--sandbox`, `--trust`, `--clean-env` and `--target`: what they mean for the executor of a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.execute.environment import harmless, inherited, isolated
 from runner.execute.launch import Unlaunchable
 from runner.execute.process import ProcessExecutor
 from runner.isolation import Egress, Level, choose, egress_of, limits_for
-from runner.options import Option
+from runner.options import Option, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ OPTIONS = (
     Option("--sandbox", choices=("off", "auto", "full"), help="isolation of boxes; off without --trust"),
     Option("--trust", choices=("T0", "T1", "T2"), help="run as the bot would for this trust level"),
 )
+TARGET = Option("--target", value="URL", help="what boxes find in $TARGET_URL, and may reach from a sandbox")
+TARGET_URL = "TARGET_URL"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - nobody listens there.
 
 
 def level_of(given: Given) -> Level:
@@ -117,6 +120,7 @@ def attendant_for(
     *,
     scratch: str,
     faults: bool = False,
+    target: bool = False,
 ) -> Attendant | None:
     """What gives boxes services and hosts; None when nobody will ask. Its process is started with the first wish.
 
@@ -126,8 +130,9 @@ def attendant_for(
         environ: the attendant's environment.
         scratch: the run's directory.
         faults: whether controls may ask for faults.
+        target: whether boxes may reach a target.
     """
-    asked = any(box.needs or box.network or box.kind == "http" for box in boxes)
+    asked = target or any(box.needs or box.network or box.kind == "http" for box in boxes)
     if not (faults or asked or any(setup.network for setup in setups)):
         return None
     from runner.services.client import Client
@@ -135,27 +140,55 @@ def attendant_for(
     return Client(environ=environ, scratch=scratch)
 
 
-def egress_for(given: Given, boxes: Iterable[Box], settings: Mapping[str, object]) -> dict[BoxId, Egress]:
-    """The hosts of the boxes that name any, the end that an HTTP box asks included.
+def target_of(given: Given, level: Level) -> str:
+    """What `--target` names, "" for nothing, as boxes at this level are told of it.
+
+    In a sandbox 127.0.0.1 is the box's own; by the name localhost the runner's machine is reached.
+    """
+    if "target" not in given:
+        return ""
+    from urllib.parse import urlsplit
+
+    url = given.text("target").rstrip("/")
+    if not _end_of(url):
+        refuse(f"--target {url} is not the URL of a host, such as http://localhost:8080")
+    parts = urlsplit(url)
+    if level is Level.OFF or parts.hostname not in _LOOPBACK:
+        return url
+    return parts._replace(netloc=f"localhost:{parts.port}" if parts.port else "localhost").geturl()
+
+
+def egress_for(
+    given: Given, boxes: Iterable[Box], settings: Mapping[str, object], *, target: str = ""
+) -> dict[BoxId, Egress]:
+    """The hosts of the boxes that name any, the end that an HTTP box asks included, and of all boxes the target's.
+
+    Args:
+        given: the command's options.
+        boxes: that may run.
+        settings: the suite's.
+        target: the URL that boxes are to look at; whoever starts the run lets all of them reach it.
 
     Raises:
         UserError: a name is neither a rule nor a host.
     """
     trust = given.text("trust")
     environ = isolated() if "clean_env" in given or trust else os.environ
+    there = _end_of(target)
     found = {}
     for box in boxes:
-        if not (box.network or box.http):
+        if not (box.network or box.http or target):
             continue
         try:
             named = egress_of(box.network, trust, settings)
         except UserError as why:
             raise UserError(why.message, file=box.source, line=box.line, hint=why.hint) from why
         # Its requests are those of the configuration that counts, and no program of the change makes them.
-        asked = _ends(box, environ)
+        told = {TARGET_URL: target} if target else {}
+        asked = tuple(end for end in _ends(box, {**environ, **box.env, **told}) if end not in there)
         strange = trust == "T2"
         found[box.id] = Egress(
-            [*named.hosts, *(() if strange else asked)], [*named.refused, *(asked if strange else ())]
+            [*there, *named.hosts, *(() if strange else asked)], [*named.refused, *(asked if strange else ())]
         )
     return found
 
@@ -165,7 +198,15 @@ def _ends(box: Box, environ: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     from runner.http_steps import ends
 
-    return ends(box.http, {**environ, **box.env})
+    return ends(box.http, environ)
+
+
+def _end_of(target: str) -> tuple[str, ...]:
+    if not target:
+        return ()
+    from runner.http_steps import ends
+
+    return ends([{"url": target}], {})
 
 
 def withheld(egress: Mapping[BoxId, Egress], policy: Policy) -> Iterator[str]:

@@ -136,7 +136,12 @@ class Means:
             scratch=self.scratch,
             environ=self._environ,
             attendant=isolating.attendant_for(
-                self._boxes, suite.setups.values(), self._environ, scratch=self.scratch, faults=self._faults
+                self._boxes,
+                suite.setups.values(),
+                self._environ,
+                scratch=self.scratch,
+                faults=self._faults,
+                target="target" in given,
             ),
             redactor=self._secrets.redactor(),
             guard=guard,

@@ -52,6 +52,7 @@ OPTIONS = (
     Option("--history", value="FILE", help="where durations and last verdicts are kept"),
     Option("--logs", value="DIR", help="where logs and artifacts go"),
     Option("--run-id", value="ID", help="names the run for the boxes"),
+    isolating.TARGET,
     *MEANS_OPTIONS,
 )
 
@@ -67,7 +68,8 @@ def main(root: str, given: Given) -> int:
     secrets = secret_values(
         given.text("secrets"), trust=given.text("trust"), boxes=ground.suite.boxes, environ=os.environ
     )
-    egress = isolating.egress_for(given, boxes, ground.suite.settings)
+    target = isolating.target_of(given, level)
+    egress = isolating.egress_for(given, boxes, ground.suite.settings, target=target)
     clock = steady()
     logs = _logs(given, ground, run_id)
     reports = _Reports(given, done=given.all("done"), clock=clock, root=root)
@@ -80,6 +82,7 @@ def main(root: str, given: Given) -> int:
                 means,
                 secrets=secrets,
                 egress=egress,
+                target=target,
                 logs=logs,
                 clock=clock,
             )
@@ -115,6 +118,7 @@ class _Run:
         *,
         secrets: SecretValues,
         egress: Mapping[BoxId, Egress],
+        target: str,
         logs: str,
         clock: Callable[[], float],
     ) -> None:
@@ -124,6 +128,7 @@ class _Run:
         self._means = means
         self._secrets = secrets
         self._egress = egress
+        self._target = target
         self._logs = logs
         self._clock = clock
         self._setup_dirs: dict[str, str] = {}
@@ -168,7 +173,10 @@ class _Run:
             attempt=attempt,
             root=self._suite.root,
             cwd=self._suite.roots.get(box.id.suite, "."),
-            env={"SETUP_DIR": setup} if setup else {},
+            env={
+                **({"SETUP_DIR": setup} if setup else {}),
+                **({isolating.TARGET_URL: self._target} if self._target else {}),
+            },
             binds={setup: False} if setup else {},
             hosts=self._egress[box.id].hosts if box.id in self._egress else (),
             secrets=self._secrets.of(box),

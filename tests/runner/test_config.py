@@ -447,7 +447,7 @@ def test_what_goes_wrong_in_the_file_is_said_with_its_line() -> None:
             "f:1: 'target' is missing",
             "f:1: 'kind' must be one of process, command, compose, pm2, ecs",
             "f:1: 'smoke': cannot read `tag` (did you mean `tag:smoke`?)",
-            "f:1: 'gates': `tier` needs a number (tier:4, tier:1-3, tier:..3 or tier:2..)",
+            "f:1: 'boxes': `tier` needs a number (tier:4, tier:1-3, tier:..3 or tier:2..)",
         ]
     )
 

@@ -17,6 +17,7 @@ from runner.errors import UserError
 from runner.metadata import ENTRY
 from runner.shapes import (
     Anything,
+    ByKind,
     Choice,
     Count,
     Date,
@@ -25,7 +26,9 @@ from runner.shapes import (
     Flag,
     List,
     Named,
+    Number,
     Shape,
+    Share,
     Size,
     Table,
     Text,
@@ -53,6 +56,8 @@ EDGES = [
         "2026-1-1",
     ),
     *("https://example.org/", "${URL}/x", "ftp://x", "https://a b", "postgres:16", "BOX_ID", "INTERLOCK", "api/7", "7"),
+    *("5%", "100%", "0%", "100.5%", " 0.1 % ", "1%%", "fri 16:00", "fri 24:00", "2026-12-20T09:00", "team:release"),
+    *("user:mona", "never", "auto", "not_frozen", "process", "127.0.0.1:8100", "Europe/Berlin", 0.001, 100.0, 1.5),
     *("*.example.org", "[::1]:80", "host:99999", "pass", "fail", "blue_green", "ecs", "x" * 101, "x" * 1001, "require"),
     *(0, 1, -1, 10, 11, 50, 250, 251, 999, 1000, 2**63 - 1, 2**63, 0.5, -0.5, 604800.5, True, False, None),
 ]
@@ -70,36 +75,53 @@ def likely(shape: Shape) -> st.SearchStrategy[Any]:
     return st.one_of(*[_likely(shape)] * 12, st.sampled_from(EDGES), JSON)
 
 
-def _likely(shape: Shape) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - a line for each shape.
+def _likely(shape: Shape) -> st.SearchStrategy[Any]:
+    match shape:
+        case List():
+            found: st.SearchStrategy[Any] = st.lists(likely(shape.of), min_size=shape.least, max_size=2)
+        case Either():
+            found = st.one_of(*map(likely, shape.of))
+        case Named():
+            names = st.sampled_from(["7", "a/1", "name", "x" * 63, "bad name", "", "A", "BOX_A", "9x", "x-y", "Höhe"])
+            fine = names.filter(lambda name: not shape.names or re.fullmatch(shape.names, name) is not None)
+            found = st.dictionaries(
+                st.one_of(*[fine] * 8, names), likely(shape.of), min_size=shape.only, max_size=shape.only or 2
+            )
+        case Table():
+            found = _tables(shape)
+        case ByKind():
+            found = st.one_of(*(_tables(shape.table(kind)) for kind in shape.kinds))
+        case _:
+            found = _simple(shape)
+    return found
+
+
+def _simple(shape: Shape) -> st.SearchStrategy[Any]:
     match shape:
         case Text() | Date():
             words = [edge for edge in EDGES if isinstance(edge, str)]
             good = st.sampled_from([word for word in words if shape.fits(word)])
-            return st.one_of(*[good] * 8, st.sampled_from(words), st.text(max_size=4))
-        case Flag():
-            return st.booleans()
+            found: st.SearchStrategy[Any] = st.one_of(*[good] * 8, st.sampled_from(words), st.text(max_size=4))
         case Count():
-            return st.integers(shape.low, min(shape.high, 300)) | st.sampled_from([shape.low - 1, shape.high + 1])
+            found = st.integers(shape.low, min(shape.high, 300)) | st.sampled_from([shape.low - 1, shape.high + 1])
+        case Number():
+            edges = (shape.low, shape.high)
+            found = st.floats(*edges) | st.sampled_from([*edges, shape.low - 1, shape.high + 1])
         case Choice():
-            return st.sampled_from(shape.words)
-        case Duration():
-            return st.sampled_from(["5m", "800ms", 1, 0.5, "1h"])
-        case Size():
-            return st.sampled_from(["4GiB", "512 MiB", 1024])
-        case List():
-            return st.lists(likely(shape.of), min_size=shape.least, max_size=2)
-        case Either():
-            return st.one_of(*map(likely, shape.of))
-        case Named():
-            names = st.sampled_from(["7", "a/1", "name", "x" * 63, "bad name", "", "A", "BOX_A", "9x", "x-y", "Höhe"])
-            fine = names.filter(lambda name: not shape.names or re.fullmatch(shape.names, name) is not None)
-            return st.dictionaries(
-                st.one_of(*[fine] * 8, names), likely(shape.of), min_size=shape.only, max_size=shape.only or 2
-            )
-        case Table():
-            return _tables(shape)
-    assert isinstance(shape, Anything)
-    return JSON
+            found = st.sampled_from(shape.words)
+        case _:
+            assert type(shape) in SAMPLES, shape
+            found = SAMPLES[type(shape)]
+    return found
+
+
+SAMPLES: dict[type[Shape], st.SearchStrategy[Any]] = {
+    Anything: JSON,
+    Flag: st.booleans(),
+    Duration: st.sampled_from(["5m", "800ms", 1, 0.5, "1h"]),
+    Size: st.sampled_from(["4GiB", "512 MiB", 1024]),
+    Share: st.sampled_from(["5%", "100%", "0.1%", 0.5, 1, "101%", 1.5]),
+}
 
 
 @st.composite
@@ -197,6 +219,8 @@ def test_every_example_of_the_reference_satisfies_the_schema() -> None:
         pytest.param("boxes: {1: {tier: 1, run: x, needs: [redis, 'redis:7']}}", id="a-service-twice"),
         pytest.param("boxes: {api/1: {tier: 1, run: x}}", id="no-such-suite"),
         pytest.param("environments: {a: {target: {kind: ecs}, smoke: 'tier:'}}", id="a-selection"),
+        pytest.param("environments: {a: {target: {kind: ecs}, gates: [after: b]}}", id="no-such-environment"),
+        pytest.param("environments: {a: {target: {kind: ecs}, strategy: canary}}", id="a-canary-without-steps"),
     ],
 )
 def test_what_only_the_validator_knows_passes_the_schema_and_not_the_validator(document: str) -> None:

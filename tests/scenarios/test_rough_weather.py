@@ -161,7 +161,7 @@ async def test_an_app_that_is_uninstalled_in_the_middle_of_a_run_closes_it_and_l
         await world.running.settled()
     run = (await world.runs())[-1]
     assert run.state is RunState.FINISHED
-    assert run.conclusion == "failure"
+    assert run.conclusion == "action_required"
 
 
 async def test_a_comment_that_nobody_may_react_to_is_carried_out_all_the_same(world: World) -> None:

@@ -22,6 +22,7 @@ class Deployment:
         kind: `deploy` or `rollback`.
         state: where it is.
         sha: the commit that was asked for.
+        typed: how the commit was written by whoever asked, "" when they named none.
         ref: the branch that it is of, "" for a pull request's head.
         artifact: digest of what is deployed, once it is known.
         config: digest of the environment's configuration when it was asked for.
@@ -34,6 +35,7 @@ class Deployment:
         because: why it is where it is, a sentence; "" before it has moved.
         gates: the gates' last answers, as JSON.
         plan_hash: of the plan that was carried out; or, from a dry run, that must be.
+        break_glass: why it must go out although the environment is frozen; "" when nobody said so.
         token: fencing token of its lease, 0 before it had one.
         github_id: number of GitHub's Deployment, 0 before it was told.
         told: how many of its states GitHub was told.
@@ -48,6 +50,7 @@ class Deployment:
     kind: Kind
     state: State
     sha: str
+    typed: str = ""
     ref: str = ""
     artifact: str = ""
     config: str = ""
@@ -60,6 +63,7 @@ class Deployment:
     because: str = ""
     gates: str = ""
     plan_hash: str = ""
+    break_glass: str = ""
     token: int = 0
     github_id: int = 0
     told: int = 0
@@ -83,6 +87,7 @@ class Approval:
         deployment: id of the deployment that it was given on.
         as_who: the sources that let this person approve, as they were read: `team:release`, `role:maintain`, … .
         approves: whether it is a yes.
+        break_glass: whether it is also a yes to passing a freeze.
         void_because: why it does not count any more; "" while it does.
     """
 
@@ -96,6 +101,7 @@ class Approval:
     by: str
     as_who: tuple[str, ...] = ()
     approves: bool = True
+    break_glass: bool = False
     because: str = ""
     comment_id: int = 0
     given_at: datetime

@@ -178,6 +178,8 @@ class Environment:
         hooks: commands by moment: `before_switch`, `after_switch`, `after_rollback`.
         expires: how long a deployment waits at its gates.
         url: what people open; "" for none.
+        notify: names of those that the operator configured to be told.
+        release: whether a success makes a release on GitHub.
         digest: of all this, as written.
     """
 
@@ -195,4 +197,6 @@ class Environment:
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expires: float = 24 * 3600.0
     url: str = ""
+    notify: tuple[str, ...] = ()
+    release: bool = False
     digest: str = ""

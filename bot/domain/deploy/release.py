@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -45,6 +46,26 @@ class Release:
     def short(self) -> str:
         """The commit as people quote it."""
         return self.sha[:7]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A release, and how it stands in an environment.
+
+    Attributes:
+        deployment: id of the deployment that showed it.
+        because: how, a sentence.
+        live_since: when users first saw it there; None if they never did.
+        at: when it came to stand so.
+    """
+
+    release: Release
+    environment: str
+    standing: Standing
+    deployment: str
+    because: str = ""
+    live_since: datetime | None = None
+    at: datetime
 
 
 def digest(value: object) -> str:

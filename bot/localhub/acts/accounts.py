@@ -27,11 +27,16 @@ PERMISSIONS = {
     "issues": "write",
     "deployments": "write",
     "actions": "read",
+    "members": "read",
     "merge_queues": "read",
 }
 EVENTS = [
     "check_run",
     "check_suite",
+    "deployment",
+    "deployment_protection_rule",
+    "deployment_review",
+    "deployment_status",
     "issue_comment",
     "merge_group",
     "pull_request",

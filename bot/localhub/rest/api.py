@@ -15,7 +15,22 @@ from bot.localhub.access import ANYBODY
 from bot.localhub.clock import new_guid
 from bot.localhub.contract_wire import ORDERED
 from bot.localhub.refusals import Refused
-from bot.localhub.rest import apps, checks, comments, contents, pulls, refs, repositories, statuses, users
+from bot.localhub.rest import (
+    apps,
+    checks,
+    comments,
+    contents,
+    deployments,
+    environments,
+    issues,
+    pulls,
+    refs,
+    releases,
+    repositories,
+    statuses,
+    teams,
+    users,
+)
 from bot.localhub.rest.call import Call, Endpoint, Reply
 
 if TYPE_CHECKING:
@@ -30,7 +45,10 @@ if TYPE_CHECKING:
     from bot.localhub.limits import Limits, Window
     from bot.localhub.records import Json, Repository
 
-MODULES = (apps, users, repositories, contents, refs, pulls, comments, checks, statuses)
+MODULES = (
+    *(apps, users, teams, repositories, contents, refs, pulls, issues, comments, checks, statuses),
+    *(deployments, environments, releases),
+)
 ENDPOINTS: tuple[Endpoint, ...] = (
     *(endpoint for module in MODULES for endpoint in module.ENDPOINTS),
     repositories.COMMIT,
@@ -49,7 +67,7 @@ class Api:
 
     def owns(self, path: str) -> bool:
         """Whether a path is the API's (and no page's)."""
-        roots = ("/repos/", "/app", "/installation", "/user", "/users/", "/rate_limit", "/repositories/")
+        roots = ("/repos/", "/app", "/installation", "/user", "/users/", "/rate_limit", "/repositories/", "/orgs/")
         return path.startswith(roots) and not path.startswith("/apps/")
 
     async def respond(self, request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""Issues, the comments on them and on pull requests, and reactions to both."""
+"""Comments on issues and pull requests, and reactions to both."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from bot.localhub import access, refusals
 from bot.localhub.acts import comments as acts
-from bot.localhub.records import Issue
 from bot.localhub.rest import fields
 from bot.localhub.rest.call import Call, Endpoint, Reply
 from bot.localhub.views import issues
 
 if TYPE_CHECKING:
-    from bot.localhub.records import Comment
+    from bot.localhub.records import Comment, Issue
 
 LONGEST = 65_536
 """Characters in the body of a comment or an issue. Source: what GitHub answers; its description has no limit."""
@@ -40,32 +39,6 @@ def _body(call: Call, resource: str) -> str:
         sentence = f"Body is too long (maximum is {LONGEST} characters)"
         raise refusals.invalid({"resource": resource, "code": "unprocessable", "field": "data", "message": sentence})
     return body
-
-
-def get_issue(call: Call) -> Reply:
-    """GET …/issues/{number}."""
-    return Reply(body=issues.issue(call.forge, call.repo, _issue(call)))
-
-
-def create_issue(call: Call) -> Reply:
-    """POST …/issues."""
-    title = fields.required_text(call.body, "title", most=256)
-    if not title.strip():
-        raise refusals.invalid({"resource": "Issue", "code": "missing_field", "field": "title"})
-    now, state = call.forge.clock.stamp(), call.forge.state
-    row = state.issues.put(
-        Issue(
-            id=state.issues.new_id(),
-            repository_id=call.repo.id,
-            number=state.new_number(call.repo),
-            title=title,
-            body=fields.text(call.body, "body", most=LONGEST),
-            author=call.caller.login,
-            created_at=now,
-            updated_at=now,
-        )
-    )
-    return Reply(status=201, body=issues.issue(call.forge, call.repo, row))
 
 
 def list_comments(call: Call) -> Reply:
@@ -146,14 +119,6 @@ ISSUE = "/repos/{owner}/{repo}/issues/{number:int}"
 COMMENT = "/repos/{owner}/{repo}/issues/comments/{comment_id:int}"
 DOC = "issues/comments#"
 ENDPOINTS = (
-    Endpoint(method="GET", path=ISSUE, answer=get_issue, needs=READ, doc="issues/issues#get-an-issue"),
-    Endpoint(
-        method="POST",
-        path="/repos/{owner}/{repo}/issues",
-        answer=create_issue,
-        needs=("issues:write",),
-        doc="issues/issues#create-an-issue",
-    ),
     Endpoint(method="GET", path=f"{ISSUE}/comments", answer=list_comments, needs=READ, doc=DOC + "list-issue-comments"),
     Endpoint(method="POST", path=f"{ISSUE}/comments", answer=create, needs=WRITE, doc=DOC + "create-an-issue-comment"),
     Endpoint(method="GET", path=COMMENT, answer=get, needs=READ, doc=DOC + "get-an-issue-comment"),

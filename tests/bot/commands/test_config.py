@@ -50,6 +50,27 @@ def test_what_is_valid_is_said_to_be_with_what_is_probably_not_meant(
     )
 
 
+def test_environments_that_nothing_could_reach_are_warned_of(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = "target: {kind: process, command: ./serve}"
+    write(
+        repository,
+        {
+            CONFIG: "boxes:\n  1: {tier: 1, run: x, control: {run: y}, tags: [smoke]}\nenvironments:\n"
+            f"  staging: {{{here}, smoke: tag:smok, gates: [boxes: 'tier:1-3']}}\n"
+            f"  production: {{{here}, smoke: tag:smoke, gates: [boxes: 'tier:2']}}\n"
+        },
+    )
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == snapshot(
+        [
+            "warning: no box is in 'tag:smok', the smoke of staging: each deployment to it would be aborted",
+            "warning: no box is in 'tier:2', which a gate of production asks for: nothing would pass it",
+        ]
+    )
+
+
 def test_every_mistake_is_one_line_with_its_place_and_the_way_out(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

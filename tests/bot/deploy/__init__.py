@@ -1,0 +1,1 @@
+"""Tests of what puts releases where users are."""

@@ -365,10 +365,12 @@ def test_a_cancelled_run_says_who_did_it_and_how_to_start_again() -> None:
 
 def test_a_fault_of_interlock_is_not_green_and_not_blamed_on_the_change() -> None:
     (check,) = made.internal_error("01J-42")
-    assert check.conclusion == "failure"
-    assert check.summary == snapshot(
-        "Interlock could not run the boxes. The change is not to blame. Incident `01J-42`."
-    )
+    assert check.conclusion == "action_required", "what did not run is not green, nor red"
+    assert check.summary == snapshot("""\
+Interlock could not run the boxes. The change is not to blame. Incident `01J-42`.
+
+What helps: the re-run button; if it happens again, whoever runs Interlock finds the incident in its log.\
+""")
 
 
 def test_what_cannot_run_here_needs_an_action() -> None:

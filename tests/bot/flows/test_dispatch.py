@@ -145,8 +145,8 @@ async def test_a_run_whose_flow_will_not_go_on_says_that_interlock_failed(world:
     database.dispose()
     await sweep(world)
     assert pr.check("Interlock").title == "Interlock failed"
-    assert pr.check("Interlock / tier 1").conclusion == "failure"
-    assert pr.conclusion == "failure"
+    assert pr.check("Interlock / tier 1").conclusion == "action_required"
+    assert pr.conclusion == "action_required"
     [comment] = pr.comments
     assert "Interlock itself failed" in comment
     assert (await world.runs())[-1].state is RunState.FINISHED

@@ -173,6 +173,21 @@ async def test_a_commit_is_contained_in_itself_and_in_what_came_after(origin: Re
         await mirror.contains(first, NOWHERE)
 
 
+async def test_a_branch_stood_where_it_was_pushed_and_not_at_what_was_merged_into_it(
+    origin: Repository, mirror: Mirror
+) -> None:
+    first = origin.commit({"a": "1"})
+    topic = origin.commit({"b": "1"}, on="topic")
+    origin.checkout("main")
+    second = origin.commit({"a": "2"})
+    origin.git("merge", "--quiet", "--no-ff", "-m", "Merge topic", "topic")
+    tip = origin.git("rev-parse", "HEAD").strip()
+    await mirror.fetch([tip, topic])
+    stood = {sha: await mirror.is_on_line(tip, sha) for sha in (first, second, tip, topic)}
+    assert stood == {first: True, second: True, tip: True, topic: False}
+    assert not await mirror.is_on_line(first, second)
+
+
 async def test_a_conflict_names_the_files_in_the_way(origin: Repository, mirror: Mirror) -> None:
     origin.commit({"a b.txt": "1\n", "ü.txt": "1\n", "fine": "1\n"})
     head = origin.commit({"a b.txt": "2\n", "ü.txt": "2\n"}, on="topic")

@@ -342,6 +342,7 @@ def test_a_webhook_outside_the_cut_is_reported(event: str, action: str) -> None:
     "amendment",
     [
         pytest.param({"at": "/required", "remove": ["gone"]}, id="remove"),
+        pytest.param({"at": "/required", "add": ["name"]}, id="add"),
         pytest.param({"at": "/limits", "set": {"maxLength": 5}}, id="set"),
     ],
 )

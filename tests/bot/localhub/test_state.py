@@ -21,8 +21,15 @@ from tests.bot.localhub.clients import as_installation, client
 
 SEED = """\
 users: [mona, ada]
+teams: {octo/release: [ada, mona]}
 repositories:
-  - {name: octo/app, from: app, collaborators: {mona: write}, forks: [ada]}
+  - name: octo/app
+    from: app
+    collaborators: {mona: write}
+    forks: [ada]
+    environments:
+      - {name: staging}
+      - {name: production, reviewers: [mona, octo/release], prevent_self_review: true, custom_rules: true}
   - {name: octo/empty, private: true, default_branch: trunk}
 """
 
@@ -68,10 +75,12 @@ def test_the_private_key_is_for_its_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("user: [mona]\n", "1: unknown key 'user' (there are: users, repositories)", id="unknown-key"),
+        pytest.param(
+            "user: [mona]\n", "1: unknown key 'user' (there are: users, teams, repositories)", id="unknown-key"
+        ),
         pytest.param("users: mona\n", "1: users is a list", id="no-list"),
         pytest.param("users:\n- mona\n- 'no one'\n", "3: 'no one' is not a login", id="no-login"),
-        pytest.param("- mona\n", "1: expected a mapping with users, repositories", id="no-mapping"),
+        pytest.param("- mona\n", "1: expected a mapping with users, teams, repositories", id="no-mapping"),
         pytest.param("users: [\n", "2: expected the node content, but found '<stream end>'", id="no-yaml"),
         pytest.param(
             "users: []\nusers: []\n",
@@ -86,6 +95,25 @@ def test_the_private_key_is_for_its_owner_alone(tmp_path: Path) -> None:
             "repositories:\n- name: a/b\n  collaborators:\n    mona: boss\n",
             "4: 'boss' is no role (there are: read, triage, write, maintain, admin)",
             id="no-role",
+        ),
+        pytest.param("teams: [octo/release]\n", "1: teams is a mapping of organization/team to logins", id="no-teams"),
+        pytest.param("teams:\n  release: [mona]\n", "2: 'release' is not organization/team", id="no-team"),
+        pytest.param("teams:\n  octo/release:\n  - no one\n", "3: 'no one' is not a login", id="no-member"),
+        *(
+            pytest.param(f"repositories:\n- name: a/b\n  environments:\n  - {text}\n", f"4: {says}", id=name)
+            for name, text, says in (
+                ("no-environment", "{reviewers: []}", "None is not the name of an environment"),
+                ("a-comma", "{name: 'a,b'}", "'a,b' is not the name of an environment"),
+                ("no-such-team", "{name: live, reviewers: [octo/gone]}", "'octo/gone' is not among the teams"),
+                (
+                    "too-many",
+                    "{name: live, reviewers: [a, b, c, d, e, f, g]}",
+                    "an environment has at most 6 reviewers",
+                ),
+                ("a-timer", "{name: live, wait_timer: soon}", "wait_timer is a number of minutes up to 43200"),
+                ("a-policy", "{name: live, branch_policy: mine}", "branch_policy is protected or custom"),
+                ("a-rule", "{name: live, custom_rules: [us]}", "custom_rules is true or false"),
+            )
         ),
     ],
 )
@@ -111,6 +139,11 @@ async def test_a_seed_is_planted_once(tmp_path: Path) -> None:
     assert [(one.path, one.mode) for one in git.entries(tip)] == [("run.sh", "100755")]
     assert hub.repository("octo/empty").default_branch == "trunk"
     assert [repo.full_name for repo in hub.state.repositories] == ["octo/app", "ada/app", "octo/empty"]
+    production = hub.state.environment(hub.repository("octo/app"), "production")
+    assert production
+    assert production.reviewers == ["mona", "octo/release"]
+    assert production.custom_rules == [hub.app_id]
+    assert [team.members for team in hub.state.teams] == [["ada", "mona"]]
     await hub.stop()
 
 

@@ -65,3 +65,19 @@ def test_a_link_ends_some_days_after_its_run_began() -> None:
 def test_a_mark_is_no_link() -> None:
     links = RunLinks(b"k" * 32, "")
     assert links.sign("run:7") != links.token(7)
+
+
+def test_the_link_of_a_deployment_opens_no_run_and_no_other_deployment() -> None:
+    links = RunLinks(b"k" * 32, "https://bot.example")
+    token = links.deployment_token(7)
+    assert links.deployment_url(7) == f"https://bot.example/deployments/7?t={token}"
+    assert links.picture_url(7) == f"https://bot.example/deployments/7.svg?t={token}"
+    assert links.allows_deployment(7, token)
+    assert not links.allows_deployment(8, token)
+    assert not links.allows(7, token)
+    assert not links.allows_deployment(7, links.token(7))
+
+
+def test_without_an_address_a_deployment_has_no_link() -> None:
+    links = RunLinks(b"k" * 32, "")
+    assert (links.deployment_url(7), links.picture_url(7)) == ("", "")

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.domain.deploy.deployment import Deployment, Lock
-from bot.domain.deploy.release import Release, Standing
+from bot.domain.deploy.deployment import Approval, Deployment, Lock
+from bot.domain.deploy.release import Known, Release, Standing
 from bot.domain.deploy.states import IllegalEdge, State
+from bot.store.approvals import Approvals
 from bot.store.database import open_database
 from bot.store.deployments import Deployments
 from bot.store.leases import Leases
 from bot.store.locks import Locks
-from bot.store.releases import Known, Releases
+from bot.store.releases import Releases
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -96,6 +97,37 @@ async def test_a_lock_is_one_pull_requests_and_ends_by_itself(database: AsyncEng
     theirs = lock(2, NOW + 9 * HOUR)
     assert await locks.of(1, "staging", NOW + 9 * HOUR) is None
     assert await locks.take(theirs) == theirs
+
+
+async def test_what_interlock_keeps_shut_takes_the_place_of_anybodys_lock(database: AsyncEngine) -> None:
+    locks = Locks(database)
+    mine = Lock(repo_id=1, environment="staging", by="mona", pr=1, because="", since=NOW, until=NOW + HOUR)
+    await locks.take(mine)
+    shut = Lock(repo_id=1, environment="staging", by="", pr=None, because="two", since=NOW, until=NOW + HOUR)
+    await locks.put(shut)
+    assert await locks.of(1, "staging", NOW) == shut
+    assert await locks.take(mine) == shut
+
+
+async def test_a_row_that_went_another_way_than_its_journal_is_corrected(database: AsyncEngine) -> None:
+    store = Deployments(database)
+    await store.add(deployment())
+    await store.enter("d1", State.DENIED, now=NOW)
+    known = await store.correct("d1", State.BAKING, now=NOW + HOUR, because="the journal says so")
+    assert (known.state, known.finished_at) == (State.BAKING, None)
+
+
+async def test_approvals_of_other_commits_are_found_too(database: AsyncEngine) -> None:
+    store = Approvals(database)
+
+    def approval(name: str, sha: str, at: datetime) -> Approval:
+        digests = {"sha": sha * 40, "artifact": "tree:1", "config": "c"}
+        return Approval(id=name, repo_id=1, environment="staging", deployment="d1", by="mona", given_at=at, **digests)
+
+    for one in (approval("a1", "a", NOW), approval("a2", "b", NOW + HOUR), approval("a3", "a", NOW + 2 * HOUR)):
+        assert await store.add(one)
+    assert [one.id for one in await store.since(1, "staging", NOW + HOUR)] == ["a2", "a3"]
+    assert [one.id for one in await store.of(1, "staging", "a" * 40)] == ["a1", "a3"]
 
 
 async def test_what_is_bad_stays_bad(database: AsyncEngine) -> None:

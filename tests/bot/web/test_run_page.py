@@ -12,7 +12,8 @@ from bot.domain.progress import Progress
 from bot.domain.report import RunState
 from bot.domain.subject import Subject
 from bot.web.gantt import MAX_ROWS, chart
-from bot.web.run_page import RunPageModel, RunRow, content_security_policy, render_index, render_run
+from bot.web.html import content_security_policy
+from bot.web.run_page import RunPageModel, RunRow, render_index, render_run
 from runner.events import BoxStarted, Event, PlannedBox, RunStarted, SetupFinished
 from runner.model import BoxId, Failure, Verdict
 from tests.bot.domain.story import (
