@@ -85,6 +85,7 @@ _COMMAND = Table(
         "env": _ENV,
         "secrets": _SECRETS,
         "user": _USER,
+        "shares": Flag("whether route can divide requests in any way (false)"),
         "timeout": Duration("of each command (60s)"),
         "start_timeout": Duration("until it must be ready (5m)"),
     },
