@@ -69,6 +69,7 @@ from bot.store.releases import Releases
 from bot.store.runs import RunStore
 from bot.web.api.audit import AuditLog
 from bot.web.api.commands import Commands
+from bot.web.deploy_pages import DeployPages
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -147,7 +148,7 @@ class Bot:
         )
         health = Health(Probes(self.ctx).by_name(), draining)
         api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *DeployPages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
