@@ -179,7 +179,9 @@ async def opened(target: SmallTarget, *, users: float = 0.0) -> AsyncIterator[Sm
             target.user(dice)
             await asyncio.sleep(1 / users)
 
-    servers = {which: await asyncio.start_server(answering(which), "127.0.0.1", 0) for which in ("blue", "green", "live")}
+    servers = {
+        which: await asyncio.start_server(answering(which), "127.0.0.1", 0) for which in ("blue", "green", "live")
+    }
     for which, server in servers.items():
         target.addresses[which] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     coming = asyncio.create_task(come())

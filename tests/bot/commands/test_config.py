@@ -53,7 +53,7 @@ def test_what_is_valid_is_said_to_be_with_what_is_probably_not_meant(
 def test_environments_that_nothing_could_reach_are_warned_of(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = "target: {kind: process, command: ./serve}"
+    here = "target: {kind: command, observe: ./observe, start: ./start}"
     write(
         repository,
         {
