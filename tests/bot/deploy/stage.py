@@ -67,7 +67,7 @@ class Stage:
     new: Release = NEW
     kind: Kind = "deploy"
     slot: str = "green"
-    gates: Answer | None = Pass("every gate passes")
+    gates: Answer | None = field(default_factory=lambda: Pass("every gate passes"))
     smokes: dict[str, Smoking] = field(default_factory=dict)
     smoked: list[str] = field(default_factory=list)
     clock: MovedClock = field(default_factory=MovedClock)
