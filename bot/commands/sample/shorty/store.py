@@ -8,7 +8,6 @@ from threading import BoundedSemaphore
 
 from shorty.codes import decode, encode
 
-
 MOST = 100
 """Connections at once; more of them would wait for each other's locks."""
 
