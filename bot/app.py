@@ -34,6 +34,7 @@ from bot.flows import (
 )
 from bot.flows.commands import order
 from bot.flows.context import Context
+from bot.flows.deploying import telling
 from bot.flows.dispatch import Dispatch
 from bot.flows.listed import Listed
 from bot.github import errors
@@ -265,6 +266,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(republish.NAME, republish.Republishing(ctx))
         engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
+        engine.register(telling.NAME, telling.Telling(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)
