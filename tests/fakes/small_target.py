@@ -85,7 +85,9 @@ class SmallTarget:
         for name, slot in self.slots.items():
             address = self.addresses[name]
             slots[name] = SlotState(release=slot.release, nonce=slot.nonce, running=slot.alive, address=address)
-        return Observed(slots=slots, weights=dict(self.weights), token=self.seen)
+        return Observed(
+            slots=slots, weights=dict(self.weights), token=self.seen, address=self.addresses.get("live", "")
+        )
 
     async def start(self, slot: str, release: Release, tree: Path, nonce: str) -> None:  # noqa: ARG002
         self._meet("start")

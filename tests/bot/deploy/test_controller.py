@@ -80,7 +80,7 @@ async def test_everything_is_announced_before_it_is_done_and_confirmed_after(sta
     ("fate", "because"),
     [
         pytest.param(Dead("exited with 1", tail="boom"), "green is dead: exited with 1", id="dead"),
-        pytest.param(NotYet("refused"), "green was not ready within 0.5 s: refused", id="never-ready"),
+        pytest.param(NotYet("refused"), "green was not ready within 1 s: refused", id="never-ready"),
         pytest.param(Unbuildable("make failed"), "make failed", id="unbuildable"),
     ],
 )
@@ -117,7 +117,8 @@ async def test_what_a_dead_release_printed_is_kept(stage: Stage) -> None:
 )
 async def test_a_release_that_turns_bad_is_rolled_back(stage: Stage, answers: Callable[[], int], because: str) -> None:
     stage.target.behaviours[NEW.id] = after(3, answers)
-    stage.with_environment(watch=replace(QUICK, seconds=10.0))
+    probes = (HttpProbe(path="/health", every=0.025, timeout=0.25),)
+    stage.with_environment(watch=replace(QUICK, seconds=10.0, probes=probes))
     async with opened(stage.target):
         assert await stage.run() is State.ROLLED_BACK
     assert because in stage.because
@@ -277,8 +278,8 @@ async def test_recreate_goes_back_by_starting_the_release_before_again(stage: St
 
 
 async def test_a_release_before_that_has_died_meanwhile_is_started_again(stage: Stage) -> None:
-    stage.target.behaviours[NEW.id] = after(2, lambda: 500)
-    stage.with_environment(watch=replace(QUICK, seconds=10.0, probes=(HttpProbe(path="/", every=0.1, timeout=0.2),)))
+    stage.target.behaviours[NEW.id] = lambda: 200 if stage.target.slots["blue"].alive else 500
+    stage.with_environment(watch=replace(QUICK, seconds=60.0))
     async with opened(stage.target):
         running = asyncio.create_task(stage.run())
         await stage.reaches("state", state="baking")
