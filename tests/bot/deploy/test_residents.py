@@ -77,7 +77,7 @@ async def test_a_start_that_was_cut_off_before_its_process_said_who_it_is_is_wai
             "nonce": "n1",
             "lock": lock,
         }
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - it is to begin while we hold the lock.
             [sys.executable, "-I", "-S", "-c", slow], stdin=subprocess.PIPE, pass_fds=(lock,), text=True
         )
         assert process.stdin
