@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_PROBE = 0.05  # seconds
 MOST_TOLERATED = 0.5
 DEFAULT_WATCH = 60.0
+DEFAULT_LISTEN = "127.0.0.1:8000"
 DEFAULT_EVERY = {"http": 1.0, "prometheus": 5.0}
 _OF_PROBES = {"http": ("timeout", "slow", "status"), "prometheus": ("max",)}
 
@@ -302,10 +303,9 @@ def _shared_ports(inside: Mapping[str, Fields]) -> Iterator[BadMetadata]:
         if target is None or target.text("kind") != "process":
             continue
         slots = target.inner("slots")
-        uses = [(target, "listen")] if "listen" in target else []
-        uses += [(slots, slot) for slot in ("blue", "green")] if slots else []
+        uses = [(target, "listen"), *((slots, slot) for slot in ("blue", "green") if slots)]
         for where, key in uses:
-            port = int(str(where.take(key)).rpartition(":")[2])
+            port = int(where.text(key, DEFAULT_LISTEN).rpartition(":")[2])
             if not 0 < port <= 65535:
                 yield where.bad(key, f"there is no port {port}")
             elif port in taken:

@@ -17,6 +17,8 @@ missing=""
 command -v bwrap >/dev/null || missing="$missing bubblewrap"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 has_postgres || missing="$missing postgresql"
+# Debian has it where only root looks.
+PATH="$PATH:/usr/sbin" command -v haproxy >/dev/null || missing="$missing haproxy"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

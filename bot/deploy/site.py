@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import structlog
 
+from bot.deploy.confine import Confinement
 from bot.deploy.files import DeployFiles
 from bot.deploy.journal import Entry, Journal, JournalUnwritable, Kind
 from bot.deploy.target import Observed, SlotState, Target, TargetProblem, TargetUnreachable
@@ -58,18 +59,6 @@ class Smoked(Protocol):
 
 Smoke = Callable[[str, Literal["before", "after"]], Awaitable[Smoked]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
-    """How a command of the repository is started: its words, all of its environment, and what it reads first."""
-
-    argv: Sequence[str]
-    environ: Mapping[str, str] = field(default_factory=dict)
-    said: bytes = b""
-
-
-Launch = Callable[[str, Mapping[str, str]], Launched]
-
 BEFORE = frozenset({State.LOCKED, State.PREPARING, State.SMOKING})
 """In these no user has seen the release."""
 
@@ -91,7 +80,8 @@ class Site:
         clock: what time it is.
         dice: for delays.
         smoke: runs the boxes of the environment's selection against an address, `before` or `after` the switch.
-        launch: says how a command of the repository is started, isolated, with these variables in its environment.
+        confinement: how commands of the repository are kept apart.
+        variables: what those find in their environment, as releases do.
         state: where the deployment is, and `because` why; the journal says the same unless the disk is full.
     """
 
@@ -103,7 +93,8 @@ class Site:
     clock: Clock
     dice: random.Random
     smoke: Smoke
-    launch: Launch
+    confinement: Confinement
+    variables: Mapping[str, str]
     state: State = State.LOCKED
     because: str = ""
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "journal"))

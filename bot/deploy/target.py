@@ -55,7 +55,14 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotState:
-    """What is in a slot. `nonce` is of the start that made it; `release` is the id of its release, "" if empty."""
+    """What is in a slot.
+
+    Attributes:
+        release: the id of its release; "" if it is empty.
+        nonce: of the start that made it.
+        running: whether it runs.
+        address: where it can be asked itself, as `http://host:port`; "" if it cannot.
+    """
 
     release: str = ""
     nonce: str = ""
@@ -65,11 +72,19 @@ class SlotState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The truth. `weights` says which share of the traffic (0 to 100) each slot gets; none: nobody is served."""
+    """The truth.
+
+    Attributes:
+        slots: what is in each.
+        weights: which share of the traffic (0 to 100) each slot gets; none: nobody is served.
+        token: the highest fencing token that was seen.
+        address: where users are answered, as `http://host:port`; "" if the target does not know.
+    """
 
     slots: Mapping[Slot, SlotState] = field(default_factory=dict)
     weights: Mapping[Slot, int] = field(default_factory=dict)
     token: int = 0
+    address: str = ""
 
     @property
     def live(self) -> Slot | None:

@@ -22,6 +22,7 @@ from bot.ops.credentials import credentials_dir
 PREFIX = "INTERLOCK_"
 FILE = "interlock.toml"
 _SQLITE = "sqlite+aiosqlite:///"
+_LOCAL_KINDS = ("process", "command")
 
 
 class BadSettings(Exception):
@@ -60,6 +61,11 @@ class Settings(BaseModel):
     sandbox_image: Annotated[str, Field(description="container image for machines that isolate by containers")] = ""
     secrets_dir: Annotated[Path | None, Field(description="where secrets for boxes lie")] = None
     falsify_seconds: Annotated[float, Field(description="how long proving the boxes of one run may take", gt=0)] = 600.0
+    deploy_targets: Annotated[str, Field(description="kinds of targets that run releases on this machine")] = ""
+    deploy_user: Annotated[str, Field(description="user of this machine that releases run as")] = ""
+    deploy_unconfined: Annotated[
+        Literal["yes", "no"], Field(description="whether releases may see all that the bot sees")
+    ] = "no"
     drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
 
     @field_validator("webhook_secret")
@@ -75,6 +81,14 @@ class Settings(BaseModel):
     def _is_pem(cls, value: SecretStr) -> SecretStr:
         if "PRIVATE KEY-----" not in value.get_secret_value():
             message = "is not a PEM private key; GitHub gave you one as a .pem file when you generated it"
+            raise ValueError(message)
+        return value
+
+    @field_validator("deploy_targets")
+    @classmethod
+    def _are_kinds(cls, value: str) -> str:
+        if unknown := sorted({part.strip() for part in value.split(",")} - {"", *_LOCAL_KINDS}):
+            message = f"{', '.join(unknown)} runs nothing on this machine; kinds that do: {', '.join(_LOCAL_KINDS)}"
             raise ValueError(message)
         return value
 
@@ -117,6 +131,11 @@ class Settings(BaseModel):
     def webhook_secrets(self) -> tuple[str, ...]:
         """Every secret that may have signed a delivery; two while one replaces the other."""
         return tuple(part.strip() for part in self.webhook_secret.get_secret_value().split(",") if part.strip())
+
+    @property
+    def target_kinds(self) -> tuple[str, ...]:
+        """Kinds of targets that may run code of releases on this machine."""
+        return tuple(part.strip() for part in self.deploy_targets.split(",") if part.strip())
 
     @property
     def app_database(self) -> str:

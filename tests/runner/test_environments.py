@@ -259,6 +259,11 @@ def test_a_strategy_that_is_a_word_is_its_kind() -> None:
             "f:3: port 2 is taken by 'green' of a",
             id="a-port-twice",
         ),
+        pytest.param(
+            "  a: {target: {kind: process, command: x}}\n  b: {target: {kind: process, command: x}}\n",
+            "f:3: port 8000 is taken by 'listen' of a",
+            id="the-usual-port-twice",
+        ),
         pytest.param("  a: {target: {kind: process}}\n", "f:2: 'command' is missing", id="a-process-without-command"),
         pytest.param(
             "  a: {target: {kind: process, command: x, healt: /}}\n",

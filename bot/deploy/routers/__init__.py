@@ -1,0 +1,1 @@
+"""Routers: what stands between users and the slots, and divides the requests."""
