@@ -116,7 +116,8 @@ def _explanation(response: httpx.Response) -> tuple[str, tuple[str, ...]]:
     if not isinstance(body, dict):
         return "", ()
     errors = body.get("errors")
-    lines = tuple(_error_line(error) for error in errors[:20]) if isinstance(errors, list) else ()
+    listed = errors[:20] if isinstance(errors, list) else [errors] if isinstance(errors, str) else []
+    lines = tuple(_error_line(error) for error in listed)
     return _one_line(body.get("message", "")), lines
 
 
