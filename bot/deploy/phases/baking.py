@@ -14,7 +14,7 @@ from bot.deploy.site import EMPTY, Next, Site, granting
 from bot.deploy.target import Fenced, Observed, TargetProblem
 from bot.deploy.watching import ROUNDS, Addresses, Eyes, Memory, fresh, judged, memory_from_json, step_time
 from bot.deploy.wishes import Wish, Wished
-from bot.domain.deploy.bake import AskBoth, BakeTime, Course, GoesOn, Judgement, Pairs, course
+from bot.domain.deploy.bake import AskBoth, BakeTime, Course, Good, GoesOn, Inconclusive, Judgement, Pairs, course
 from bot.domain.deploy.states import State
 from bot.domain.deploy.watch import FLOOR, tolerated
 
@@ -163,7 +163,8 @@ class Vigil:
         memory = self.eyes.memory
         now = self.site.clock.now().timestamp()
         over = memory.time.over(now) if memory.judges else now - memory.time.began >= memory.time.planned
-        return judged(memory, over=over and self.late.done(), unanswered=self.rounds >= ROUNDS)
+        said = judged(memory, over=over and self.late.done(), unanswered=self.rounds >= ROUNDS)
+        return _fallen_silent(memory, said) if isinstance(said, Good) and not memory.time.enough else said
 
     def _write_now_and_then(self) -> None:
         """A line of the journal, now and then; the disk may take its time, and nobody waits for it here."""
@@ -197,6 +198,13 @@ async def _afterwards(site: Site, addresses: Addresses, *, whole: bool) -> str:
         await site.write("done", call="smoke", which="after", ok=smoked.ok, because=smoked.because)
         return "" if smoked.ok else f"smoke after the switch: {smoked.because}"
     return "" if done.data["ok"] else f"smoke after the switch: {done.data['because']}"
+
+
+def _fallen_silent(memory: Memory, good: Good) -> Inconclusive:
+    """What is said of a release that answered well and then not at all, as one that hangs behind a router."""
+    time = memory.time
+    because = f"inconclusive: nothing was seen for most of the time, in one piece {time.seen:.0f} of {time.planned:g} s"
+    return Inconclusive(samples=good.samples, needed=good.samples, because=because)
 
 
 def _addresses(site: Site, observed: Observed, step: int) -> Addresses:
