@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import following
+from bot.flows.deploying import following, recording
 from bot.flows.deploying.considering import consider
 from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.lives import LIVES, NAME, flow_id
@@ -55,6 +55,7 @@ class Rounds:
                 elif deployment.state is not State.HELD or following.is_wished(self._ctx, deployment):
                     await self._take_up(deployment)
             await keep_house(self._ctx)
+            await recording.keep_missing(self._ctx)
         except SQLAlchemyError as error:
             log.error("round_postponed", because=type(error).__name__)  # noqa: TRY400 - the next one repeats it.
 

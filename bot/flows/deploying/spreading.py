@@ -5,9 +5,14 @@ None of them holds a deployment up, and each of them may come late: what they te
 
 from __future__ import annotations
 
+from bot.domain.deploy.states import FINAL
 from bot.flows.context import Context
+from bot.flows.deploying import recording, telling
 
 
 async def spread(ctx: Context, deployment_id: str) -> None:
     """Start what tells of it. Safe to repeat."""
-    await ctx.deployment(deployment_id)
+    deployment = await ctx.deployment(deployment_id)
+    await telling.start(ctx, deployment_id)
+    if deployment.state in FINAL:
+        await recording.keep(ctx, deployment_id)

@@ -85,7 +85,7 @@ async def _find(ctx: Context, request: Request) -> Deployment | Refused:
         kind="deploy",
         state=State.REQUESTED,
         sha=chosen.sha,
-        typed=request.sha[:40] if request.cause == "command" else "",
+        typed=request.sha if request.cause != "push" else "",
         ref=chosen.ref,
         artifact=release.artifact,
         config=environment.digest,
@@ -192,6 +192,11 @@ async def _is_in(ctx: Context, request: Request, branch: str, tip: str) -> bool:
         return await mirror.contains(tip, request.sha)
     except (CommitNotFound, ValueError):
         return False
+
+
+async def author_of(ctx: Context, place: Place, branch: str, sha: str) -> str:
+    """Login of who answers for a commit of a branch; "" when nobody can say."""
+    return (await _authored(ctx, place, branch, sha)).author
 
 
 async def _authored(ctx: Context, place: Place, branch: str, sha: str) -> Chosen:
