@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.deploy.confine import Allowance
 from bot.deploy.files import DeployFiles
 from bot.domain.commands.asked import Parsed
 from bot.domain.commands.registry import parse
@@ -52,6 +53,7 @@ class Context:
         reading: held while a comment is read for commands.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
+        allowance: what releases may do on this machine.
         falsify_seconds: how long proving one run's boxes may take.
         oddities: what was new to us in deliveries, since the start.
         stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
@@ -86,6 +88,7 @@ class Context:
     proving: asyncio.Semaphore
     sandbox: Sandbox
     secrets_dir: Path | None
+    allowance: Allowance
     falsify_seconds: float
     listed: Listed
     glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
@@ -108,6 +111,12 @@ class Context:
             return ()
         async with self.reading:
             return await asyncio.to_thread(parse, body)
+
+    async def deployment(self, deployment_id: str) -> Deployment:
+        """A deployment whose row was made before anybody spoke of it."""
+        deployment = await self.deployments.get(deployment_id)
+        assert deployment is not None, deployment_id
+        return deployment
 
     async def run(self, run_id: str) -> Run:
         """The run of a flow; its row was made before the flow was started."""
