@@ -35,7 +35,7 @@ from bot.flows import (
 )
 from bot.flows.commands import order
 from bot.flows.context import Context
-from bot.flows.deploying import deploy, lives, planning, pushed
+from bot.flows.deploying import deploy, lives, planning, pushed, telling
 from bot.flows.dispatch import Dispatch
 from bot.flows.listed import Listed
 from bot.github import errors
@@ -70,6 +70,7 @@ from bot.store.releases import Releases
 from bot.store.runs import RunStore
 from bot.web.api.audit import AuditLog
 from bot.web.api.commands import Commands
+from bot.web.deploy_pages import DeployPages
 from bot.web.health import Health
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
@@ -152,7 +153,7 @@ class Bot:
         )
         health = Health(Probes(self.ctx).by_name(), draining)
         api = [*Commands(self.ctx).routes(), *AuditLog(self.ctx).routes()]
-        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *api])
+        others = Starlette(routes=[*health.routes(), *Pages(self.ctx).routes(), *DeployPages(self.ctx).routes(), *api])
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Deliveries pass by the router and its middleware, which cost a third of what an answer costs in all.
@@ -273,6 +274,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         engine.register(pushed.NAME, pushed.DeployPushed(ctx))
         engine.register(lives.NAME, deploy.Deploy(ctx))
+        engine.register(telling.NAME, telling.Telling(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

@@ -12,6 +12,7 @@ from runner import __version__
 USAGE_ERROR = 2
 CONFIGURATION_ERROR = 3
 HIGHEST_PORT = 65535
+MOST = 100_000
 OF_THE_RUNNER = frozenset({"config"})
 """Commands that need no library of the bot's."""
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_config(commands)
     _add_command(commands)
+    _add_deploys(commands)
     _add_demo(commands)
     _add_localhub(commands)
     return parser
@@ -113,6 +115,21 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     give.set_defaults(run=_command)
 
 
+def _add_deploys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    deploys = commands.add_parser("deploys", help="list deployments, show one, or see that no record was changed")
+    deploys.add_argument("what", choices=("list", "show", "verify"), help="what to do")
+    deploys.add_argument("number", nargs="?", default="", metavar="N", help="the deployment to show")
+    deploys.add_argument("--repo", default="", metavar="OWNER/NAME", help="only those of a repository")
+    deploys.add_argument("--environment", default="", metavar="NAME", help="only those of an environment")
+    deploys.add_argument(
+        "--limit", type=_count, default=100, metavar="N", help="so many at most (default: %(default)s)"
+    )
+    deploys.add_argument("--json", action="store_true", help="print one JSON document")
+    deploys.add_argument("--svg", default="", metavar="FILE", help="write what the watch has seen as a picture")
+    deploys.add_argument("--data-dir", default="", metavar="DIR", help="the bot's (default: INTERLOCK_DATA_DIR)")
+    deploys.set_defaults(run=_deploys)
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser("demo", help="see the whole product work on this machine, without an account")
     demo.add_argument("--keep", action="store_true", help="leave everything up at the end, with its addresses")
@@ -132,6 +149,13 @@ def _add_localhub(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_PORT):
         message = f"a port is a number from 0 to {HIGHEST_PORT}, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST):
+        message = f"a number from 1 to {MOST}, not {text!r}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 
@@ -164,6 +188,12 @@ def _command(arguments: argparse.Namespace) -> int:
     from bot.commands.command import command  # noqa: PLC0415 - as above.
 
     return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
+
+
+def _deploys(arguments: argparse.Namespace) -> int:
+    from bot.commands.deploys import deploys  # noqa: PLC0415 - as above.
+
+    return deploys(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -62,11 +62,13 @@ _PROCESS = Table(
         "command": Text("what serves requests at $PORT"),
         "build": Text("a command in the files of the release, before it is started"),
         "health": Text("a path that answers 200 when it is ready", pattern=_PATH, sentence="'{key}' must be a path"),
-        "listen": Text("where users come in, host:port", pattern=_ADDRESS, sentence="'{key}' must be host:port"),
+        "listen": Text(
+            "where users come in, host:port (127.0.0.1:8000)", pattern=_ADDRESS, sentence="'{key}' must be host:port"
+        ),
         "slots": Table(
             {"blue": Count("port", low=1, high=65535), "green": Count("port", low=1, high=65535)},
             needed=("blue", "green"),
-            about="ports of the two slots",
+            about="ports of the two slots (free ones)",
         ),
         "router": Choice("what divides the requests (auto)", words=("auto", "haproxy", "caddy")),
         "env": _ENV,
@@ -82,11 +84,12 @@ VERBS = ("observe", "start", "ready", "route", "drain", "stop", "counts", "logs"
 _COMMAND = Table(
     {
         **{verb: Text(f"the command that does `{verb}`") for verb in VERBS},
+        "shares": Flag("whether `route` can divide requests in any way, which a canary needs (false)"),
         "env": _ENV,
         "secrets": _SECRETS,
         "user": _USER,
-        "timeout": Duration("of each command (60s)"),
-        "start_timeout": Duration("until it must be ready (5m)"),
+        "timeout": Duration("of each command but `start` (60s)"),
+        "start_timeout": Duration("of `start` (5m)"),
     },
     needed=("observe", "start"),
     about="commands of your own for each thing that a deployment does",

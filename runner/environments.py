@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_PROBE = 0.05  # seconds
 MOST_TOLERATED = 0.5
 DEFAULT_WATCH = 60.0
+DEFAULT_LISTEN = "127.0.0.1:8000"
 DEFAULT_EVERY = {"http": 1.0, "prometheus": 5.0}
 _OF_PROBES = {"http": ("timeout", "slow", "status"), "prometheus": ("max",)}
 
@@ -147,8 +148,6 @@ def _in_strategy(fields: Fields, read: Mapping[str, object]) -> Iterator[BadMeta
 
 
 def _in_gates(name: str, fields: Fields, known: Sequence[str]) -> Iterator[BadMetadata]:
-    gates = fields.take("gates")
-    frozen = isinstance(gates, list) and "not_frozen" in gates
     for gate in fields.inners("gates"):
         if wrong := _selection(gate, "boxes"):
             yield wrong
@@ -161,8 +160,6 @@ def _in_gates(name: str, fields: Fields, known: Sequence[str]) -> Iterator[BadMe
                 yield where.bad(key, f"there is no environment '{other}'", hint)
         if approvals := gate.inner("approvals"):
             yield from _in_approvals(approvals)
-    if fields.take("freeze") and not frozen:
-        yield fields.bad("freeze", "nothing asks for 'freeze'", "add not_frozen to 'gates'")
 
 
 def _waits_for(gate: Fields) -> Iterator[tuple[Fields, str]]:
@@ -302,10 +299,9 @@ def _shared_ports(inside: Mapping[str, Fields]) -> Iterator[BadMetadata]:
         if target is None or target.text("kind") != "process":
             continue
         slots = target.inner("slots")
-        uses = [(target, "listen")] if "listen" in target else []
-        uses += [(slots, slot) for slot in ("blue", "green")] if slots else []
+        uses = [(target, "listen"), *((slots, slot) for slot in ("blue", "green") if slots)]
         for where, key in uses:
-            port = int(str(where.take(key)).rpartition(":")[2])
+            port = int(where.text(key, DEFAULT_LISTEN).rpartition(":")[2])
             if not 0 < port <= 65535:
                 yield where.bad(key, f"there is no port {port}")
             elif port in taken:

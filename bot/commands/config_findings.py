@@ -11,6 +11,9 @@ from runner.isolation import egress_of
 from runner.model import Box, Suite
 from runner.select import select
 
+DEPLOYABLE = frozenset({"process", "command"})
+"""Kinds of targets that this version deploys to; the others are read for what is to come."""
+
 WARNED = 20
 """Boxes that one warning names."""
 
@@ -49,6 +52,9 @@ def warnings_of(suite: Suite) -> Iterator[str]:
 def _of_environments(suite: Suite) -> Iterator[str]:
     """What would hold up, or refuse, every deployment."""
     for name, here in environments(suite.settings).items():
+        if here.target.kind not in DEPLOYABLE:
+            kinds = " and ".join(sorted(DEPLOYABLE, reverse=True))
+            yield f"{name} has a target of kind {here.target.kind}; this version deploys to {kinds}"
         if here.smoke and not _matches(here.smoke, suite):
             yield f"no box is in '{here.smoke}', the smoke of {name}: each deployment to it would be aborted"
         for gate in here.gates:

@@ -200,12 +200,24 @@ class Confinement:
         words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if self.person else []
         words += ["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
         words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - its own.
-        for path in sorted(self.hidden):
+        for path in sorted(filter(os.path.exists, self.hidden)):
             words += ["--ro-bind", "/dev/null", path] if os.path.isfile(path) else ["--tmpfs", path]  # noqa: PTH113
         shown = [*(("--ro-bind", str(path)) for path in reads), *(("--bind", str(path)) for path in writes)]
+        for above in _above([path for _, path in shown], (*self.hidden, "/tmp")):  # noqa: S108
+            # What bubblewrap makes by itself on the way to a mount lets nobody through.
+            words += ["--perms", "0755", "--dir", above]
         for how, path in sorted(shown, key=lambda one: one[1].count("/")):
             words += [how, path, path]
         return tuple(words)
+
+
+def _above(paths: Iterable[str], covered: Iterable[str]) -> list[str]:
+    """Every directory on the way from one that is covered to what is shown in it, the upper ones first."""
+    roots = [Path(root) for root in covered]
+    found = {
+        str(above) for path in paths for above in Path(path).parents if any(root in above.parents for root in roots)
+    }
+    return sorted(found, key=lambda path: path.count("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +227,14 @@ class Refusal:
     because: str
 
 
-def choose(allowance: Allowance) -> Confinement | Refusal:
-    """The best way that this machine has and the operator allows. Tries out what it has, once a process."""
-    root = os.geteuid() == 0
+def choose(allowance: Allowance, *, root: bool | None = None) -> Confinement | Refusal:
+    """The best way that this machine has and the operator allows. Tries out what it has, once a process.
+
+    Args:
+        allowance: what is allowed.
+        root: whether we are root; None finds out.
+    """
+    root = os.geteuid() == 0 if root is None else root
     if root and allowance.user:
         return _as_another(allowance)
     if allowance.unconfined:

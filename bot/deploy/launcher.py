@@ -50,9 +50,9 @@ def _birth_by_ps(pid: int) -> str:
 def main() -> int:
     """Start what standard input says, and end: the new process has no parent but the machine's first."""
     wanted = json.load(sys.stdin)
-    os.setsid()
     if os.fork():
         return 0
+    os.setsid()
     os.set_inheritable(wanted["lock"], False)
     try:
         _limit(wanted["files"])

@@ -36,7 +36,7 @@ _STARTING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What there is of a resident: the nonce of its last start, "" for none; its process, and whether it lives."""
+    """What there is of a resident: the nonce of its last start, "" for none; its process, and whether any lives."""
 
     nonce: str = ""
     pid: int = 0
@@ -82,7 +82,9 @@ class Resident:
         nonce, pid, began = noted.get("nonce"), noted.get("pid"), noted.get("birth")
         if not isinstance(nonce, str) or not isinstance(pid, int) or pid <= 1:
             return Life()
-        return Life(nonce, pid, alive=bool(began) and birth(pid) == began)
+        life = Life(nonce, pid, alive=bool(began) and birth(pid) == began)
+        # Its first process may be gone and others of it go on serving.
+        return life if life.alive else Life(nonce, pid, alive=bool(self._family(life)))
 
     @property
     def intent(self) -> dict[str, object]:
@@ -187,7 +189,6 @@ class Resident:
         alive = {one.pid for one in people}
         found = {one.pid for one in people if one.session == life.pid and self._began_with(life)}
         found |= {pid for pid in alive if _carries(pid, mark)}
-        found |= {life.pid} if life.alive and self.look().alive else set()
         parents: dict[int, list[int]] = {}
         for one in people:
             parents.setdefault(one.parent, []).append(one.pid)

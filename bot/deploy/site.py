@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import structlog
 
+from bot.deploy.confine import Confinement
 from bot.deploy.files import DeployFiles
 from bot.deploy.journal import Entry, Journal, JournalUnwritable, Kind
 from bot.deploy.target import Observed, SlotState, Target, TargetProblem, TargetUnreachable
@@ -23,8 +24,11 @@ from bot.domain.deploy.environment import Environment
 from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.states import State, step
 from bot.ops.clock import Clock
+from runner.redact import Redactor
 
 log = structlog.get_logger()
+
+_OTHERS_WORDS = frozenset({"tail", "output", "because", "problem"})
 
 POLL = 0.05
 """Seconds between two looks for wishes, answers and slots that become ready."""
@@ -58,18 +62,6 @@ class Smoked(Protocol):
 
 Smoke = Callable[[str, Literal["before", "after"]], Awaitable[Smoked]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
-    """How a command of the repository is started: its words, all of its environment, and what it reads first."""
-
-    argv: Sequence[str]
-    environ: Mapping[str, str] = field(default_factory=dict)
-    said: bytes = b""
-
-
-Launch = Callable[[str, Mapping[str, str]], Launched]
-
 BEFORE = frozenset({State.LOCKED, State.PREPARING, State.SMOKING})
 """In these no user has seen the release."""
 
@@ -91,7 +83,9 @@ class Site:
         clock: what time it is.
         dice: for delays.
         smoke: runs the boxes of the environment's selection against an address, `before` or `after` the switch.
-        launch: says how a command of the repository is started, isolated, with these variables in its environment.
+        confinement: how commands of the repository are kept apart.
+        variables: what those find in their environment, as releases do.
+        redactor: takes secrets out of what is written down.
         state: where the deployment is, and `because` why; the journal says the same unless the disk is full.
     """
 
@@ -103,7 +97,9 @@ class Site:
     clock: Clock
     dice: random.Random
     smoke: Smoke
-    launch: Launch
+    confinement: Confinement
+    variables: Mapping[str, str] = field(default_factory=dict)
+    redactor: Redactor = field(default_factory=Redactor)
     state: State = State.LOCKED
     because: str = ""
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "journal"))
@@ -114,7 +110,8 @@ class Site:
         Raises:
             JournalUnwritable: it cannot be, and no user depends on what follows.
         """
-        await self._written(lambda: self.journal.append(kind, **data))
+        shown = self._without_secrets(data)
+        await self._written(lambda: self.journal.append(kind, **shown))
 
     async def enter(self, there: Next) -> None:
         """Take an edge.
@@ -124,8 +121,14 @@ class Site:
             JournalUnwritable: as `write`.
         """
         step(self.state, there.state)
-        await self._written(lambda: self.journal.append("state", state=there.state.value, because=there.because))
-        self.state, self.because = there.state, there.because
+        because = self.redactor.text(there.because)
+        await self._written(lambda: self.journal.append("state", state=there.state.value, because=because))
+        self.state, self.because = there.state, because
+
+    def _without_secrets(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What is said in others' words may hold a secret, or what looks like one."""
+        shown = {name: self.redactor.text(data[name]) for name in _OTHERS_WORDS & data.keys()}
+        return {**data, **shown}
 
     async def _written(self, act: Callable[[], Entry]) -> None:
         try:

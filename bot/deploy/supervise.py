@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -61,9 +62,15 @@ async def _unheard(_entries: Sequence[Entry]) -> None:
     """Nobody wants to know."""
 
 
-def controller_environ() -> dict[str, str]:
-    """All that a controller inherits: what finds programs. So no secret of the bot can leak."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+def controller_environ(*, sandbox: str = "auto", image: str = "") -> dict[str, str]:
+    """All that a controller inherits, besides what the operator allows releases. So no secret of the bot can leak.
+
+    Args:
+        sandbox: isolation of smoke tests.
+        image: their container image, on machines that isolate by containers.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "LANG": "C.UTF-8", "INTERLOCK_SANDBOX": sandbox, "INTERLOCK_SANDBOX_IMAGE": image}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,8 @@ class Terms:
         clock: what time it is.
         argv: the words that start a controller, before the deployment's directory and the target's place.
         environ: all that it inherits.
+        secrets: of the repository, by name, for what the target starts; they are in no file, no command, no
+            environment.
     """
 
     gates: Callable[[], Awaitable[Answer]]
@@ -83,6 +92,7 @@ class Terms:
     clock: Clock
     argv: Sequence[str] = (sys.executable, "-I", "-c", LAUNCH, HOME)
     environ: Mapping[str, str] = field(default_factory=controller_environ)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 async def carry_out(files: DeployFiles, place: Path, terms: Terms) -> Ended:
@@ -178,10 +188,18 @@ class _Supervisor:
         """A child in a session of its own. Nothing of ours ends it: neither the end of this call, nor the bot's."""
         self.files.logs.mkdir(parents=True, exist_ok=True)
         argv = [*self.terms.argv, str(self.files.directory), str(self.place)]
-        output = (os.POSIX_SPAWN_OPEN, 1, self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        actions = [nothing, output, (os.POSIX_SPAWN_DUP2, 1, 2)]
-        return os.posix_spawn(argv[0], argv, dict(self.terms.environ), file_actions=actions, setsid=True)
+        output = (os.POSIX_SPAWN_OPEN, 1, self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        reading, writing = os.pipe()
+        try:
+            # What was read from a pipe is gone: nobody finds it in a file later.
+            actions = [(os.POSIX_SPAWN_DUP2, reading, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
+            child = os.posix_spawn(argv[0], argv, dict(self.terms.environ), file_actions=actions, setsid=True)
+            with contextlib.suppress(BrokenPipeError), open(writing, "wb", closefd=False) as stream:
+                stream.write(json.dumps(dict(self.terms.secrets)).encode())
+        finally:
+            os.close(reading)
+            os.close(writing)
+        return child
 
     @property
     def _log(self) -> str:

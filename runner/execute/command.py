@@ -77,7 +77,7 @@ def http_command(box: Box, env: Mapping[str, str]) -> tuple[str, ...]:
         hint = "quarantine it until it is on the base"
         raise Unstartable(reason=f"new in this change, so it has no network and makes no requests ({hint})")
     program = os.path.join(os.path.dirname(env["BOX_LIB"]), "http_box.py")
-    orders = json.dumps({"steps": box.http, "timeout": box.timeout})
+    orders = json.dumps({"steps": box.http, "timeout": box.timeout, "may_skip": box.may_skip})
     return (sys.executable, "-I", "-S", program, orders)
 
 

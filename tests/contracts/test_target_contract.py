@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 
 from bot.deploy import wire
-from bot.deploy.confine import Allowance
-from bot.deploy.launcher import birth
+from bot.deploy.confine import Allowance, works
+from bot.deploy.residents import Resident
 from bot.deploy.routers.choosing import Program, find
 from bot.deploy.target import Counts, Dead, Fenced, Ready, SlotState, Target, Unbuildable
 from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.environment import TargetSpec
 from bot.domain.deploy.release import Release
+from runner.execute.command import which
 
 APP = Path(__file__).with_name("app.py")
 SCRIPTS = Path(__file__).with_name("symlink.sh")
@@ -52,9 +53,11 @@ class Site:
     place: Path
     trees: Path
     token: int = 1
+    allowance: Allowance = OPEN
 
     def open(self, token: int | None = None) -> Target:
-        return open_target(self.spec, self.place, token=self.token if token is None else token, allowance=OPEN)
+        token = self.token if token is None else token
+        return open_target(self.spec, self.place, token=token, allowance=self.allowance)
 
     def tree(self, of: Release) -> Path:
         tree = self.trees / of.short
@@ -85,16 +88,31 @@ def command(tmp_path: Path) -> TargetSpec:
     return TargetSpec(kind="command", options={verb: f"sh {SCRIPTS} {verb}" for verb in verbs})
 
 
-KINDS: dict[str, Callable[[Path], TargetSpec]] = {
-    "process behind haproxy": lambda path: process(path, "haproxy"),
-    "process behind caddy": lambda path: process(path, "caddy"),
-    "command": command,
+def confined(path: Path) -> Site:
+    """Releases as another user, in a view without the bot's files."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    if not works(which("bwrap", OPEN.path), root=True):
+        pytest.skip("missing component: a bubblewrap that works")
+    spec = process(path, "haproxy")
+    program = APP.read_text().rpartition('"""')[2]
+    command = f"exec /usr/bin/python3 -I -c '{program}' $INTERLOCK_RELEASE"
+    allowance = replace(OPEN, user="nobody", unconfined=False, hidden=(str(path),))
+    site = Site(spec, path / "place", path / "trees", allowance=allowance)
+    return site.altered(command=command)
+
+
+KINDS: dict[str, Callable[[Path], Site]] = {
+    "process behind haproxy": lambda path: Site(process(path, "haproxy"), path / "place", path / "trees"),
+    "process behind caddy": lambda path: Site(process(path, "caddy"), path / "place", path / "trees"),
+    "process confined": confined,
+    "command": lambda path: Site(command(path), path / "place", path / "trees"),
 }
 
 
 @pytest.fixture(params=list(KINDS))
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
-    site = Site(KINDS[request.param](tmp_path), tmp_path / "place", tmp_path / "trees")
+    site = KINDS[request.param](tmp_path)
     yield site
     await clean(site)
 
@@ -112,7 +130,7 @@ async def clean(site: Site) -> None:
 @pytest.fixture(params=[kind for kind in KINDS if kind != "command"])
 async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
     """Targets whose slots are processes."""
-    site = Site(KINDS[request.param](tmp_path), tmp_path / "place", tmp_path / "trees")
+    site = KINDS[request.param](tmp_path)
     yield site
     await clean(site)
 
@@ -236,6 +254,20 @@ async def test_a_killed_process_is_seen_at_once(served: Site) -> None:
     assert isinstance(await target.ready("blue"), Dead)
 
 
+async def test_what_outlives_its_first_process_still_runs_and_is_ended_with_it(served: Site) -> None:
+    served = served.altered(command=f"{str(served.spec.options['command']).removeprefix('exec ')} & wait")
+    target = served.open()
+    await target.start("blue", A, served.tree(A), "outlived")
+    await until_ready(target, "blue")
+    noted = json.loads((served.place / "slots" / "blue" / "process.json").read_text())
+    os.kill(noted["pid"], signal.SIGKILL)
+    assert await target.ready("blue") == Ready()
+    assert (await target.observe()).slots["blue"].running
+    await target.stop("blue")
+    assert not (await target.observe()).slots["blue"].running
+    assert carrying("outlived") == []
+
+
 async def test_a_killed_router_serves_nobody_until_it_is_routed_again_or_tended(served: Site) -> None:
     target = await live(served, "blue", A, "n1")
     await kill(served, f"router/{served.spec.options['router']}")
@@ -258,9 +290,9 @@ async def test_a_live_process_that_died_is_brought_back_by_tending(served: Site)
 
 async def kill(site: Site, what: str) -> None:
     noted = json.loads((site.place / what / "process.json").read_text())
-    os.kill(int(noted["pid"]), signal.SIGKILL)
+    os.killpg(int(noted["pid"]), signal.SIGKILL)
     async with asyncio.timeout(5):
-        while birth(int(noted["pid"])):
+        while Resident(site.place / what).look().alive:
             await asyncio.sleep(0.01)
 
 

@@ -1,7 +1,7 @@
 """A target in one process: two slots that answer HTTP, a router before them, and everything that can go wrong.
 
-It keeps its word on what `bot.deploy.target` promises: repeats are harmless, `observe` tells the truth, and a token that
-is older than one seen is refused. What it does not keep is anything across processes.
+It keeps its word on what `bot.deploy.target` promises: repeats are harmless, `observe` tells the truth, and a token
+that is older than one seen is refused. What it does not keep is anything across processes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,9 +85,11 @@ class SmallTarget:
         for name, slot in self.slots.items():
             address = self.addresses[name]
             slots[name] = SlotState(release=slot.release, nonce=slot.nonce, running=slot.alive, address=address)
-        return Observed(slots=slots, weights=dict(self.weights), token=self.seen)
+        return Observed(
+            slots=slots, weights=dict(self.weights), token=self.seen, address=self.addresses.get("live", "")
+        )
 
-    async def start(self, slot: str, release: Release, tree: Path, nonce: str) -> None:
+    async def start(self, slot: str, release: Release, tree: Path, nonce: str) -> None:  # noqa: ARG002
         self._meet("start")
         there = self.slots.get(slot)
         if there is not None and there.alive and there.nonce == nonce:
@@ -113,7 +115,7 @@ class SmallTarget:
         self.calls.append("route " + " ".join(f"{slot} {share}" for slot, share in sorted(weights.items())))
         self.weights = dict(weights)
 
-    async def drain(self, slot: str, within: float) -> None:
+    async def drain(self, slot: str, within: float) -> None:  # noqa: ARG002
         self._meet("drain")
         self.calls.append(f"drain {slot}")
 
@@ -147,10 +149,12 @@ class SmallTarget:
     def _meet(self, verb: str, *, changes: bool = True) -> None:
         if left := self.unreachable.get(verb, 0):
             self.unreachable[verb] = left - 1
-            raise TargetUnreachable(f"{verb} is out of reach")
+            message = f"{verb} is out of reach"
+            raise TargetUnreachable(message)
         if changes:
             if self.token < self.seen:
-                raise Fenced(f"token {self.seen} was seen")
+                message = f"token {self.seen} was seen"
+                raise Fenced(message)
             self.seen = self.token
 
 
@@ -159,7 +163,7 @@ async def opened(target: SmallTarget, *, users: float = 0.0) -> AsyncIterator[Sm
     """The target while its slots and its router answer; so many users a second come."""
     held: set[asyncio.StreamWriter] = set()
 
-    def answering(which: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+    def answering(which: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             held.add(writer)
             try:
@@ -179,7 +183,9 @@ async def opened(target: SmallTarget, *, users: float = 0.0) -> AsyncIterator[Sm
             target.user(dice)
             await asyncio.sleep(1 / users)
 
-    servers = {which: await asyncio.start_server(answering(which), "127.0.0.1", 0) for which in ("blue", "green", "live")}
+    servers = {
+        which: await asyncio.start_server(answering(which), "127.0.0.1", 0) for which in ("blue", "green", "live")
+    }
     for which, server in servers.items():
         target.addresses[which] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     coming = asyncio.create_task(come())

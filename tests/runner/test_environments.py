@@ -185,11 +185,6 @@ def test_a_strategy_that_is_a_word_is_its_kind() -> None:
             id="a-pause-without-steps",
         ),
         pytest.param(
-            one('freeze: [{from: "fri 16:00", until: "mon 08:00"}]'),
-            "f:4: nothing asks for 'freeze' (add not_frozen to 'gates')",
-            id="a-window-without-its-gate",
-        ),
-        pytest.param(
             one('gates: [not_frozen]\n    freeze: [{from: "fri 16:00", until: "mon 08:00", tz: Europe/Berln}]'),
             "f:5: 'Europe/Berln' is not a time zone (such as Europe/Berlin, America/New_York or UTC)",
             id="no-such-zone",
@@ -258,6 +253,11 @@ def test_a_strategy_that_is_a_word_is_its_kind() -> None:
             "  b: {target: {kind: process, command: x, listen: 'localhost:2'}}\n",
             "f:3: port 2 is taken by 'green' of a",
             id="a-port-twice",
+        ),
+        pytest.param(
+            "  a: {target: {kind: process, command: x}}\n  b: {target: {kind: process, command: x}}\n",
+            "f:3: port 8000 is taken by 'listen' of a",
+            id="the-usual-port-twice",
         ),
         pytest.param("  a: {target: {kind: process}}\n", "f:2: 'command' is missing", id="a-process-without-command"),
         pytest.param(

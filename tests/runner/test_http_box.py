@@ -250,6 +250,17 @@ def test_a_variable_that_is_not_set_makes_the_box_errored_and_is_named(repositor
     assert "NOT_SET_ANYWHERE is not set" in event.output
 
 
+def test_a_box_that_may_skip_does_so_where_there_is_no_target(repository: Repository, web: Web) -> None:
+    entry = "boxes:\n  7:\n    tier: 1\n    may_skip: true\n    http: {get: '${TARGET_URL}/page', contains: %s}\n"
+    repository.write(".github/interlock.yml", entry % "Log in")
+    [skipped] = of("BoxFinished", repository.events())
+    assert (skipped.verdict, skipped.green) == ("skipped", True)
+    assert "TARGET_URL is not set" in skipped.output
+    assert repository.verdicts("--target", web.url) == {7: "passed"}
+    repository.write(".github/interlock.yml", entry % "Log out")
+    assert repository.verdicts("--target", web.url) == {7: "failed"}
+
+
 def test_a_proxy_of_the_environment_is_used(repository: Repository, web: Web) -> None:
     """By CONNECT where the port is another than 80, and with the whole URL where it is 80."""
     web.replies["http://example.test/page"] = Reply("through the proxy")

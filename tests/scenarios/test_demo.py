@@ -75,12 +75,12 @@ def test_the_demo_shows_the_whole_product(demo: Demo, tmp_path: Path) -> None:
     assert "self._answer(302," in source[seen["bug"]["annotation"]["line"] - 1]
     assert set(seen["fix"]["checks"].values()) == {"success"}
     assert len({seen[step]["comment"]["id"] for step in ("bug", "fix", "crash")}) == 1
-    assert len(seen["proof"]["boxes"]) == 14
+    assert len(seen["proof"]["boxes"]) == 15
     assert set(seen["proof"]["boxes"].values()) == {"proven"}
     assert seen["crash"]["killed_pid"] != seen["crash"]["new_pid"]
     assert seen["crash"]["finished_before_the_kill"]
     assert set(seen["crash"]["verdicts_recorded"].values()) == {1}
-    assert "14 boxes in 3 tiers are green" in document["comment"]
+    assert "15 boxes in 3 tiers are green" in document["comment"]
     assert nothing_left(tmp_path)
 
 

@@ -206,18 +206,14 @@ def _addresses(site: Site, observed: Observed, step: int) -> Addresses:
     plan = site.plan
     new = observed.slots.get(plan.slot, EMPTY).address
     if steps(site)[step] == 1.0 or not new:
-        new = _live(site) or new
+        new = _live(site, observed) or new
     old = EMPTY if plan.previous_slot is None or alone(site) else observed.slots.get(plan.previous_slot, EMPTY)
     return Addresses(new, old.address if old.running else "")
 
 
-def _live(site: Site) -> str:
-    """Where users are answered."""
-    listen = site.environment.target.options.get("listen")
-    if isinstance(listen, str) and listen:
-        host, _, port = listen.rpartition(":")
-        return f"{'127.0.0.1' if host in {'', '*', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104 - it is asked.
-    return site.environment.url
+def _live(site: Site, observed: Observed) -> str:
+    """Where users are answered: what the target knows is nearer than what people open."""
+    return observed.address or site.environment.url
 
 
 def _step(site: Site) -> int:
@@ -227,9 +223,13 @@ def _step(site: Site) -> int:
 
 
 def _taken_away(site: Site, observed: Observed) -> bool:
-    """Whether the new release has no traffic although it was given some, and nobody held it since."""
+    """Whether the release before has all of the traffic again, and nobody held the new one since.
+
+    Where nobody is served at all the router is gone, which is no decision of anybody's.
+    """
     edges = [entry.data["state"] for entry in site.journal.entries if entry.kind == "state"]
-    return State.HELD.value not in edges and not observed.weights.get(site.plan.slot)
+    away = observed.live is not None and not observed.weights.get(site.plan.slot)
+    return State.HELD.value not in edges and away
 
 
 def _remembered(site: Site, step: int, *, pairs: bool) -> Memory:

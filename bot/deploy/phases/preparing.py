@@ -57,15 +57,17 @@ async def prepare(site: Site) -> Next:
 async def rehearse(site: Site) -> Next:
     """Try the release where no user is, and make sure that its gates still pass.
 
+    A way back asks no gate, and runs no hook that is meant for the way forward, such as a migration.
+
     Raises:
         NotToBe: something is not as it should be.
     """
     await _smoke(site)
-    try:
-        await run_hooks(site, "before_switch")
-    except HookFailed as failed:
-        raise NotToBe(str(failed)) from failed
     if site.plan.kind == "deploy":
+        try:
+            await run_hooks(site, "before_switch")
+        except HookFailed as failed:
+            raise NotToBe(str(failed)) from failed
         await _ask_gates(site)
     return Next(State.SWITCHING, f"{site.plan.release.short} takes over from {_before(site)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.deploy.site import Site
+from bot.domain.deploy.planning import percent
 
 
 def alone(site: Site) -> bool:
@@ -20,7 +21,7 @@ def steps(site: Site) -> tuple[float, ...]:
 
 def weights(site: Site, share: float) -> dict[str, int]:
     """What each slot gets when the new release has this share."""
-    new = round(share * 100)
+    new = percent(share)
     old = {} if site.plan.previous_slot is None or alone(site) else {site.plan.previous_slot: 100 - new}
     return {**old, site.plan.slot: new}
 

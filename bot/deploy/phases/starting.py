@@ -8,12 +8,16 @@ from pathlib import Path
 from bot.deploy.site import EMPTY, POLL, Site
 from bot.deploy.target import Dead, NotYet, Ready, TargetUnreachable, Unbuildable
 from bot.domain.deploy.release import Release, digest
+from runner.shapes import seconds
 
 IN_A_ROW = 2
 """A slot is ready when it says so this often: one that answers once and dies is not."""
 
-PATIENCE = 60.0
-"""Seconds that a slot gets to become ready, unless its target's options say otherwise."""
+PATIENCE = 305.0
+"""Seconds that a slot gets to become ready. Targets have a limit of their own, and say more when it is reached."""
+
+MARGIN = 0.5
+"""Seconds that are left to the target to say so."""
 
 TRIES = 3
 """How often a call to a target that cannot be reached is made."""
@@ -93,7 +97,7 @@ async def keep_logs(site: Site, slot: str) -> None:
     except TargetUnreachable as unreachable:
         tail = f"(the target could not be asked: {unreachable})"
     site.files.logs.mkdir(exist_ok=True)
-    (site.files.logs / f"slot-{slot}.log").write_text(tail, encoding="utf-8")
+    (site.files.logs / f"slot-{slot}.log").write_text(site.redactor.text(tail), encoding="utf-8")
     await site.write("note", what="logs", slot=slot, tail=tail)
 
 
@@ -115,4 +119,4 @@ async def _start(site: Site, slot: str, release: Release, tree: Path, nonce: str
 
 def _patience(site: Site) -> float:
     option = site.environment.target.options.get("start_timeout")
-    return float(option) if isinstance(option, int | float) else PATIENCE
+    return seconds(option) + MARGIN if isinstance(option, int | float | str) else PATIENCE

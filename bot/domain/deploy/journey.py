@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from bot.domain.deploy.bake import VISIBLE
+from bot.domain.deploy.watch import samples_needed
 from bot.domain.text import tail
 
 Side = Literal["new", "old"]
@@ -70,6 +72,7 @@ class Evidence:
         because: its sentence.
         judges: the judges' states at the end, as JSON, by source.
         tolerated: the share of failures that was tolerated; None while nobody knows.
+        needed: how many samples it takes to say anything; None while nobody knows.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -78,6 +81,7 @@ class Evidence:
     because: str = ""
     judges: Mapping[str, Any] = field(default_factory=dict)
     tolerated: float | None = None
+    needed: int | None = None
 
     def counted(self, side: Side) -> tuple[int, int]:
         """The successes and the failures of one side."""
@@ -191,7 +195,12 @@ def _evidence(lines: Sequence[Line]) -> Evidence:
         because=because,
         judges=judges,
         tolerated=next((judge["p0"] for judge in judges.values()), None),
+        needed=max((_needed(judge) for judge in judges.values()), default=None),
     )
+
+
+def _needed(judge: Mapping[str, Any]) -> int:
+    return samples_needed(batches=judge["n"], alpha=judge["alpha"], p0=judge["p0"], rate=VISIBLE)
 
 
 def _samples(line: Line) -> Iterable[Sample]:

@@ -81,7 +81,7 @@ def plan_of(
         )
     slots = tuple(sorted(world.slots)) or SLOTS[kind]
     live = world.live
-    slot = _slot_for(deployment, release, slots=slots, live=live, world=world)
+    slot = next((slot for slot in slots if slot != live), slots[0])
     if slot == live and kind in {"blue_green", "canary"}:
         return Refused(
             f"{kind} needs two slots, and the target of {environment.name} has {' and '.join(slots)}",
@@ -138,6 +138,11 @@ def difference(plan: Plan, other: Plan) -> tuple[str, ...]:
     return said or (f"the plan was {other.hash[:12]}, and is {plan.hash[:12]}",)
 
 
+def percent(share: float) -> int:
+    """A share of the traffic as routers take it, in whole hundredths; none that was asked for is nothing."""
+    return max(1, round(100 * share))
+
+
 def written(call: Call) -> str:
     """A call as people read it: `route blue 0 green 100`."""
     words = [f"{name} {_value(value)}" for name, value in call.arguments.items()]
@@ -157,66 +162,67 @@ class _Course:
     can: Can
 
     def calls(self) -> tuple[Call, ...]:
+        return (*self._before_switch(), *self._shares(), *self._after_switch(), *self._retire())
+
+    @property
+    def _alone(self) -> bool:
+        """Whether the two releases cannot run beside each other: users are without one for a while."""
+        return self.environment.strategy.kind == "recreate" or self.slot == self.old
+
+    def _before_switch(self) -> tuple[Call, ...]:
+        """What nobody sees; on the way back no hook runs that is meant for the way forward, and no gate is asked."""
+        gates = () if self.rollback else (*self._hooks("before_switch"), Call("ask_gates"))
+        ready = self._call("ready")
         if self.kept and self.rollback:
-            return (*self._switch(), *self._hooks("after_rollback"), *self._bake(), *self._retire())
-        return (*self._prepare(), *self._switch_all(), *self._retire())
-
-    def _prepare(self) -> tuple[Call, ...]:
-        """Everything up to the switch. `recreate` has to make room first, which is where users are not served."""
-        room: tuple[Call, ...] = ()
-        if self.environment.strategy.kind == "recreate" and self.old is not None:
-            room = (self._call("drain", within=self.environment.rollback.drain, slot=self.old), self._stop(self.old))
-        start = (self._call("start", release=self.release.id), self._call("ready"))
+            return (ready,)
+        start = self._call("start", release=self.release.id)
+        if self._alone:
+            return (*gates, *self._make_room(), start, ready)
         smoke: tuple[Call, ...] = ()
-        if self.environment.smoke and self.can.idle_address and self.slot != self.old:
+        if self.environment.smoke and self.can.idle_address:
             smoke = (self._call("smoke", at="idle", boxes=self.environment.smoke),)
-        last = (*self._hooks("before_switch"), Call("ask_gates"))
-        if room:
-            return (*last, *room, *start)
-        return (*start, *smoke, *last)
+        return (start, ready, *smoke, *gates)
 
-    def _switch_all(self) -> tuple[Call, ...]:
-        after = self._after_switch()
+    def _make_room(self) -> tuple[Call, ...]:
+        """Only for `recreate`: what replaces in place does so by itself."""
+        if self.environment.strategy.kind != "recreate" or self.old is None:
+            return ()
+        return (self._drain(self.old), self._stop(self.old))
+
+    def _shares(self) -> tuple[Call, ...]:
         strategy = self.environment.strategy
         if strategy.kind != "canary" or self.old is None or self.rollback:
-            return (*self._switch(), *after, *self._bake())
-        steps = [max(1, min(100, round(100 * share))) for share in strategy.steps]
+            return (self._route(100),)
         calls: list[Call] = []
-        for share in (one for one in steps if one < 100):
-            calls += [self._route(share), self._watch("canary", strategy.pause)]
-        return (*calls, *self._switch(), *after, *self._bake())
-
-    def _switch(self) -> tuple[Call, ...]:
-        return (self._route(100),)
+        for share in (percent(one) for one in strategy.steps[:-1]):
+            calls += [self._route(share), Call("bake", {"seconds": strategy.pause})]
+        return (*calls, self._route(100))
 
     def _after_switch(self) -> tuple[Call, ...]:
         hooks = self._hooks("after_rollback" if self.rollback else "after_switch")
         smoke = (Call("smoke", {"at": "live", "boxes": self.environment.smoke}),) if self.environment.smoke else ()
-        return (*hooks, *smoke)
-
-    def _bake(self) -> tuple[Call, ...]:
-        return (self._watch("bake", self.environment.watch.seconds),)
+        return (*hooks, *smoke, Call("bake", {"seconds": self.environment.watch.seconds}))
 
     def _retire(self) -> tuple[Call, ...]:
-        """A slot that stays running makes the way back one call; one that failed is not worth keeping."""
-        if self.old is None or self.old == self.slot or self.environment.strategy.kind == "recreate":
+        """A slot that stays running makes the way back one call; one that was fled from is not worth keeping."""
+        if self.old is None or self._alone:
             return ()
-        drain = self._call("drain", within=self.environment.rollback.drain, slot=self.old)
-        if not self.rollback and self.can.keeps_old and self.environment.rollback.keep_old > 0:
-            return (drain, Call("keep", {"slot": self.old, "seconds": self.environment.rollback.keep_old}))
-        return (drain, self._stop(self.old))
+        keep = self.environment.rollback.keep_old
+        if not self.rollback and self.can.keeps_old and keep > 0:
+            return (self._drain(self.old), Call("keep", {"slot": self.old, "seconds": keep}))
+        return (self._drain(self.old), self._stop(self.old))
 
     def _route(self, share: int) -> Call:
         weights = {self.slot: share}
-        if self.old is not None and self.old != self.slot:
+        if self.old is not None and not self._alone:
             weights[self.old] = 100 - share
         return Call("route", dict(sorted(weights.items())))
 
-    def _watch(self, verb: str, seconds: float) -> Call:
-        return Call(verb, {"seconds": seconds})
-
     def _hooks(self, moment: str) -> tuple[Call, ...]:
         return tuple(Call("hook", {"at": moment, "run": run}) for run in self.environment.hooks.get(moment, ()))
+
+    def _drain(self, slot: str) -> Call:
+        return Call("drain", {"slot": slot, "within": self.environment.rollback.drain})
 
     def _stop(self, slot: str) -> Call:
         return Call("stop", {"slot": slot})
@@ -225,18 +231,8 @@ class _Course:
         return Call(verb, {"slot": self.slot, **arguments})
 
 
-def _slot_for(
-    deployment: Deployment, release: Release, *, slots: tuple[str, ...], live: str | None, world: World
-) -> str:
-    """Back: where the release still runs. Forward: the first without traffic. One slot leaves no choice."""
-    idle = [slot for slot in slots if slot != live]
-    if deployment.kind == "rollback":
-        idle.sort(key=lambda slot: world.slots.get(slot) != release.id)
-    return idle[0] if idle else slots[0]
-
-
 def _schemas(release: Release) -> str:
-    return f"{release.schema_min} to {release.schema_max}"
+    return " to ".join("any" if bound is None else str(bound) for bound in (release.schema_min, release.schema_max))
 
 
 def _named(release: Release | None) -> str:

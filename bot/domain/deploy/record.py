@@ -241,6 +241,7 @@ def _watch(evidence: Evidence) -> dict[str, Any]:
         "because": evidence.because,
         "judges": dict(evidence.judges),
         "tolerated": evidence.tolerated,
+        "needed": evidence.needed,
         "sources": _sources(evidence.samples),
         "samples": [asdict(sample) for sample in evidence.samples],
         "readings": [asdict(reading) for reading in evidence.readings],

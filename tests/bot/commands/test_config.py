@@ -10,6 +10,11 @@ import pytest
 from inline_snapshot import snapshot
 
 from bot.cli import main
+from bot.commands.config_findings import DEPLOYABLE
+from bot.deploy.target import Unbuildable
+from bot.deploy.targets.opening import capabilities_of
+from bot.domain.deploy.environment import TargetSpec
+from runner.environment_shapes import TARGETS
 
 CONFIG = ".github/interlock.yml"
 VALID = """\
@@ -53,13 +58,14 @@ def test_what_is_valid_is_said_to_be_with_what_is_probably_not_meant(
 def test_environments_that_nothing_could_reach_are_warned_of(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = "target: {kind: process, command: ./serve}"
+    here = "target: {kind: command, observe: ./observe, start: ./start}"
     write(
         repository,
         {
             CONFIG: "boxes:\n  1: {tier: 1, run: x, control: {run: y}, tags: [smoke]}\nenvironments:\n"
             f"  staging: {{{here}, smoke: tag:smok, gates: [boxes: 'tier:1-3']}}\n"
             f"  production: {{{here}, smoke: tag:smoke, gates: [boxes: 'tier:2']}}\n"
+            "  elsewhere: {target: {kind: ecs}}\n"
         },
     )
     assert main(["config", "check"]) == 0
@@ -67,8 +73,20 @@ def test_environments_that_nothing_could_reach_are_warned_of(
         [
             "warning: no box is in 'tag:smok', the smoke of staging: each deployment to it would be aborted",
             "warning: no box is in 'tier:2', which a gate of production asks for: nothing would pass it",
+            "warning: elsewhere has a target of kind ecs; this version deploys to process and command",
         ]
     )
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_it_is_known_which_targets_can_be_deployed_to(kind: str) -> None:
+    options = {"command": "x", "observe": "x", "start": "x"}
+    try:
+        capabilities_of(TargetSpec(kind=kind, options=options))
+    except Unbuildable:
+        assert kind not in DEPLOYABLE
+    else:
+        assert kind in DEPLOYABLE
 
 
 def test_every_mistake_is_one_line_with_its_place_and_the_way_out(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from bot.deploy.asking import answer, question
+from bot.deploy.confine import Confinement, Way
 from bot.deploy.controller import control
 from bot.deploy.files import DeployFiles
 from bot.deploy.journal import Entry, Journal, because_of, read
-from bot.deploy.site import Launched, Site, Smoked
+from bot.deploy.site import Site, Smoked
 from bot.domain.deploy.answers import Answer, Pass
 from bot.domain.deploy.environment import Environment, Going, HttpProbe, Strategy, TargetSpec, Watch
 from bot.domain.deploy.plan import Kind, Plan
@@ -29,7 +29,7 @@ def a_release(letter: str, **more: Any) -> Release:
 
 OLD, NEW = a_release("a"), a_release("b")
 
-QUICK = Watch(seconds=0.5, probes=(HttpProbe(path="/health", every=0.025, timeout=0.25),), traffic=False)
+QUICK = Watch(seconds=0.5, probes=(HttpProbe(path="/health", every=0.025, timeout=5.0),), traffic=False)
 
 
 class MovedClock:
@@ -67,7 +67,7 @@ class Stage:
     new: Release = NEW
     kind: Kind = "deploy"
     slot: str = "green"
-    gates: Answer | None = Pass("every gate passes")
+    gates: Answer | None = field(default_factory=lambda: Pass("every gate passes"))
     smokes: dict[str, Smoking] = field(default_factory=dict)
     smoked: list[str] = field(default_factory=list)
     clock: MovedClock = field(default_factory=MovedClock)
@@ -110,7 +110,7 @@ class Stage:
     def site(self) -> Site:
         """What a controller that starts now works with."""
         self.prepare()
-        options = {"listen": self.target.addresses["live"], "start_timeout": 0.5}
+        options = {"start_timeout": 0.5}
         environment = replace(self.environment, target=TargetSpec(kind="small", options=options))
         journal = Journal(self.files, self.clock)
         return Site(
@@ -122,7 +122,8 @@ class Stage:
             clock=self.clock,
             dice=random.Random(1),
             smoke=self._smoke,
-            launch=launched,
+            confinement=Confinement(way=Way.NONE),
+            variables={"COLOUR": "green"},
             state=journal.state,
             because=because_of(journal.entries),
         )
@@ -167,10 +168,6 @@ class Stage:
     async def _smoke(self, address: str, which: Literal["before", "after"]) -> Smoked:
         self.smoked.append(f"{which} {'live' if address == self.target.addresses['live'] else 'idle'}")
         return self.smokes.get(which, Smoking(ok=True))
-
-
-def launched(command: str, environ: Mapping[str, str]) -> Launched:
-    return Launched(argv=("/bin/sh", "-c", command), environ={"PATH": "/usr/bin:/bin", **environ})
 
 
 HAPPY = ["preparing", "smoking", "switching", "baking", "retiring", "succeeded"]

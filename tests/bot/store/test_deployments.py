@@ -121,8 +121,17 @@ async def test_approvals_of_other_commits_are_found_too(database: AsyncEngine) -
     store = Approvals(database)
 
     def approval(name: str, sha: str, at: datetime) -> Approval:
-        digests = {"sha": sha * 40, "artifact": "tree:1", "config": "c"}
-        return Approval(id=name, repo_id=1, environment="staging", deployment="d1", by="mona", given_at=at, **digests)
+        return Approval(
+            id=name,
+            repo_id=1,
+            environment="staging",
+            deployment="d1",
+            sha=sha * 40,
+            artifact="tree:1",
+            config="c",
+            by="mona",
+            given_at=at,
+        )
 
     for one in (approval("a1", "a", NOW), approval("a2", "b", NOW + HOUR), approval("a3", "a", NOW + 2 * HOUR)):
         assert await store.add(one)

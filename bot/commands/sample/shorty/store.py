@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from threading import BoundedSemaphore
 
 from shorty.codes import decode, encode
+
+MOST = 100
+"""Connections at once; more of them would wait for each other's locks."""
+
+
+class Busy(Exception):
+    """All connections are taken. The same question may be answered a moment later."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection that makes room for the next one when it is closed."""
+
+    free: BoundedSemaphore
+
+    def close(self) -> None:
+        """Close it, and make room."""
+        super().close()
+        self.free.release()
 
 
 class Links:
@@ -13,6 +32,7 @@ class Links:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._free = BoundedSemaphore(MOST)
         self._kept = self._connect()  # an in-memory database lives as long as its last connection.
         with self._kept as db:
             db.execute("CREATE TABLE IF NOT EXISTS links (id INTEGER PRIMARY KEY, url TEXT UNIQUE, clicks INTEGER)")
@@ -45,9 +65,18 @@ class Links:
             rows = db.execute("SELECT id, url, clicks FROM links ORDER BY clicks DESC, id LIMIT ?", (limit,))
             return [(encode(number), url, clicks) for number, url, clicks in rows]
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
+        """A connection; whoever takes it closes it.
+
+        Raises:
+            Busy: there is none left.
+        """
+        if not self._free.acquire(timeout=0.1):
+            raise Busy
         if self._path == ":memory:":
-            return sqlite3.connect(
-                "file:shorty?mode=memory&cache=shared", uri=True, timeout=10, check_same_thread=False
-            )
-        return sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+            place, uri = "file:shorty?mode=memory&cache=shared", True
+        else:
+            place, uri = self._path, False
+        db = sqlite3.connect(place, uri=uri, timeout=10, check_same_thread=False, factory=Connection)
+        db.free = self._free
+        return db

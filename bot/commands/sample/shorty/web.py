@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from shorty.store import Links
+from shorty.store import Busy, Links
 
 STATIC = Path(__file__).parent / "static"
 LONGEST = 2000
@@ -26,13 +26,26 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """One visitor's requests."""
 
     server: Server
+    protocol_version = "HTTP/1.1"  # a visitor keeps the connection.
+    disable_nagle_algorithm = True
+    timeout = 60
+
+    def handle_one_request(self) -> None:
+        """A request; when all connections to the database are taken, an honest answer."""
+        try:
+            super().handle_one_request()
+        except Busy:
+            self._answer(503, "<p>Too many visitors. Come back in a moment.</p>")
 
     def do_GET(self) -> None:
-        """`/`, `/static/…`, or a code."""
+        """`/`, `/health`, `/static/…`, or a code."""
         path = urlsplit(self.path).path
+        if path == "/health":
+            self.server.links.find("1")
+            return self._answer(200, "well")
         if path == "/":
             return self._answer(200, page(self.server.links.top()))
         if path.startswith("/static/"):

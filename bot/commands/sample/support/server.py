@@ -15,9 +15,9 @@ LOG = Path(os.environ["BOX_TMP"]) / "shorty.log"
 
 
 class Shorty:
-    """A running server."""
+    """A running server; `process` is only known of our own."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[str] | None = None) -> None:
         self.process = process
         self.address = urlsplit(url).netloc
 
@@ -34,7 +34,7 @@ class Shorty:
         return "shorty/" + LOG.read_text(encoding="utf-8").splitlines()[-1].split(" ")[0]
 
     def _ask(self, method: str, path: str, body: str | None) -> HTTPResponse:
-        connection = HTTPConnection(self.address, timeout=10)
+        connection = _connection(self.address)
         connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"} if body else {})
         answer = connection.getresponse()
         answer.text = answer.read().decode()
@@ -49,6 +49,26 @@ def running(db: str = "") -> Iterator[Shorty]:
     argv = [sys.executable, "-m", "shorty", "--port", "0", "--db", db]
     with LOG.open("a") as log, subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
-            yield Shorty(process, process.stdout.readline().strip())
+            yield Shorty(process.stdout.readline().strip(), process)
         finally:
             process.terminate()
+
+
+@contextlib.contextmanager
+def there() -> Iterator[Shorty]:
+    """The server at $TARGET_URL, or one of our own."""
+    if url := os.environ.get("TARGET_URL"):
+        yield Shorty(url)
+    else:
+        with running() as shorty:
+            yield shorty
+
+
+def _connection(address: str) -> HTTPConnection:
+    """A connection; from a sandbox, through the way out that it has."""
+    proxy = urlsplit(os.environ.get("HTTP_PROXY", "")).netloc
+    if not proxy or address.startswith("127.0.0.1:"):
+        return HTTPConnection(address, timeout=10)
+    connection = HTTPConnection(proxy, timeout=10)
+    connection.set_tunnel(address)
+    return connection

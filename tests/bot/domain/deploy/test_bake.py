@@ -55,7 +55,7 @@ def test_a_bake_in_which_enough_was_seen_is_good_and_says_what_would_have_been_f
     said = judgement(judge(failures=1, successes=239), None, over=True)
 
     assert isinstance(said, Good)
-    assert said.because == snapshot('1 of 240 answers failed; a share of 6% would have been found')
+    assert said.because == snapshot("1 of 240 answers failed; a share of 6% would have been found")
 
 
 @pytest.mark.deployment(16)

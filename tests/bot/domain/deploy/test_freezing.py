@@ -178,8 +178,24 @@ def test_of_two_windows_the_one_that_holds_longer_is_named() -> None:
 zones = st.sampled_from(
     ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kolkata"]
 )
-walls = st.tuples(st.integers(0, 6), st.times().map(lambda at: at.replace(second=0, microsecond=0)))
-moments = st.integers(0, 20 * 365 * 24 * 60).map(lambda at: datetime(2010, 6, 1, tzinfo=UTC) + timedelta(minutes=at))
+CHANGES = [
+    datetime.fromisoformat(at)
+    for at in (
+        "2026-03-29T01:00Z",
+        "2026-10-25T01:00Z",
+        "2026-03-08T07:00Z",
+        "2026-11-01T06:00Z",
+        "2026-04-04T15:00Z",
+        "2026-10-03T15:30Z",
+        "2011-12-30T10:00Z",
+    )
+]
+"""Moments at which clocks were changed somewhere in `ZONES`."""
+
+walls = st.tuples(st.integers(0, 6), st.builds(time, st.integers(0, 23) | st.integers(0, 4), st.integers(0, 59)))
+moments = st.builds(
+    lambda at, minutes: at + timedelta(minutes=minutes), st.sampled_from(CHANGES), st.integers(-300, 300)
+) | st.integers(0, 20 * 365 * 24 * 60).map(lambda at: datetime(2010, 6, 1, tzinfo=UTC) + timedelta(minutes=at))
 
 
 @given(walls, walls, zones, moments)

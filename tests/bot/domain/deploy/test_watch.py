@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from math import exp, expm1, isfinite, log, log1p
+from math import exp, isfinite
 from random import Random
 from statistics import median
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.bakes import ALPHA, SAMPLES, after_successes, found_after, is_alarmed, until_failure
 from bot.domain.deploy.watch import (
     CEILING,
     FLOOR,
@@ -29,8 +30,6 @@ from bot.domain.deploy.watch import (
 )
 
 BAKES = 100_000
-SAMPLES = 600
-ALPHA = 1e-3
 
 batches = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40)
 shares = st.floats(LEAST, CEILING)
@@ -40,44 +39,6 @@ def fed(judge: Judge, seen: list[tuple[int, int]]) -> Judge:
     for failures, successes in seen:
         judge = feed(judge, failures=failures, successes=successes)
     return judge
-
-
-def after_successes(judge: Judge, count: int) -> Judge:
-    """What `feed` makes of so many batches of one success each, at once: R becomes sⁿR + s(1 - sⁿ)/(1 - s)."""
-    if count == 0:
-        return judge
-    grown = []
-    for known, p1 in zip(judge.r, alternatives(judge.p0), strict=True):
-        ratio = (1 - p1) / (1 - judge.p0)
-        faded = ratio**count
-        grown.append(log1p(faded * expm1(known) + ratio * (1 - faded) / (1 - ratio)))
-    return Judge(
-        n=judge.n,
-        alpha=judge.alpha,
-        p0=judge.p0,
-        r=(grown[0], grown[1], grown[2]),
-        batches=judge.batches + count,
-        failures=judge.failures,
-        successes=judge.successes + count,
-    )
-
-
-def until_failure(rng: Random, rate: float) -> int:
-    """How many answers come before the next failure."""
-    return int(log(1.0 - rng.random()) / log(1.0 - rate)) if rate < 1 else 0
-
-
-def alarms(rng: Random, *, bakes: int, rate: float, p0: float, alpha: float) -> int:
-    """How many of so many bakes, of one answer a batch, end in a false alarm. Only a failure can raise one."""
-    count = 0
-    for _ in range(bakes):
-        judge, left = begin(batches=SAMPLES, alpha=alpha, p0=p0), SAMPLES
-        while (well := until_failure(rng, rate)) < left:
-            judge, left = feed(after_successes(judge, well), failures=1, successes=0), left - well - 1
-            if is_bad(judge):
-                count += 1
-                break
-    return count
 
 
 @pytest.mark.deployment(15)
@@ -92,7 +53,9 @@ def alarms(rng: Random, *, bakes: int, rate: float, p0: float, alpha: float) -> 
     ],
 )
 def test_a_release_no_worse_than_tolerated_is_rolled_back_no_more_often_than_promised(rate: float, p0: float) -> None:
-    false = alarms(Random(f"{rate} {p0}"), bakes=BAKES, rate=rate, p0=p0, alpha=ALPHA)
+    rng = Random(f"{rate} {p0}")
+
+    false = sum(is_alarmed(rng, rate=rate, p0=p0) for _ in range(BAKES))
 
     assert upper_bound(false, BAKES) <= ALPHA, f"{false} of {BAKES} bakes"
 
@@ -116,7 +79,9 @@ def test_the_promise_holds_for_batches_of_hundreds_of_answers_too() -> None:
 
 
 def test_the_simulation_sees_a_promise_that_does_not_hold() -> None:
-    false = alarms(Random(15), bakes=2_000, rate=0.03, p0=0.01, alpha=ALPHA)
+    rng = Random(15)
+
+    false = sum(is_alarmed(rng, rate=0.03, p0=0.01) for _ in range(2_000))
 
     assert false / 2_000 > 10 * ALPHA
 
@@ -144,17 +109,9 @@ def test_the_simulation_takes_the_same_steps_as_the_judge(count: int, p0: float,
 def test_failures_that_begin_in_the_middle_of_a_bake_are_found_as_soon_as_was_measured(
     rate: float, middle: int, most: int
 ) -> None:
-    rng, found = Random(14), []
-    for _ in range(1_000):
-        judge, left = begin(batches=SAMPLES, alpha=ALPHA, p0=0.01), SAMPLES // 2
-        while (well := until_failure(rng, 0.001)) < left:
-            judge, left = feed(after_successes(judge, well), failures=1, successes=0), left - well - 1
-        judge = after_successes(judge, left)
-        seen = 0
-        while not is_bad(judge):
-            failed, seen = rng.random() < rate, seen + 1
-            judge = feed(judge, failures=int(failed), successes=int(not failed))
-        found.append(seen)
+    rng = Random(14)
+
+    found = [found_after(rng, before=0.001, rate=rate) or SAMPLES for _ in range(2_000)]
 
     assert median(found) == pytest.approx(middle, rel=0.12, abs=0.5)
     assert sorted(found)[int(0.95 * len(found))] == pytest.approx(most, rel=0.15, abs=1)

@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait, verdict
+from bot.domain.deploy.environment import (
+    AfterGate,
+    ApprovalsGate,
+    BoxesGate,
+    GateSpec,
+    NotFrozenGate,
+    SoakedGate,
+    Window,
+)
+from bot.domain.deploy.gate_facts import Boxes, BreakGlass, GateFacts, Origin, PullRequest, Reviewers, Unknown
+from bot.domain.deploy.gates import evaluate, still_holds
+from bot.domain.deploy.release import Known, Standing
+from bot.domain.deploy.states import State
+from bot.domain.freeze import Freeze
+from tests.bot.domain.deploy.story import (
+    BEEF,
+    CAFE,
+    HOUR,
+    NOW,
+    RELEASE,
+    approval,
+    deployment,
+    environment,
+    facts,
+    known,
+    lock,
+    release,
+)
+
+NOBODY = Unknown("GitHub did not say")
+HOLIDAYS = Window(once=(NOW - HOUR, NOW + HOUR), because="the holidays")
+FREEZE = Freeze(id="f", repo_id=1, branch="main", by="ada", because="the release", since=NOW - HOUR)
+
+
+def answers(given: GateFacts, *, now: datetime = NOW) -> dict[str, Answer]:
+    return {gate.name: gate.answer for gate in evaluate(given, now=now)}
+
+
+def answer(name: str, *specs: GateSpec, now: datetime = NOW, **changes: Any) -> Answer:
+    changes.setdefault("environment", environment(gates=specs))
+    return answers(facts(**changes), now=now)[name]
+
+
+def test_a_commit_of_the_default_branch_with_nothing_in_its_way_passes() -> None:
+    gates = evaluate(facts(), now=NOW)
+
+    assert [gate.name for gate in gates] == ["origin", "quarantine", "lock", "turn"]
+    assert verdict(gates) == Pass("every gate passes")
+
+
+# Boxes.
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"),
+    [
+        pytest.param(Boxes(sha=CAFE, total=4), Pass("all 4 boxes of tier:1-3 are green on cafe123"), id="green"),
+        pytest.param(
+            Boxes(sha=BEEF, total=4),
+            Wait("tier:1-3 ran on beef456, and this is cafe123", "they have to run on this commit"),
+            id="green-on-another-commit",
+            marks=pytest.mark.requirement("S-1"),
+        ),
+        pytest.param(
+            Boxes(sha=CAFE, total=4, not_green=("21 Adds failed", "22 Logs errored"), open=1),
+            Wait("21 Adds failed and 1 more on cafe123", "a green re-run, or a commit that mends it"),
+            id="red",
+        ),
+        pytest.param(
+            Boxes(sha=CAFE, total=4, open=1),
+            Wait("3 of 4 boxes of tier:1-3 have run on cafe123", "when they have"),
+            id="running",
+        ),
+        pytest.param(
+            Boxes(sha=CAFE, total=0),
+            Deny("tier:1-3 selects no box of cafe123", "correct the gate on the default branch"),
+            id="nothing-is-selected-and-nothing-is-not-green",
+        ),
+        pytest.param(NOBODY, Wait("GitHub did not say", "it is asked again within a minute"), id="unknown"),
+    ],
+)
+def test_boxes_have_to_be_green_on_exactly_that_commit(boxes: Boxes | Unknown, said: Answer) -> None:
+    assert answer("boxes", BoxesGate("tier:1-3"), boxes={"tier:1-3": boxes}) == said
+
+
+def test_a_commit_without_a_run_waits_and_says_what_starts_one() -> None:
+    assert answer("boxes", BoxesGate("all")) == snapshot(
+        Wait(because="no run of cafe123 is known", way_out="push the commit, or comment `/boxes run`")
+    )
+
+
+# The order of environments.
+
+
+def staged(standing: Standing = Standing.GOOD, **changes: Any) -> Known:
+    return known(RELEASE, standing, environment="staging", **changes)
+
+
+@pytest.mark.requirement("S-33")
+@pytest.mark.parametrize(
+    ("stands", "said"),
+    [
+        pytest.param((staged(),), Pass("cafe123 is good in staging since 2026-03-02 12:00 UTC"), id="good"),
+        pytest.param(
+            (staged(Standing.UNKNOWN),),
+            Wait("cafe123 is in staging, and not known to be good", "its watch says so"),
+            id="still-watched",
+        ),
+        pytest.param(
+            (staged(at=NOW - HOUR), staged(Standing.BAD, at=NOW, because="7 of 9 failed")),
+            Deny("cafe123 is bad in staging: 7 of 9 failed", "a commit that mends it"),
+            id="its-newest-deployment-there-decides",
+        ),
+        pytest.param(
+            (known(release("b"), environment="staging"),),
+            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
+            id="another-commit-is-good",
+        ),
+        pytest.param(
+            (known(release("b", sha=CAFE), environment="staging"),),
+            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
+            id="the-commit-but-another-artifact",
+        ),
+        pytest.param(
+            (known(release("b", sha=CAFE, artifact=RELEASE.artifact), environment="staging"),),
+            Pass("cafe123 is good in staging since 2026-03-02 12:00 UTC"),
+            id="by-the-configuration-of-staging",
+        ),
+        pytest.param(NOBODY, Wait("GitHub did not say", "it is asked again within a minute"), id="unknown"),
+    ],
+)
+def test_the_release_has_to_be_good_where_it_goes_first(stands: Any, said: Answer) -> None:
+    assert answer("order", AfterGate("staging"), standings={"production": (), "staging": stands}) == said
+
+
+SOAK = SoakedGate("staging", 1800.0)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("stands", "said"),
+    [
+        pytest.param(
+            (staged(live_since=NOW - 30 * MINUTE),), Pass("cafe123 was well in staging for 30 min"), id="long"
+        ),
+        pytest.param(
+            (staged(live_since=NOW - 29 * MINUTE),),
+            Wait(
+                "cafe123 has been well in staging for 29 min of 30 min",
+                "it passes by itself 2026-03-02 12:01 UTC",
+            ),
+            id="not-long-enough",
+        ),
+        pytest.param(
+            (
+                staged(live_since=NOW - 60 * MINUTE),
+                known(release("b"), environment="staging", live_since=NOW - 55 * MINUTE),
+            ),
+            Wait(
+                "cafe123 was live in staging for 5 min of 30 min before bbbbbbb took its place",
+                "deploy it there: `/deploy staging`",
+            ),
+            id="replaced-before-it-was-long-enough",
+        ),
+        pytest.param(
+            (
+                staged(live_since=NOW - 60 * MINUTE),
+                known(release("b"), environment="staging", live_since=NOW - 10 * MINUTE),
+            ),
+            Pass("cafe123 was well in staging for 50 min"),
+            id="replaced-after-it-was-long-enough",
+        ),
+        pytest.param(
+            (staged(live_since=None),),
+            Wait("nobody has seen cafe123 in staging", "deploy it there: `/deploy staging`"),
+            id="never-live",
+        ),
+        pytest.param(
+            (staged(Standing.BAD, live_since=NOW - 60 * MINUTE),),
+            Deny("cafe123 is bad in staging", "a commit that mends it"),
+            id="long-and-bad",
+        ),
+    ],
+)
+def test_the_release_has_to_have_been_well_for_so_long(stands: Any, said: Answer) -> None:
+    assert answer("soaked", SOAK, standings={"production": (), "staging": stands}) == said
+
+
+# Approvals, and GitHub's reviewers beside them.
+
+
+def test_approvals_that_nobody_could_read_are_none() -> None:
+    spec = ApprovalsGate(sources=("team:release",))
+
+    assert isinstance(answer("approvals", spec, approvals=NOBODY), Wait)
+    assert isinstance(answer("approvals", spec, approvals=(approval("ada"),), authors=NOBODY), Wait)
+    assert isinstance(answer("approvals", spec, approvals=(approval("ada"),)), Pass)
+
+
+@pytest.mark.parametrize(
+    ("reviewers", "by", "passes"),
+    [
+        pytest.param(Reviewers(sources=("team:release",)), "ada", True, id="one-of-the-team"),
+        pytest.param(Reviewers(sources=("user:bob",)), "ada", False, id="somebody-else"),
+        pytest.param(Reviewers(sources=("user:rick",)), "rick", True, id="who-asked-for-it"),
+        pytest.param(
+            Reviewers(sources=("user:rick",), prevent_self_review=True),
+            "rick",
+            False,
+            id="who-asked-for-it-where-github-prevents-it",
+            marks=pytest.mark.requirement("S-31"),
+        ),
+        pytest.param(
+            Reviewers(sources=("user:mona",), prevent_self_review=True), "mona", True, id="the-author-did-not-ask"
+        ),
+    ],
+)
+def test_one_of_the_reviewers_of_githubs_environment_has_to_approve(
+    reviewers: Reviewers, by: str, passes: bool
+) -> None:
+    said = answer("reviewers", reviewers=reviewers, approvals=(approval(by),))
+
+    assert isinstance(said, Pass if passes else Wait)
+
+
+def test_our_own_approvals_do_not_stand_in_for_githubs_reviewers_nor_theirs_for_ours() -> None:
+    spec = ApprovalsGate(sources=("team:release",))
+    reviewers = Reviewers(sources=("user:bob",))
+
+    ours = answers(facts(environment=environment(gates=(spec,)), reviewers=reviewers, approvals=(approval("ada"),)))
+    theirs = answers(
+        facts(environment=environment(gates=(spec,)), reviewers=reviewers, approvals=(approval("bob", as_who=()),))
+    )
+
+    assert [isinstance(ours[name], Pass) for name in ("approvals", "reviewers")] == [True, False]
+    assert [isinstance(theirs[name], Pass) for name in ("approvals", "reviewers")] == [False, True]
+
+
+def test_a_stranger_who_says_no_does_not_speak_for_githubs_reviewers() -> None:
+    no = approval("mallory", as_who=(), approves=False)
+    reviewers = Reviewers(sources=("team:release",))
+
+    assert isinstance(answer("reviewers", reviewers=reviewers, approvals=(approval("ada"), no)), Pass)
+
+
+# Freezes.
+
+
+@pytest.mark.deployment(10)
+def test_a_window_holds_and_says_until_when() -> None:
+    said = answer("frozen", environment=environment(freeze=(HOLIDAYS,)))
+
+    assert said == snapshot(
+        Wait(
+            because="frozen until 2026-03-02 13:00 UTC: the holidays",
+            way_out="it passes by itself 2026-03-02 13:00 UTC; break-glass needs a reason and a second person",
+        )
+    )
+
+
+def test_a_freeze_of_the_branch_holds_where_the_gate_is_asked_for() -> None:
+    assert answer("frozen", NotFrozenGate(), freezes=(FREEZE,)) == snapshot(
+        Wait(
+            because="frozen: the release (by @ada)",
+            way_out="`/thaw` lifts the freeze; break-glass needs a reason and a second person",
+        )
+    )
+    assert "frozen" not in answers(facts(freezes=(FREEZE,)))
+    assert isinstance(answer("frozen", NotFrozenGate(), freezes=(FREEZE,), branch="develop"), Pass)
+
+
+def test_both_a_window_and_a_freeze_are_named() -> None:
+    said = answer("frozen", environment=environment(gates=(NotFrozenGate(),), freeze=(HOLIDAYS,)), freezes=(FREEZE,))
+
+    assert isinstance(said, Wait)
+    assert said.because == "frozen until 2026-03-02 13:00 UTC: the holidays; frozen: the release (by @ada)"
+
+
+def test_freezes_that_nobody_could_read_hold() -> None:
+    assert isinstance(answer("frozen", NotFrozenGate(), freezes=NOBODY), Wait)
+
+
+@pytest.mark.deployment(10)
+@pytest.mark.parametrize(
+    ("glass", "said"),
+    [
+        pytest.param(BreakGlass(by="ada", because="the fire", second="bob"), Pass, id="a-reason-and-two-people"),
+        pytest.param(BreakGlass(by="ada", because=" \n", second="bob"), Deny, id="no-reason"),
+        pytest.param(BreakGlass(by="ada", because="the fire"), Wait, id="no-second-person"),
+        pytest.param(BreakGlass(by="ada", because="the fire", second="Ada"), Wait, id="the-same-person-twice"),
+        pytest.param(BreakGlass(by="", because="the fire", second="bob"), Deny, id="nobody"),
+    ],
+)
+def test_the_glass_is_broken_with_a_reason_and_by_two_people(glass: BreakGlass, said: type[Answer]) -> None:
+    given_answer = answer("frozen", environment=environment(freeze=(HOLIDAYS,)), glass=glass)
+
+    assert isinstance(given_answer, said)
+
+
+@pytest.mark.deployment(10)
+def test_a_broken_glass_is_read_with_both_names_and_the_reason() -> None:
+    glass = BreakGlass(by="ada", because="the fire", second="bob")
+
+    assert answer("frozen", environment=environment(freeze=(HOLIDAYS,)), glass=glass) == snapshot(
+        Pass(because="frozen until 2026-03-02 13:00 UTC: the holidays; @ada and @bob broke the glass: the fire")
+    )
+
+
+def test_a_broken_glass_opens_no_other_gate() -> None:
+    glass = BreakGlass(by="ada", because="the fire", second="bob")
+
+    said = answers(facts(glass=glass, lock=lock(), environment=environment(gates=(AfterGate("staging"),))))
+
+    assert isinstance(said["lock"], Wait)
+    assert isinstance(said["order"], Wait)
+
+
+# Where the commit comes from.
+
+PULL = PullRequest(number=3, head=CAFE, is_fork=False)
+NOWHERE: frozenset[str] = frozenset()
+
+
+def origin(**changes: Any) -> Origin:
+    return Origin(**{"default_branch": "main", "branches": NOWHERE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("pulls", "where", "said"),
+    [
+        pytest.param(False, origin(branches=frozenset({"main"})), Pass("it is on main"), id="the-default-branch"),
+        pytest.param(False, origin(branches=frozenset({"stable"})), Pass("it is on stable"), id="a-branch-of-its-own"),
+        pytest.param(
+            False,
+            origin(pull=PULL),
+            Deny("production takes commits of main and stable only", "merge it first"),
+            id="a-pull-request-where-none-may",
+        ),
+        pytest.param(True, origin(pull=PULL), Pass("it is the head of #3"), id="a-pull-request"),
+        pytest.param(
+            True,
+            origin(pull=PullRequest(number=3, head=BEEF, is_fork=False)),
+            Deny("the head of #3 is beef456 now, and this is cafe123", "a new `/deploy` is for the new head"),
+            id="its-head-has-moved",
+            marks=[pytest.mark.deployment(1), pytest.mark.requirement("S-1")],
+        ),
+        pytest.param(
+            True,
+            origin(pull=PullRequest(number=3, head=CAFE, is_fork=False, is_open=False)),
+            Deny("#3 is closed", "reopen it, or merge it"),
+            id="it-was-closed",
+        ),
+        pytest.param(
+            True,
+            origin(pull=PullRequest(number=3, head=CAFE, is_fork=True), typed=CAFE[:12]),
+            Deny("#3 comes from a fork, and nobody typed the whole commit", f"whoever has read it adds `at {CAFE}`"),
+            id="a-fork",
+            marks=pytest.mark.deployment(6),
+        ),
+        pytest.param(
+            True,
+            origin(pull=PullRequest(number=3, head=CAFE, is_fork=True), typed=CAFE.upper()),
+            Pass("it is the head of #3"),
+            id="a-fork-and-the-whole-commit",
+            marks=pytest.mark.deployment(6),
+        ),
+        pytest.param(
+            True,
+            origin(pull=PULL, typed="beef456"),
+            Deny("beef456 was typed, and this is cafe123", "type the commit that is meant"),
+            id="another-commit-was-typed",
+        ),
+        pytest.param(
+            True, origin(pull=NOBODY), Wait("GitHub did not say", "it is asked again within a minute"), id="unknown"
+        ),
+        pytest.param(
+            False,
+            origin(branches=NOBODY),
+            Wait("GitHub did not say", "it is asked again within a minute"),
+            id="unknown-branches",
+        ),
+    ],
+)
+def test_which_commits_an_environment_takes(pulls: bool, where: Origin, said: Answer) -> None:
+    there = environment(pull_requests=pulls, branches=("stable",))
+
+    assert answer("origin", environment=there, origin=where) == said
+
+
+# Quarantine, schema, lock, turn.
+
+
+@pytest.mark.deployment(18)
+def test_an_artifact_that_was_bad_is_not_deployed_there_again_under_any_commit() -> None:
+    same = release("d", artifact=RELEASE.artifact)
+    bad = known(same, Standing.BAD, deployment="d7", because="5 of 9 answers failed")
+
+    assert answer("quarantine", standings={"production": (known(release("b")), bad)}) == snapshot(
+        Deny(
+            because="ddddddd was shown to be bad in production by deployment d7: 5 of 9 answers failed",
+            way_out="a commit that mends it: the same artifact is not deployed there again",
+        )
+    )
+
+
+def test_a_quarantine_that_nobody_could_read_holds() -> None:
+    assert isinstance(answer("quarantine", standings={}), Wait)
+
+
+@pytest.mark.deployment(19)
+@pytest.mark.parametrize(
+    ("version", "hooks", "kind", "said"),
+    [
+        pytest.param(41, {}, "deploy", Wait, id="behind"),
+        pytest.param(41, {"before_switch": ("./migrate",)}, "deploy", Pass, id="behind-and-a-hook-migrates"),
+        pytest.param(41, {"before_switch": ("./migrate",)}, "rollback", Deny, id="nobody-migrates-on-the-way-back"),
+        pytest.param(42, {}, "deploy", Pass, id="as-it-should-be"),
+        pytest.param(43, {}, "deploy", Deny, id="ahead"),
+        pytest.param(43, {}, "rollback", Deny, id="ahead-on-the-way-back"),
+        pytest.param(None, {}, "deploy", Wait, id="nobody-says"),
+        pytest.param(NOBODY, {}, "deploy", Wait, id="nobody-could-say"),
+    ],
+)
+def test_release_and_schema_have_to_go_together(version: Any, hooks: Any, kind: Any, said: type[Answer]) -> None:
+    picky = release("a", schema_min=42, schema_max=42)
+
+    given_answer = answer(
+        "schema",
+        environment=environment(hooks=hooks),
+        release=picky,
+        schema_version=version,
+        deployment=deployment(kind=kind),
+    )
+
+    assert isinstance(given_answer, said)
+
+
+def test_a_release_that_names_no_schema_has_no_such_gate() -> None:
+    assert "schema" not in answers(facts(schema_version=NOBODY))
+
+
+@pytest.mark.requirement("S-37")
+def test_a_lock_that_nobody_could_read_holds() -> None:
+    assert isinstance(answer("lock", lock=NOBODY), Wait)
+    assert isinstance(answer("turn", others=NOBODY), Wait)
+
+
+@pytest.mark.deployment(7)
+def test_one_deployment_at_a_time() -> None:
+    under_way = deployment(id="d9", number=9, state=State.SMOKING)
+
+    assert isinstance(answer("turn", others=(under_way,)), Wait)
+
+
+# All of them together.
+
+EVERYTHING_CLOSED: dict[str, Any] = {
+    "environment": environment(
+        gates=(BoxesGate("all"), AfterGate("staging"), ApprovalsGate(count=9), NotFrozenGate()), freeze=(HOLIDAYS,)
+    ),
+    "freezes": (FREEZE,),
+    "lock": lock(),
+    "reviewers": Reviewers(sources=("user:nobody",)),
+    "origin": origin(),
+}
+
+
+@pytest.mark.deployment(10)
+@pytest.mark.deployment(27)
+def test_the_way_back_is_held_by_nothing_that_people_close() -> None:
+    gates = evaluate(facts(**EVERYTHING_CLOSED, deployment=deployment(kind="rollback")), now=NOW)
+
+    assert [gate.name for gate in gates] == ["quarantine", "turn"]
+    assert isinstance(verdict(gates), Pass)
+
+
+def test_every_gate_that_holds_says_who_can_change_that() -> None:
+    gates = evaluate(facts(**EVERYTHING_CLOSED), now=NOW)
+
+    held = [gate for gate in gates if not isinstance(gate.answer, Pass)]
+    assert [gate.name for gate in held] == ["origin", "boxes", "order", "approvals", "frozen", "reviewers", "lock"]
+    assert all(not isinstance(gate.answer, Pass) and gate.answer.way_out and gate.answer.because for gate in held)
+
+
+UNKNOWABLE: dict[str, Any] = {
+    "origin": origin(branches=NOBODY),
+    "approvals": NOBODY,
+    "authors": NOBODY,
+    "reviewers": NOBODY,
+    "freezes": NOBODY,
+    "lock": NOBODY,
+    "others": NOBODY,
+    "standings": {"production": NOBODY, "staging": NOBODY},
+    "boxes": {"all": NOBODY},
+}
+
+
+@pytest.mark.requirement("S-37")
+@given(st.sets(st.sampled_from(sorted(UNKNOWABLE)), min_size=1))
+def test_whatever_is_unknown_nothing_passes(unknown: set[str]) -> None:
+    gates = (BoxesGate("all"), AfterGate("staging"), ApprovalsGate(sources=("team:release",)), NotFrozenGate())
+    well: dict[str, Any] = {
+        "environment": environment(gates=gates),
+        "approvals": (approval("ada"),),
+        "standings": {"production": (), "staging": (staged(),)},
+        "boxes": {"all": Boxes(sha=CAFE, total=1)},
+    }
+
+    assert isinstance(verdict(evaluate(facts(**well), now=NOW)), Pass)
+    missing = {name: UNKNOWABLE[name] for name in unknown}
+    assert isinstance(verdict(evaluate(facts(**{**well, **missing}), now=NOW)), Wait)
+
+
+@pytest.mark.requirement("S-3")
+def test_what_has_changed_since_is_named_before_the_switch() -> None:
+    spec = ApprovalsGate(sources=("team:release",))
+    well = facts(environment=environment(gates=(spec,)), approvals=(approval("ada"),))
+    before = evaluate(well, now=NOW)
+    later = evaluate(facts(environment=environment(gates=(spec,)), lock=lock()), now=NOW)
+
+    assert still_holds(before, before) == ()
+    assert [gate.name for gate in still_holds(before, later)] == ["approvals", "lock"]
+
+
+def test_a_gate_that_is_not_asked_again_does_not_count_as_passed() -> None:
+    before = (Gate("boxes", Pass("green")), Gate("lock", Pass("nobody")))
+
+    [changed] = still_holds(before, before[1:])
+
+    assert changed.name == "boxes"
+    assert isinstance(changed.answer, Wait)
+
+
+def test_of_two_gates_of_one_name_the_one_that_does_not_pass_is_seen() -> None:
+    before = (Gate("boxes", Pass("green")), Gate("boxes", Pass("green too")))
+
+    changed = still_holds(before, (Gate("boxes", Pass("green")), Gate("boxes", Wait("red"))))
+
+    assert changed == (Gate("boxes", Wait("red")),)
