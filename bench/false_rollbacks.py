@@ -25,10 +25,19 @@ BAKES = 100_000
 FOUND = 2_000
 
 
-def alarms(rule: Callable[[Random], bool], seed: str) -> float:
-    """The share of bakes, in percent, that end in a rollback."""
-    rng = Random(seed)
-    return 100 * sum(rule(rng) for _ in range(BAKES)) / BAKES
+Rule = Callable[[Random, float], bool]
+"""Whether a bake of a release that fails this share of its answers ends in a rollback."""
+
+
+def alarms(rule: Rule, rate: float) -> float:
+    """The share of bakes, in percent, that do."""
+    rng = Random(rate)
+    return 100 * sum(rule(rng, rate) for _ in range(BAKES)) / BAKES
+
+
+def ours(rng: Random, rate: float) -> bool:
+    """The watch, where one percent is tolerated."""
+    return is_alarmed(rng, rate=rate, p0=FLOOR)
 
 
 def in_a_row(rng: Random, rate: float) -> bool:
@@ -54,12 +63,11 @@ def main() -> int:
     """Measure and print."""
     figures = []
     for rate in (0.001, 0.005, 0.01):
-        value = alarms(lambda rng, rate=rate: is_alarmed(rng, rate=rate, p0=FLOOR), f"ours {rate}")
+        value = alarms(ours, rate)
         what = f"false rollbacks at {rate:.1%} failures"
         figures.append(Figure(what=what, value=value, unit="%", promise=100 * ALPHA))
         for name, rule in (("three in a row", in_a_row), ("more than three in all", in_all)):
-            value = alarms(lambda rng, rule=rule, rate=rate: rule(rng, rate), f"{name} {rate}")
-            figures.append(Figure(what=f"  a rule of {name}", value=value, unit="%"))
+            figures.append(Figure(what=f"  a rule of {name}", value=alarms(rule, rate), unit="%"))
     rng = Random("found")
     for rate in (1.0, 0.5, 0.2, 0.1, 0.05):
         found = [found_after(rng, before=0.001, rate=rate) for _ in range(FOUND)]

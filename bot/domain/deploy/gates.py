@@ -47,16 +47,12 @@ def still_holds(before: tuple[Gate, ...], now: tuple[Gate, ...]) -> tuple[Gate, 
 
     A gate that is not answered any more counts as one that does not pass, and so does a new one that does not pass.
     """
-    answers = {gate.name: gate.answer for gate in reversed(now) if not isinstance(gate.answer, Pass)}
-    names = {gate.name for gate in now}
-    changed = [Gate(name, answer) for name, answer in answers.items()]
-    gone = [
-        Gate(gate.name, Wait("this gate was not asked again", way_out="it is asked again within a minute"))
-        for gate in before
-        if gate.name not in names
-    ]
-    order = [gate.name for gate in (*before, *now)]
-    return tuple(sorted((*changed, *gone), key=lambda gate: order.index(gate.name)))
+    names = [gate.name for gate in (*before, *now)]
+    asked = {gate.name for gate in now}
+    forgotten = Wait("this gate was not asked again", way_out="it is asked again within a minute")
+    changed = [gate for gate in now if not isinstance(gate.answer, Pass)]
+    gone = [Gate(gate.name, forgotten) for gate in before if gate.name not in asked]
+    return tuple(sorted((*changed, *gone), key=lambda gate: names.index(gate.name)))
 
 
 def green(facts: Boxes | Unknown | None, sha: str, selection: str) -> Answer:

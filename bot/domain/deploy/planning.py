@@ -81,7 +81,7 @@ def plan_of(
         )
     slots = tuple(sorted(world.slots)) or SLOTS[kind]
     live = world.live
-    slot = _slot_for(deployment, release, slots=slots, live=live, world=world)
+    slot = next((slot for slot in slots if slot != live), slots[0])
     if slot == live and kind in {"blue_green", "canary"}:
         return Refused(
             f"{kind} needs two slots, and the target of {environment.name} has {' and '.join(slots)}",
@@ -229,16 +229,6 @@ class _Course:
 
     def _call(self, verb: str, **arguments: object) -> Call:
         return Call(verb, {"slot": self.slot, **arguments})
-
-
-def _slot_for(
-    deployment: Deployment, release: Release, *, slots: tuple[str, ...], live: str | None, world: World
-) -> str:
-    """Back: where the release still runs. Forward: the first without traffic. One slot leaves no choice."""
-    idle = [slot for slot in slots if slot != live]
-    if deployment.kind == "rollback":
-        idle.sort(key=lambda slot: world.slots.get(slot) != release.id)
-    return idle[0] if idle else slots[0]
 
 
 def _schemas(release: Release) -> str:
