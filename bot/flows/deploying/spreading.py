@@ -6,8 +6,10 @@ None of them holds a deployment up, and each of them may come late: what they te
 from __future__ import annotations
 
 from bot.flows.context import Context
+from bot.flows.deploying import commenting
 
 
 async def spread(ctx: Context, deployment_id: str) -> None:
     """Start what tells of it. Safe to repeat."""
     await ctx.deployment(deployment_id)
+    await ctx.engine.start(commenting.NAME, commenting.flow_id(deployment_id), deployment_id)
