@@ -148,8 +148,6 @@ def _in_strategy(fields: Fields, read: Mapping[str, object]) -> Iterator[BadMeta
 
 
 def _in_gates(name: str, fields: Fields, known: Sequence[str]) -> Iterator[BadMetadata]:
-    gates = fields.take("gates")
-    frozen = isinstance(gates, list) and "not_frozen" in gates
     for gate in fields.inners("gates"):
         if wrong := _selection(gate, "boxes"):
             yield wrong
@@ -162,8 +160,6 @@ def _in_gates(name: str, fields: Fields, known: Sequence[str]) -> Iterator[BadMe
                 yield where.bad(key, f"there is no environment '{other}'", hint)
         if approvals := gate.inner("approvals"):
             yield from _in_approvals(approvals)
-    if fields.take("freeze") and not frozen:
-        yield fields.bad("freeze", "nothing asks for 'freeze'", "add not_frozen to 'gates'")
 
 
 def _waits_for(gate: Fields) -> Iterator[tuple[Fields, str]]:

@@ -12,6 +12,7 @@ from bot.commands.demo_child import output_of
 from bot.commands.demo_outcome import DidNotHappen
 
 SAMPLE = Path(__file__).parent / "sample"
+CONFIG = ".github/interlock.yml"
 AUTHOR = "Mona Lisa Octocat"
 
 
@@ -23,17 +24,23 @@ class Checkout:
         url: the repository's address for git.
         login: the user.
         token: the user's; it travels in git's environment, never on a command line.
+        ports: the port that each environment of the sample gets here, by the one that its configuration names.
     """
 
-    def __init__(self, directory: Path, *, url: str, login: str, token: str) -> None:
+    def __init__(
+        self, directory: Path, *, url: str, login: str, token: str, ports: Mapping[int, int] | None = None
+    ) -> None:
         self.directory = directory
         self._url = url
+        self._ports = dict(ports or {})
         self._env = _git_environment(directory.parent / "home", login, token)
 
     async def begin(self) -> str:
         """Make the repository of the sample's files and push its first commit; returns the commit's SHA."""
         self.directory.mkdir(parents=True)
         copy_sample(SAMPLE, self.directory)
+        for usual, free in self._ports.items():
+            self.edit(CONFIG, f'"127.0.0.1:{usual}"', f'"127.0.0.1:{free}"')
         await self.git("init", "--quiet", "--initial-branch=main")
         await self.git("remote", "add", "origin", self._url)
         return await self.push("main", "Make long addresses short")
@@ -41,6 +48,11 @@ class Checkout:
     async def branch(self, name: str) -> None:
         """Begin a branch here."""
         await self.git("switch", "--quiet", "--create", name)
+
+    async def branch_of(self, name: str, base: str) -> None:
+        """Begin a branch at a commit that GitHub has."""
+        await self.git("fetch", "--quiet", "origin", base)
+        await self.git("switch", "--quiet", "--create", name, base)
 
     async def push(self, branch: str, message: str) -> str:
         """Commit everything and push it; returns the commit's SHA."""

@@ -39,6 +39,20 @@ class Comment:
     body: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """A deployment as GitHub shows it. `said` has its statuses, oldest first: state and description."""
+
+    id: int
+    sha: str
+    said: tuple[tuple[str, str], ...]
+
+    @property
+    def state(self) -> str:
+        """What was said last; "" before anything was."""
+        return self.said[-1][0] if self.said else ""
+
+
 class GitHubUser:
     """A user's calls to one repository.
 
@@ -78,6 +92,36 @@ class GitHubUser:
         """What Interlock's App wrote on a pull request, oldest first."""
         found = await self._get(f"{self._repository}/issues/{number}/comments", per_page="100")
         return [Comment(row["id"], row["body"]) for row in found if row["user"]["login"] == APP_LOGIN]
+
+    async def merge(self, number: int) -> str:
+        """Merge a pull request; the SHA that its base has then."""
+        answer = await self._client.put(f"{self._repository}/pulls/{number}/merge", json={})
+        answer.raise_for_status()
+        return str(answer.json()["sha"])
+
+    async def say(self, number: int, body: str) -> None:
+        """Comment on a pull request."""
+        answer = await self._client.post(f"{self._repository}/issues/{number}/comments", json={"body": body})
+        answer.raise_for_status()
+
+    async def deployments(self, environment: str) -> list[Shipped]:
+        """The deployments to an environment, newest first."""
+        rows = await self._get(f"{self._repository}/deployments", environment=environment, per_page="20")
+        return [await self._shipped(row) for row in rows]
+
+    async def app_issues(self) -> list[tuple[str, str]]:
+        """Titles and states of the issues that Interlock's App opened, newest first."""
+        rows = await self._get(f"{self._repository}/issues", state="all", per_page="20")
+        return [
+            (row["title"], row["state"])
+            for row in rows
+            if row["user"]["login"] == APP_LOGIN and "pull_request" not in row
+        ]
+
+    async def _shipped(self, row: Any) -> Shipped:
+        said = await self._get(f"{self._repository}/deployments/{row['id']}/statuses", per_page="50")
+        told = tuple((one["state"], one["description"] or "") for one in reversed(said))
+        return Shipped(id=row["id"], sha=row["sha"], said=told)
 
     async def _get(self, path: str, **query: str) -> Any:
         answer = await self._client.get(path, params=query)

@@ -21,23 +21,27 @@ import httpx
 
 from bot.commands.demo_checkout import Checkout
 from bot.commands.demo_child import Child, gone, interlock, output_of, processes_of, sweep
-from bot.commands.demo_github import CheckRun, Comment, GitHubUser
+from bot.commands.demo_github import CheckRun, Comment, GitHubUser, Shipped
 from bot.commands.demo_outcome import DidNotHappen, StepOutcome
+from bot.deploy.routers.choosing import NoRouter, find
 from bot.ops.runner_child import LAUNCH, RUNNER_HOME
 
 LOGIN = "mona"
+APPROVER = "ada"
 REPOSITORY = "octo/shorty"
 TUTORIAL = "docs/tutorial/01-protect-your-first-repository.md"
 LOOK_EVERY = 0.1
 """Seconds between two looks at GitHub."""
 
 _SEED = f"""\
-users: [{LOGIN}]
+users: [{LOGIN}, {APPROVER}]
 repositories:
   - name: {REPOSITORY}
     default_branch: main
-    collaborators: {{{LOGIN}: write}}
+    collaborators: {{{LOGIN}: write, {APPROVER}: maintain}}
 """
+ENVIRONMENTS = {"staging": 8010, "production": 8020}
+"""The sample's environments, and the ports that its configuration names; here they get free ones."""
 _STOP = """\
 #!/bin/sh
 # Ends what `interlock demo --keep` left running, and removes its files.
@@ -67,7 +71,12 @@ class Stage:
         directory: all files of the demonstration.
         checkout: the user's working copy, once there is a GitHub to push to.
         github: the user's view of GitHub, likewise.
+        approver: that of somebody else, who may approve.
+        ports: where users of each environment come in.
+        no_router: why releases cannot be deployed here; "" if they can.
         pull_request: its number, and `pull_request_url` its page, once it is open.
+        branch: its branch.
+        merged: the SHA that it was merged as.
         runs: addresses of pages of runs, by what they show.
         comment: the sticky comment as it was last seen.
         seen: what was last looked at, for a step that waits in vain.
@@ -77,7 +86,13 @@ class Stage:
         self.directory = directory
         self.checkout: Checkout
         self.github: GitHubUser
+        self.approver: GitHubUser
+        self.ports = {name: _free_port() for name in ENVIRONMENTS}
+        router = find("auto", os.environ.get("PATH", os.defpath))
+        self.no_router = router.because if isinstance(router, NoRouter) else ""
         self.pull_request = 0
+        self.branch = ""
+        self.merged = ""
         self.pull_request_url = ""
         self.comment_id = 0
         self.comment = ""
@@ -107,8 +122,10 @@ class Stage:
         self._ready = json.loads(await self.until(look))
         token = self._ready["users"][LOGIN]
         self.github = GitHubUser(self.hub_url, token, REPOSITORY)
+        self.approver = GitHubUser(self.hub_url, self._ready["users"][APPROVER], REPOSITORY)
         url = f"{self.hub_url}/{REPOSITORY}.git"
-        self.checkout = Checkout(self.directory / "shorty", url=url, login=LOGIN, token=token)
+        ports = {usual: self.ports[name] for name, usual in ENVIRONMENTS.items()}
+        self.checkout = Checkout(self.directory / "shorty", url=url, login=LOGIN, token=token, ports=ports)
         return self._ready
 
     async def start_bot(self) -> Child:
@@ -121,6 +138,9 @@ class Stage:
             "INTERLOCK_GITHUB_PRIVATE_KEY_FILE": self._ready["private_key_file"],
             "INTERLOCK_WEBHOOK_SECRET": self._ready["webhook_secret"],
             "INTERLOCK_DRAIN_SECONDS": "3",
+            # Nothing is kept from releases here: the repository is the demo's own, and so are key and data.
+            "INTERLOCK_DEPLOY_TARGETS": "process",
+            "INTERLOCK_DEPLOY_UNCONFINED": "yes",
         }
         argv = interlock("serve", "--host", str(parts.hostname), "--port", str(parts.port))
         self.bot = self._start("bot", argv, settings)
@@ -206,6 +226,16 @@ class Stage:
         self.comment = comments[0].body
         return comments
 
+    async def shipped(self, environment: str, sha: str) -> Shipped | None:
+        """GitHub's newest deployment of a commit to an environment; kept as what was last seen."""
+        found = [one for one in await self.github.deployments(environment) if one.sha == sha]
+        self.seen[f"deployment to {environment}"] = [list(said) for said in found[0].said] if found else "none"
+        return found[0] if found else None
+
+    async def page(self, environment: str) -> int:
+        """The status with which an environment's front page answers its users."""
+        return (await self._http.get(f"http://127.0.0.1:{self.ports[environment]}/")).status_code
+
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
         """Look again and again until there is something to see; the step's own time limits it.
 
@@ -255,6 +285,8 @@ class Stage:
         """End everything and remove every file. What did not end when it was asked to is remembered, and killed."""
         began = monotonic()
         await asyncio.gather(*(child.end() for child in (self.bot, self._hub) if child))
+        # Releases and their router are meant to outlive the bot, so they are ended by hand.
+        await sweep(self.directory / "bot")
         self.left_behind = await gone(self.directory, within=2)
         await sweep(self.directory)
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
@@ -264,7 +296,7 @@ class Stage:
         """Drop this process's own connections."""
         await self._http.aclose()
         if hasattr(self, "github"):
-            await self.github.close()
+            await asyncio.gather(self.github.close(), self.approver.close())
 
     def cleared(self) -> StepOutcome:
         """What the end came to."""

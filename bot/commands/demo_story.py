@@ -11,13 +11,14 @@ from typing import Any
 
 from bot.commands.demo_github import CheckRun
 from bot.commands.demo_outcome import DidNotHappen, Seen
+from bot.commands.demo_release import LONG, SHORT, SLOW_FILE, ask_for_a_yes, bad, live, merge, switch
 from bot.commands.demo_stage import REPOSITORY, Stage
 
 OVERALL = "Interlock"
 BRANCH = "remember-redirects"
 SOURCE = "shorty/web.py"
 GOOD, BAD = "self._answer(302,", "self._answer(301,"
-SLOW_BOX, SLOW_FILE = 25, "boxes/tier-3-users/25_steady_traffic.py"
+SLOW_BOX = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ async def repository(stage: Stage) -> Seen:
 async def bug(stage: Stage) -> Seen:
     """A pull request with a plausible mistake, caught on its line."""
     await stage.checkout.branch(BRANCH)
+    stage.branch = BRANCH
     line = stage.checkout.edit(SOURCE, GOOD, BAD)
     sha = await stage.checkout.push(BRANCH, "Let browsers remember redirects")
     stage.pull_request, stage.pull_request_url = await stage.github.open_pull_request(
@@ -107,7 +109,8 @@ async def fix(stage: Stage) -> Seen:
     """The next push is green, and the comment is the same one."""
     stage.checkout.edit(SOURCE, BAD, GOOD)
     (stage.checkout.directory / "NOTES.md").write_text("A redirect must stay a 302, or clicks are lost.\n", "utf-8")
-    sha = await stage.checkout.push(BRANCH, "Keep redirects temporary, and say why")
+    ask_for_a_yes(stage)
+    sha = await stage.checkout.push(BRANCH, "Keep redirects temporary, say why, and let ada look at releases")
     checks = await stage.concluded(sha)
     _all_green(checks)
     comment = await _the_same_comment(stage, sha)
@@ -131,7 +134,7 @@ async def proof(stage: Stage) -> Seen:
 
 async def crash(stage: Stage) -> Seen:
     """The bot is killed while a box runs; a new one carries the run on."""
-    stage.checkout.edit(SLOW_FILE, "SECONDS = 0.3", "SECONDS = 4")
+    stage.checkout.edit(SLOW_FILE, SHORT, LONG)
     sha = await stage.checkout.push(BRANCH, "Watch steady traffic for longer")
     before = await _slow_box_runs(stage, sha)
     killed = await stage.kill_bot()
@@ -246,6 +249,13 @@ STORY: tuple[Step, ...] = (
         within=40,
     ),
     Step(
+        name="live",
+        title="Bring it to its first users",
+        why="What is green goes to staging, is watched there, and goes to production: real processes, a real router.",
+        play=live,
+        within=40,
+    ),
+    Step(
         name="bug",
         title="Open a pull request with a mistake in it",
         why="It looks like an improvement, yet a permanent redirect hides all later clicks from the counter.",
@@ -271,6 +281,27 @@ STORY: tuple[Step, ...] = (
         title="Kill the bot in the middle of a run",
         why="Machines fail. A new bot reads the run's record and carries on where the old one was.",
         play=crash,
+        within=60,
+    ),
+    Step(
+        name="merge",
+        title="Merge it",
+        why="Staging gets it by itself. Production now asks for somebody else's yes to exactly this commit.",
+        play=merge,
+        within=60,
+    ),
+    Step(
+        name="switch",
+        title="Approve it, and switch users over while they are there",
+        why="Visitors who keep their connections and never ask twice count what a switch loses.",
+        play=switch,
+        within=40,
+    ),
+    Step(
+        name="bad_release",
+        title="Release a mistake that no test has seen",
+        why="After the switch answers are counted. When too many fail, users are sent back, and nobody is asked.",
+        play=bad,
         within=60,
     ),
 )

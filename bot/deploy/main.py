@@ -31,6 +31,7 @@ from bot.domain.deploy.plan import Plan, plan_from_json
 from bot.domain.deploy.reading import environment
 from bot.domain.deploy.states import EDGES, State
 from bot.ops.clock import SystemClock
+from runner.redact import Redactor
 
 ALREADY = 75
 """Exit code: another controller has this deployment."""
@@ -101,6 +102,7 @@ def open_site(files: DeployFiles, place: Path, plan: Plan, journal: Journal, *, 
         confinement=confinement,
         # A secret that is gone keeps a release from starting, and nobody from the way back.
         variables={**declared, **{name: secrets[name] for name in options.get("secrets") or () if name in secrets}},
+        redactor=Redactor(secrets),
         state=journal.state,
         because=because_of(journal.entries),
     )

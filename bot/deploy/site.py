@@ -24,8 +24,11 @@ from bot.domain.deploy.environment import Environment
 from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.states import State, step
 from bot.ops.clock import Clock
+from runner.redact import Redactor
 
 log = structlog.get_logger()
+
+_OTHERS_WORDS = frozenset({"tail", "output", "because", "problem"})
 
 POLL = 0.05
 """Seconds between two looks for wishes, answers and slots that become ready."""
@@ -82,6 +85,7 @@ class Site:
         smoke: runs the boxes of the environment's selection against an address, `before` or `after` the switch.
         confinement: how commands of the repository are kept apart.
         variables: what those find in their environment, as releases do.
+        redactor: takes secrets out of what is written down.
         state: where the deployment is, and `because` why; the journal says the same unless the disk is full.
     """
 
@@ -94,7 +98,8 @@ class Site:
     dice: random.Random
     smoke: Smoke
     confinement: Confinement
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    redactor: Redactor = field(default_factory=Redactor)
     state: State = State.LOCKED
     because: str = ""
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "journal"))
@@ -105,7 +110,8 @@ class Site:
         Raises:
             JournalUnwritable: it cannot be, and no user depends on what follows.
         """
-        await self._written(lambda: self.journal.append(kind, **data))
+        shown = self._without_secrets(data)
+        await self._written(lambda: self.journal.append(kind, **shown))
 
     async def enter(self, there: Next) -> None:
         """Take an edge.
@@ -115,8 +121,14 @@ class Site:
             JournalUnwritable: as `write`.
         """
         step(self.state, there.state)
-        await self._written(lambda: self.journal.append("state", state=there.state.value, because=there.because))
-        self.state, self.because = there.state, there.because
+        because = self.redactor.text(there.because)
+        await self._written(lambda: self.journal.append("state", state=there.state.value, because=because))
+        self.state, self.because = there.state, because
+
+    def _without_secrets(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What is said in others' words may hold a secret, or what looks like one."""
+        shown = {name: self.redactor.text(data[name]) for name in _OTHERS_WORDS & data.keys()}
+        return {**data, **shown}
 
     async def _written(self, act: Callable[[], Entry]) -> None:
         try:

@@ -185,11 +185,6 @@ def test_a_strategy_that_is_a_word_is_its_kind() -> None:
             id="a-pause-without-steps",
         ),
         pytest.param(
-            one('freeze: [{from: "fri 16:00", until: "mon 08:00"}]'),
-            "f:4: nothing asks for 'freeze' (add not_frozen to 'gates')",
-            id="a-window-without-its-gate",
-        ),
-        pytest.param(
             one('gates: [not_frozen]\n    freeze: [{from: "fri 16:00", until: "mon 08:00", tz: Europe/Berln}]'),
             "f:5: 'Europe/Berln' is not a time zone (such as Europe/Berlin, America/New_York or UTC)",
             id="no-such-zone",

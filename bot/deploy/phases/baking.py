@@ -223,9 +223,13 @@ def _step(site: Site) -> int:
 
 
 def _taken_away(site: Site, observed: Observed) -> bool:
-    """Whether the new release has no traffic although it was given some, and nobody held it since."""
+    """Whether the release before has all of the traffic again, and nobody held the new one since.
+
+    Where nobody is served at all the router is gone, which is no decision of anybody's.
+    """
     edges = [entry.data["state"] for entry in site.journal.entries if entry.kind == "state"]
-    return State.HELD.value not in edges and not observed.weights.get(site.plan.slot)
+    away = observed.live is not None and not observed.weights.get(site.plan.slot)
+    return State.HELD.value not in edges and away
 
 
 def _remembered(site: Site, step: int, *, pairs: bool) -> Memory:

@@ -97,7 +97,7 @@ async def keep_logs(site: Site, slot: str) -> None:
     except TargetUnreachable as unreachable:
         tail = f"(the target could not be asked: {unreachable})"
     site.files.logs.mkdir(exist_ok=True)
-    (site.files.logs / f"slot-{slot}.log").write_text(tail, encoding="utf-8")
+    (site.files.logs / f"slot-{slot}.log").write_text(site.redactor.text(tail), encoding="utf-8")
     await site.write("note", what="logs", slot=slot, tail=tail)
 
 

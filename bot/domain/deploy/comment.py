@@ -7,17 +7,19 @@ calls anybody, breaks a table, or looks like a mark of ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.domain.comment import MARKER_BYTES, Said
 from bot.domain.deploy.answers import Deny, Gate, Pass, Wait
-from bot.domain.deploy.course import Course, Evidence, Stay
 from bot.domain.deploy.deployment import Approval, Deployment
+from bot.domain.deploy.journey import Evidence, Journey, Stay
+from bot.domain.deploy.plan import Plan
+from bot.domain.deploy.planning import written
 from bot.domain.deploy.states import FINAL, WAITING, State
 from bot.domain.report import duration
-from bot.domain.text import BUDGET, code, fenced, plain, tail, within
+from bot.domain.text import BUDGET, code, fenced, one_line, plain, tail, within
 
 LOG_LINES = 40
 LOG_BYTES = 6_000
@@ -53,11 +55,16 @@ _OF_ROLLBACKS = {
 
 _AT_GATES = WAITING | {State.DENIED, State.EXPIRED}
 _WENT_WRONG = frozenset({State.ABORTED, State.HELD, State.ROLLING_BACK, State.ROLLED_BACK, State.ROLLBACK_FAILED})
-_QUIET = frozenset({State.SUPERSEDED})
 _NEWS = FINAL | {State.GATED, State.HELD}
 
+_HEAD = "| environment | commit | | |\n|--|--|--|--|"
 _SIGNS = {Pass: "✅", Wait: "⏳", Deny: "⛔"}
 _MATTER = {Deny: 0, Wait: 1, Pass: 2}
+
+
+def marker(repo_id: int, pr: int, sign: Callable[[str], str]) -> str:
+    """The hidden first line by which the comment is found again; `sign` proves that it is ours, and this one's."""
+    return f"<!-- interlock:deployments={pr} {sign(f'deployments:{repo_id}:{pr}')} -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +74,8 @@ class Told:
     Attributes:
         deployment: its row.
         gates: their last answers.
-        approvals: those that were given for its commit and environment, void or not.
-        course: what its journal says.
+        approvals: those that were given for its environment on its pull request, void or not, oldest first.
+        journey: what its journal says.
         url: of its page; "" leaves the links out.
         open_url: where users find the environment; "" for nowhere.
     """
@@ -76,7 +83,7 @@ class Told:
     deployment: Deployment
     gates: tuple[Gate, ...] = ()
     approvals: tuple[Approval, ...] = ()
-    course: Course = field(default_factory=Course)
+    journey: Journey = field(default_factory=Journey)
     url: str = ""
     open_url: str = ""
 
@@ -88,13 +95,38 @@ def render(told: Sequence[Told]) -> Said:
         told: the newest deployment of each environment, in the order in which they are shown.
     """
     rows = [_row(one) for one in told]
-    head = "\n".join(["**Interlock deployments**", "", "| environment | commit | | |", "|--|--|--|--|", *rows])
+    head = "\n".join(["**Interlock deployments**", "", _HEAD, *rows])
     sections = [section for one in told if (section := _section(one))]
     footer = "`/help deploy` · `/help approve` · `/help rollback`"
     limit = BUDGET - MARKER_BYTES - len(footer) - 2
     body = within(head, sections, limit=limit, left_out="The rest is on the pages of the deployments.")
     news = [_stands(one.deployment) for one in told if one.deployment.state in _NEWS]
     return Said(f"{body}\n\n{footer}", "\n".join(news))
+
+
+def overview(told: Sequence[Told]) -> str:
+    """Where each stands, for `/boxes status`; "" where there is none."""
+    rows = [_row(one) for one in told]
+    return within(_HEAD, rows, limit=BUDGET // 4, left_out="| and {n} more | | | |", joint="\n") if rows else ""
+
+
+def what_holds(told: Sequence[Told]) -> str:
+    """Every gate of those that wait, with its evidence and who can open it, for `/boxes why`; "" where none waits."""
+    sections = [
+        f"{_which(one)}\n\n{gates_table(one.gates)}" for one in told if one.deployment.state in WAITING and one.gates
+    ]
+    held = [
+        f"{_which(one)}: {_marked(one.deployment.because, 600)}. {_help(one.deployment)}"
+        for one in told
+        if one.deployment.state is State.HELD
+    ]
+    said = [*sections, *held]
+    return within(said[0], said[1:], limit=BUDGET // 4, left_out="And {n} more.") if said else ""
+
+
+def _which(one: Told) -> str:
+    deployment = one.deployment
+    return f"{code(deployment.environment)} ({title(one)} of {code(deployment.short)}) {sentence(deployment)}"
 
 
 def sentence(deployment: Deployment) -> str:
@@ -104,13 +136,29 @@ def sentence(deployment: Deployment) -> str:
     return f"{sign} {said}"
 
 
+def plan_told(plan: Plan, *, expected: str = "") -> str:
+    """The answer to a dry run: the calls in order, and the line that carries out exactly these."""
+    before = f"{code(plan.previous.short)} in {code(plan.previous_slot or '')}" if plan.previous else "nothing"
+    rows = [f"{nth}. {code(written(call), 300)}" for nth, call in enumerate(plan.calls, start=1)]
+    line = f"/deploy {plan.environment} expect {plan.hash}"
+    same = {"": "", plan.hash: " It is the plan that was expected."}.get(
+        expected, f" **It is not the plan that was expected**, which is {code(expected)}."
+    )
+    said = f"Nothing was done. {code(plan.release.short)} would go to {code(plan.environment)}, where {before} is live."
+    head = f"{said}{same}\n\nPlan {code(plan.hash)}:"
+    tail = f"To do this and nothing else:\n\n```text\n{line}\n```"
+    return within(head, ["\n".join(rows), tail], limit=BUDGET - MARKER_BYTES, left_out="")
+
+
 def gates_table(gates: Sequence[Gate]) -> str:
     """Every gate with its answer and who can change it; those that hold somebody first."""
-    rows = [
-        f"| {_SIGNS[type(gate.answer)]} {plain(gate.name, 60)} | {plain(gate.answer.because, 600)} | {_way_out(gate)} |"
-        for gate in sorted(gates, key=lambda gate: _MATTER[type(gate.answer)])
-    ]
+    rows = [_gate(gate) for gate in sorted(gates, key=lambda gate: _MATTER[type(gate.answer)])]
     return "\n".join(["| gate | | who can change it |", "|--|--|--|", *rows]) if rows else ""
+
+
+def _gate(gate: Gate) -> str:
+    name = f"{_SIGNS[type(gate.answer)]} {plain(gate.name, 60)}"
+    return f"| {name} | {_marked(gate.answer.because, 600)} | {_way_out(gate)} |"
 
 
 def title(one: Told) -> str:
@@ -130,12 +178,10 @@ def _row(one: Told) -> str:
 
 
 def _section(one: Told) -> str:
-    """What is to be said beyond the row; "" for a deployment of which nobody wants to know more."""
+    """What is to be said beyond the row; "" for nothing."""
     deployment = one.deployment
-    if deployment.state in _QUIET:
-        return ""
     said = [*_reasons(one), _help(deployment)]
-    folded = [_timeline(one.course.stays), _plan(deployment)]
+    folded = [_timeline(one.journey.stays), _plan(deployment)]
     if deployment.state in _AT_GATES:
         said += [gates_table(one.gates), _approvals(one.approvals, deployment)]
     else:
@@ -148,9 +194,9 @@ def _section(one: Told) -> str:
 def _reasons(one: Told) -> list[str]:
     deployment, said = one.deployment, []
     if deployment.because and deployment.state not in WAITING:
-        said.append(f"{_upper(plain(deployment.because, 1000))}.")
+        said.append(f"{_upper(_marked(deployment.because, 1000))}.")
     if deployment.state in _WENT_WRONG:
-        said.append(_evidence(one.course.evidence))
+        said.append(_evidence(one.journey.evidence))
     return [sentence for sentence in said if sentence]
 
 
@@ -178,17 +224,17 @@ def _evidence(evidence: Evidence) -> str:
 
 
 def _power(log: float) -> str:
-    """A number that may be too large to be one: `4.1·10³`."""
-    if not math.isfinite(log):
-        return "∞" if log > 0 else "0"
+    """R of ln(1 + R), which may be too large for a number: `4.8·10¹³`."""
+    if log == math.inf:
+        return "∞"
+    if log < math.log(1000):
+        return f"{max(math.expm1(log), 0):.3g}"
     exponent = math.floor(log / math.log(10))
     digits = math.exp(log - exponent * math.log(10))
-    if -3 <= exponent <= 3:
-        return f"{math.exp(log):.3g}"
     return f"{digits:.1f}·10{str(exponent).translate(_RAISED)}"
 
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _help(deployment: Deployment) -> str:
@@ -267,9 +313,9 @@ def _plan(deployment: Deployment) -> str:
 
 def _log(one: Told) -> str:
     """The end of what a release printed that did not go well."""
-    if not one.course.tail.strip() or one.deployment.state not in _WENT_WRONG:
+    if not one.journey.tail.strip() or one.deployment.state not in _WENT_WRONG:
         return ""
-    printed = fenced(tail(one.course.tail, lines=LOG_LINES, limit=LOG_BYTES))
+    printed = fenced(tail(one.journey.tail, lines=LOG_LINES, limit=LOG_BYTES))
     return _folded("The end of what it printed", [printed])
 
 
@@ -282,7 +328,21 @@ def _folded(summary: str, blocks: Sequence[str]) -> str:
 
 def _way_out(gate: Gate) -> str:
     answer = gate.answer
-    return "" if isinstance(answer, Pass) else plain(answer.way_out, 400)
+    return "" if isinstance(answer, Pass) else _marked(answer.way_out, 400)
+
+
+def _marked(text: str, limit: int) -> str:
+    """A sentence whose commands stand in backticks, as Markdown: whatever else is in it, it stays inside its part."""
+    parts = one_line(text, limit).split("`")
+    if len(parts) % 2 == 0:
+        return plain(text, limit)
+    return "".join(code(part, limit, table=True) if nth % 2 else _apart(part, limit) for nth, part in enumerate(parts))
+
+
+def _apart(text: str, limit: int) -> str:
+    """Plain text with the spaces around it, which keep it apart from what stands beside it."""
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{before}{plain(text, limit)}{after}" if text.strip() else text
 
 
 def _address(url: str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from bot.domain.deploy.course import Course, Evidence, Reading, Sample, Stay
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
@@ -16,6 +15,7 @@ from markdown_it.token import Token
 from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait
 from bot.domain.deploy.comment import Told, render, sentence
 from bot.domain.deploy.deployment import Approval, Deployment
+from bot.domain.deploy.journey import Evidence, Journey, Reading, Sample, Stay
 from bot.domain.deploy.states import State
 from bot.domain.text import BUDGET, size
 
@@ -53,7 +53,7 @@ def deployment(state: State = State.SUCCEEDED, **other: object) -> Deployment:
 
 
 def told(state: State = State.SUCCEEDED, **other: object) -> Told:
-    parts = {"gates", "approvals", "course", "url", "open_url"}
+    parts = {"gates", "approvals", "journey", "url", "open_url"}
     about = {"url": "https://i.example/d/12"} | {k: v for k, v in other.items() if k in parts}
     return Told(deployment=deployment(state, **{k: v for k, v in other.items() if k not in parts}), **about)  # type: ignore[arg-type]
 
@@ -81,7 +81,7 @@ def stays(*names: str) -> tuple[Stay, ...]:
     )
 
 
-BAD = Course(
+BAD = Journey(
     stays=stays("requested", "locked", "preparing", "smoking", "switching", "baking", "rolling_back", "rolled_back"),
     evidence=Evidence(
         samples=(
@@ -90,8 +90,8 @@ BAD = Course(
             Sample(at=1.0, source="probe", side="old", successes=29),
         ),
         readings=(
-            Reading(at=1.0, log_r=2.0, log_threshold=12.4),
-            Reading(at=2.0, log_r=31.5, log_threshold=12.4),
+            Reading(at=1.0, source="probe", log_r=2.0, log_threshold=12.4),
+            Reading(at=2.0, source="traffic", log_r=31.5, log_threshold=12.4),
         ),
         verdict="bad",
         tolerated=0.01,
@@ -191,9 +191,9 @@ Built as `tree 7ree7ree7ree` · configuration `c0nfc0nfc0nf` · asked for by @\u
 def test_one_under_way_folds_its_gates() -> None:
     passed = (Gate("boxes", Pass("12 boxes are green on cafe123")), Gate("approvals", Pass("approved by ada, bob")))
     both = (approval("ada"), approval("bob"))
-    course = Course(stays=stays("requested", "locked", "preparing"))
+    journey = Journey(stays=stays("requested", "locked", "preparing"))
     assert said(
-        told(State.PREPARING, gates=passed, approvals=both, course=course, plan_hash="9f86d081" * 8)
+        told(State.PREPARING, gates=passed, approvals=both, journey=journey, plan_hash="9f86d081" * 8)
     ) == snapshot("""\
 **Interlock deployments**
 
@@ -287,7 +287,7 @@ Built as `tree 7ree7ree7ree` · configuration `c0nfc0nfc0nf` · asked for by @\u
 
 def test_one_that_was_rolled_back_shows_the_evidence_and_what_the_release_printed() -> None:
     because = "57 of 412 answers failed, which a release as good as tolerated does less than once in 1000 deployments"
-    assert said(told(State.ROLLED_BACK, because=because, course=BAD)) == snapshot("""\
+    assert said(told(State.ROLLED_BACK, because=because, journey=BAD)) == snapshot("""\
 **Interlock deployments**
 
 | environment | commit | | |
@@ -335,13 +335,13 @@ Built as `tree 7ree7ree7ree` · configuration `c0nfc0nfc0nf` · asked for by @\u
 
 
 def test_one_that_is_held_says_how_much_is_missing_for_a_verdict() -> None:
-    course = Course(
+    journey = Journey(
         evidence=Evidence(
             samples=(Sample(at=1.0, source="probe", side="new", successes=4),), verdict="inconclusive", needed=58
         )
     )
     assert said(
-        told(State.HELD, because="4 of 58 samples: nobody knows whether it is good", course=course)
+        told(State.HELD, because="4 of 58 samples: nobody knows whether it is good", journey=journey)
     ) == snapshot("""\
 **Interlock deployments**
 
@@ -393,8 +393,8 @@ Built as `tree 7ree7ree7ree` · configuration `c0nfc0nfc0nf` · asked for by @\u
 
 
 def test_one_that_was_given_up_shows_what_it_printed() -> None:
-    course = Course(tail="error: no such module: 'app'\n")
-    assert said(told(State.ABORTED, because="blue exited with 1 before it answered", course=course)) == snapshot("""\
+    journey = Journey(tail="error: no such module: 'app'\n")
+    assert said(told(State.ABORTED, because="blue exited with 1 before it answered", journey=journey)) == snapshot("""\
 **Interlock deployments**
 
 | environment | commit | | |
@@ -434,13 +434,23 @@ def test_one_that_ended_at_its_gates_shows_them(state: State) -> None:
     assert "@b" not in shown
 
 
-def test_one_that_gave_way_is_a_row_and_no_more() -> None:
-    assert said(told(State.SUPERSEDED, because="#13 is newer")) == snapshot("""\
+def test_one_that_gave_way_says_to_what() -> None:
+    assert said(told(State.SUPERSEDED, because="the head of #7 is 0ldc0de now, and this is cafe123")) == snapshot("""\
 **Interlock deployments**
 
 | environment | commit | | |
 |--|--|--|--|
 | `production` | `cafe123` | ⏭️ gave way to a newer one | [deployment 12](https://i.example/d/12), 2026-11-21 10:04 UTC |
+
+### `production` ⏭️ gave way to a newer one
+
+The head of #\u200d7 is 0ldc0de now, and this is cafe12\u200d3.
+
+<details><summary>Details</summary>
+
+Built as `tree 7ree7ree7ree` · configuration `c0nfc0nfc0nf` · asked for by @\u200dmona
+
+</details>
 
 `/help deploy` · `/help approve` · `/help rollback`\
 """)
@@ -498,7 +508,7 @@ def test_nothing_that_strangers_wrote_does_anything_in_it(state: State) -> None:
             requested_by=HOSTILE,
             gates=(Gate(HOSTILE, Wait(HOSTILE, HOSTILE)),),
             approvals=(approval(HOSTILE, because=HOSTILE, void_because=HOSTILE, as_who=(HOSTILE,)),),
-            course=replace(BAD, tail=f"```\n{HOSTILE}\n````\n"),
+            journey=replace(BAD, tail=f"```\n{HOSTILE}\n````\n"),
             open_url="https://x.example/)<script>",
         )
     )
@@ -525,7 +535,7 @@ ANSWERS: st.SearchStrategy[Answer] = st.one_of(
 )
 def test_whatever_it_is_told_it_fits_into_a_comment(gates: list[Gate], state: State, because: str, tail: str) -> None:
     many = [
-        told(state, number=n, because=because * 50, gates=tuple(gates), course=replace(BAD, tail=tail * 500))
+        told(state, number=n, because=because * 50, gates=tuple(gates), journey=replace(BAD, tail=tail * 500))
         for n in range(12)
     ]
     assert size(said(*many)) <= BUDGET
@@ -533,17 +543,17 @@ def test_whatever_it_is_told_it_fits_into_a_comment(gates: list[Gate], state: St
 
 def test_too_many_say_that_something_was_left_out() -> None:
     many = [
-        told(State.ROLLED_BACK, number=n, course=replace(BAD, tail="x" * 99 + "\n" + "y" * 6_000)) for n in range(20)
+        told(State.ROLLED_BACK, number=n, journey=replace(BAD, tail="x" * 99 + "\n" + "y" * 6_000)) for n in range(20)
     ]
     shown = said(*many)
     assert "The rest is on the pages of the deployments." in shown
     assert size(shown) <= BUDGET
 
 
-@pytest.mark.parametrize("log", [math.inf, 1e9, 900.0, 0.0, -900.0, -math.inf])
+@pytest.mark.parametrize("log", [math.inf, 1e9, 900.0, 7.0, 0.0])
 def test_evidence_of_any_size_is_a_number_that_people_can_read(log: float) -> None:
-    reading = Reading(at=1.0, log_r=log, log_threshold=12.4)
-    shown = said(told(State.HELD, course=Course(evidence=Evidence(readings=(reading,)))))
+    reading = Reading(at=1.0, source="probe", log_r=log, log_threshold=12.4)
+    shown = said(told(State.HELD, journey=Journey(evidence=Evidence(readings=(reading,)))))
     assert "R = " in shown
     assert "e+" not in shown
 
