@@ -14,7 +14,7 @@ from bot.deploy.site import EMPTY, Next, Site, granting
 from bot.deploy.target import Fenced, Observed, TargetProblem
 from bot.deploy.watching import ROUNDS, Addresses, Eyes, Memory, fresh, judged, memory_from_json, step_time
 from bot.deploy.wishes import Wish, Wished
-from bot.domain.deploy.bake import AskBoth, BakeTime, Course, Good, GoesOn, Inconclusive, Judgement, Pairs, course
+from bot.domain.deploy.bake import AskBoth, BakeTime, Course, GoesOn, Good, Inconclusive, Judgement, Pairs, course
 from bot.domain.deploy.states import State
 from bot.domain.deploy.watch import FLOOR, tolerated
 
