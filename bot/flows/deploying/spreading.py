@@ -6,8 +6,9 @@ None of them holds a deployment up, and each of them may come late: what they te
 from __future__ import annotations
 
 from bot.flows.context import Context
+from bot.flows.deploying import telling
 
 
 async def spread(ctx: Context, deployment_id: str) -> None:
     """Start what tells of it. Safe to repeat."""
-    await ctx.deployment(deployment_id)
+    await telling.start(ctx, deployment_id)

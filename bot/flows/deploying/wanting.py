@@ -176,9 +176,9 @@ async def _of_branch(ctx: Context, request: Request, environment: Environment, k
         except NotFound:
             continue
         if not request.sha or tip.startswith(request.sha):
-            return await _authored(ctx, request, branch, tip)
+            return await authored(ctx, request, branch, tip)
         if len(request.sha) == WHOLE and await _is_in(ctx, request, branch, tip):
-            return await _authored(ctx, request, branch, request.sha)
+            return await authored(ctx, request, branch, request.sha)
     where = " or ".join(map(code, branches))
     short = "" if len(request.sha) == WHOLE else f"; name an older one by all {WHOLE} digits"
     return Refused("not_on_branch", f"{code(request.sha) if request.sha else 'a commit'} is not on {where}{short}")
@@ -194,7 +194,7 @@ async def _is_in(ctx: Context, request: Request, branch: str, tip: str) -> bool:
         return False
 
 
-async def _authored(ctx: Context, place: Place, branch: str, sha: str) -> Chosen:
+async def authored(ctx: Context, place: Place, branch: str, sha: str) -> Chosen:
     """Who answers for a commit of a branch: the author of the pull request that brought it, or else who pushed it.
 
     What the commit itself says is its maker's choice.
