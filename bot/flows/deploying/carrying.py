@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.deploy.journal import Entry
 from bot.deploy.supervise import Terms, carry_out, controller_environ
+from bot.deploy.target import Unbuildable
 from bot.domain.deploy.answers import Answer, Wait, verdict
+from bot.domain.deploy.deployment import Deployment
 from bot.flows.context import Context
 from bot.flows.deploying import following, leasing
 from bot.flows.deploying.considering import gates_of
+from bot.flows.deploying.targeting import secrets_for
+from bot.flows.deploying.terms import read as read_terms
 from bot.github.errors import GitHubProblem
 
 log = structlog.get_logger()
@@ -31,7 +35,11 @@ async def carry(ctx: Context, deployment_id: str) -> str:
         gates=_Gates(ctx, deployment_id).ask,
         on_entries=_Row(ctx, deployment_id).follow,
         clock=ctx.clock,
-        environ={**controller_environ(), **ctx.allowance.environ()},
+        environ={
+            **controller_environ(sandbox=ctx.sandbox.asked, image=ctx.sandbox.image),
+            **ctx.allowance.environ(),
+        },
+        secrets=_secrets(ctx, deployment),
     )
     lease = asyncio.create_task(leasing.keep(ctx, deployment))
     try:
@@ -44,6 +52,17 @@ async def carry(ctx: Context, deployment_id: str) -> str:
             await lease
     log.info("controller_ended", number=deployment.number, state=str(ended.state), because=ended.because[:200])
     return str(ended.state)
+
+
+def _secrets(ctx: Context, deployment: Deployment) -> Mapping[str, str]:
+    """What the target may need. Without them a release does not start; the way back needs none."""
+    by = read_terms(ctx, deployment)
+    assert by is not None, "it was planned by them"
+    try:
+        return secrets_for(ctx, deployment, by)
+    except Unbuildable as unusable:
+        log.error("secrets_unusable", number=deployment.number, because=str(unusable))  # noqa: TRY400 - it says all.
+        return {}
 
 
 class _Row:

@@ -75,7 +75,9 @@ async def _look(ctx: Context, deployment: Deployment) -> _Looked:
         return _Looked((Gate("configuration", Deny(said, "ask for it again")),), overtaken=said)
     facts = await gather(ctx, deployment, environment, known, release)
     gates = evaluate(facts, now=ctx.clock.now())
-    await terms.keep(ctx, deployment, known)
+    pull = facts.origin.pull
+    is_strange = not deployment.ref and not (isinstance(pull, PullRequest) and not pull.is_fork)
+    await terms.keep(ctx, deployment, known, is_strange=is_strange)
     return _Looked(gates, facts, _moved(facts))
 
 

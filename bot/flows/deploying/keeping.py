@@ -11,11 +11,11 @@ from datetime import timedelta
 import structlog
 
 from bot.deploy.target import TargetProblem
-from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import FINAL, WAITING, State
 from bot.flows.context import Context
 from bot.flows.deploying import leasing, terms
+from bot.flows.deploying.targeting import open_for
 from runner.execute.files import remove_tree
 
 log = structlog.get_logger()
@@ -49,8 +49,7 @@ async def _stop_kept(ctx: Context, known: list[Deployment]) -> None:
         return
     last = await ctx.deployment(last.id)
     try:
-        place = ctx.place(last.repo_id, last.environment)
-        target = open_target(environment.target, place, token=last.token, allowance=ctx.allowance)
+        target = open_for(ctx, last, by)
         observed = await target.observe()
         for slot, state in observed.slots.items():
             if state.running and not observed.weights.get(slot) and any(observed.weights.values()):

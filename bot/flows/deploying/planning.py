@@ -10,10 +10,8 @@ import structlog
 
 from bot.deploy.files import DeployFiles
 from bot.deploy.target import Capabilities, Observed, TargetProblem, TargetUnreachable
-from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.choosing import Refused
 from bot.domain.deploy.deployment import Deployment
-from bot.domain.deploy.environment import Environment
 from bot.domain.deploy.plan import Plan, plan_from_json, plan_to_json
 from bot.domain.deploy.planning import Can, World, difference, plan_of
 from bot.domain.deploy.release import Release
@@ -22,6 +20,7 @@ from bot.flows.context import Context
 from bot.flows.deploying import plans
 from bot.flows.deploying import terms as terms_of_deployment
 from bot.flows.deploying.configured import subject_of
+from bot.flows.deploying.targeting import open_for
 from bot.flows.deploying.terms import Terms
 from bot.github.supplies import Order, Wanted
 from runner.execute.files import remove_tree
@@ -87,7 +86,7 @@ async def plan(ctx: Context, deployment_id: str) -> Planned | Unplanned | Unreac
 async def draft(ctx: Context, deployment: Deployment, release: Release, terms: Terms) -> Plan | Unplanned | Unreachable:
     """What would be done in the world as it is; nothing is changed by it."""
     environment = terms.environment(deployment.environment)
-    observed = await observe(ctx, deployment, environment)
+    observed = await observe(ctx, deployment, terms)
     if isinstance(observed, Unplanned | Unreachable):
         return observed
     seen, can = observed
@@ -111,12 +110,11 @@ async def draft(ctx: Context, deployment: Deployment, release: Release, terms: T
 
 
 async def observe(
-    ctx: Context, deployment: Deployment, environment: Environment
+    ctx: Context, deployment: Deployment, terms: Terms
 ) -> tuple[Observed, Capabilities] | Unplanned | Unreachable:
     """What is there now, and what the target can do."""
-    place = ctx.place(deployment.repo_id, deployment.environment)
     try:
-        target = open_target(environment.target, place, token=deployment.token, allowance=ctx.allowance)
+        target = open_for(ctx, deployment, terms)
         return await target.observe(), target.capabilities
     except TargetUnreachable as away:
         return Unreachable(f"the target does not answer: {away}")

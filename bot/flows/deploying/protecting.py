@@ -25,7 +25,7 @@ from bot.domain.text import one_line
 from bot.flows.context import Context
 from bot.flows.deploying.configured import Configured, configured
 from bot.flows.deploying.facts import gather
-from bot.flows.deploying.wanting import authored, release_of
+from bot.flows.deploying.wanting import author_of, release_of
 from bot.flows.nudges import Consider
 from bot.github.environments import answer_rule, run_of
 from bot.github.errors import Forbidden, NotFound
@@ -186,7 +186,7 @@ async def _deployment(ctx: Context, row: Protection, environment: Environment) -
         config=environment.digest,
         release_id=release.id,
         pr=row.pr,
-        author=(await authored(ctx, row, row.ref, row.sha)).author,
+        author=await author_of(ctx, row, row.ref, row.sha),
         requested_by=row.requested_by,
         cause="api",
         created_at=row.asked_at,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import following, protecting
+from bot.flows.deploying import following, protecting, recording
 from bot.flows.deploying.considering import consider
 from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.lives import LIVES, NAME, flow_id
@@ -57,6 +57,7 @@ class Rounds:
             for job in await protecting.all_open(self._ctx):
                 self._ctx.nudges.give(Consider(job))
             await keep_house(self._ctx)
+            await recording.keep_missing(self._ctx)
         except SQLAlchemyError as error:
             log.error("round_postponed", because=type(error).__name__)  # noqa: TRY400 - the next one repeats it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.domain.deploy.deployment import Deployment
@@ -24,31 +24,35 @@ _FILE = "terms.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The section of the environment as it is written into plans, and what is fetched besides the commit."""
+    """By what a deployment is carried out.
+
+    Attributes:
+        section: of the environment, as it is written into plans.
+        submodules: paths of those that are fetched besides the commit itself.
+        lfs: whether files in Git LFS are fetched.
+        is_strange: whether the commit is a fork's, which gets no secret.
+    """
 
     section: Mapping[str, Any]
     submodules: frozenset[str] = frozenset()
     lfs: bool = False
+    is_strange: bool = False
 
     def environment(self, name: str) -> Environment:
         """The environment that the section says."""
         return environment(name, self.section)
 
 
-async def keep(ctx: Context, deployment: Deployment, known: Configured) -> None:
+async def keep(ctx: Context, deployment: Deployment, known: Configured, *, is_strange: bool) -> None:
     """Write them down, once."""
-    path = ctx.deploy_files(deployment).directory / _FILE
-    if path.exists():
-        return
-    text = json.dumps(
-        {
-            "section": known.sections[deployment.environment],
-            "submodules": sorted(known.wanted.submodules),
-            "lfs": known.wanted.lfs,
-        }
+    terms = Terms(
+        section=known.sections[deployment.environment],
+        submodules=known.wanted.submodules,
+        lfs=known.wanted.lfs,
+        is_strange=is_strange,
     )
-    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    await asyncio.to_thread(write_whole, str(path), [text])
+    if read(ctx, deployment) is None:
+        await asyncio.to_thread(put, ctx, deployment, terms)
 
 
 def read(ctx: Context, deployment: Deployment) -> Terms | None:
@@ -57,12 +61,12 @@ def read(ctx: Context, deployment: Deployment) -> Terms | None:
         raw = json.loads((ctx.deploy_files(deployment).directory / _FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return Terms(section=raw["section"], submodules=frozenset(raw["submodules"]), lfs=raw["lfs"])
+    return Terms(**{**raw, "submodules": frozenset(raw["submodules"])})
 
 
 def put(ctx: Context, deployment: Deployment, terms: Terms) -> None:
-    """Hand a deployment the terms of another: the way back goes by what is there, and asks nobody."""
+    """Write them down; the way back has those of what is there, and asks nobody."""
     path = ctx.deploy_files(deployment).directory / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    raw = {"section": dict(terms.section), "submodules": sorted(terms.submodules), "lfs": terms.lfs}
+    raw = {**asdict(terms), "submodules": sorted(terms.submodules)}
     write_whole(str(path), [json.dumps(raw)])

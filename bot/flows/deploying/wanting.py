@@ -85,7 +85,7 @@ async def _find(ctx: Context, request: Request) -> Deployment | Refused:
         kind="deploy",
         state=State.REQUESTED,
         sha=chosen.sha,
-        typed=request.sha[:40] if request.cause == "command" else "",
+        typed=request.sha if request.cause != "push" else "",
         ref=chosen.ref,
         artifact=release.artifact,
         config=environment.digest,
@@ -176,9 +176,9 @@ async def _of_branch(ctx: Context, request: Request, environment: Environment, k
         except NotFound:
             continue
         if not request.sha or tip.startswith(request.sha):
-            return await authored(ctx, request, branch, tip)
+            return await _authored(ctx, request, branch, tip)
         if len(request.sha) == WHOLE and await _is_in(ctx, request, branch, tip):
-            return await authored(ctx, request, branch, request.sha)
+            return await _authored(ctx, request, branch, request.sha)
     where = " or ".join(map(code, branches))
     short = "" if len(request.sha) == WHOLE else f"; name an older one by all {WHOLE} digits"
     return Refused("not_on_branch", f"{code(request.sha) if request.sha else 'a commit'} is not on {where}{short}")
@@ -194,7 +194,12 @@ async def _is_in(ctx: Context, request: Request, branch: str, tip: str) -> bool:
         return False
 
 
-async def authored(ctx: Context, place: Place, branch: str, sha: str) -> Chosen:
+async def author_of(ctx: Context, place: Place, branch: str, sha: str) -> str:
+    """Login of who answers for a commit of a branch; "" when nobody can say."""
+    return (await _authored(ctx, place, branch, sha)).author
+
+
+async def _authored(ctx: Context, place: Place, branch: str, sha: str) -> Chosen:
     """Who answers for a commit of a branch: the author of the pull request that brought it, or else who pushed it.
 
     What the commit itself says is its maker's choice.
