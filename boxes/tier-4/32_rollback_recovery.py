@@ -1,6 +1,6 @@
 # /// box
 # title = "Rollback Recovery: what cannot serve is never seen, what fails is taken back, and no state is skipped"
-# timeout = "120s"
+# timeout = "180s"
 #
 # [control]
 # expect = "every-illegal-edge-is-refused"
