@@ -35,7 +35,7 @@ from bot.flows import (
 )
 from bot.flows.commands import order
 from bot.flows.context import Context
-from bot.flows.deploying import deploy, lives, planning, pushed, telling
+from bot.flows.deploying import commenting, deploy, lives, planning, pushed, telling
 from bot.flows.dispatch import Dispatch
 from bot.flows.listed import Listed
 from bot.github import errors
@@ -274,6 +274,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
         engine.register(pushed.NAME, pushed.DeployPushed(ctx))
         engine.register(lives.NAME, deploy.Deploy(ctx))
+        engine.register(commenting.NAME, commenting.Commenting(ctx))
         engine.register(telling.NAME, telling.Telling(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()

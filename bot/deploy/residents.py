@@ -87,6 +87,11 @@ class Resident:
         return life if life.alive else Life(nonce, pid, alive=bool(self._family(life)))
 
     @property
+    def family(self) -> frozenset[int]:
+        """Every living process of it."""
+        return frozenset(self._family(self.look()))
+
+    @property
     def intent(self) -> dict[str, object]:
         """What was said of the last start; empty when there was none."""
         return get_json(self._directory / "intent.json")

@@ -36,10 +36,11 @@ POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Where the deployment goes from here, and why."""
+    """Where the deployment goes from here, and why; `wished` is the wish that this grants, if one does."""
 
     state: State
     because: str
+    wished: Wished | None = None
 
 
 class NotToBe(Exception):
@@ -122,8 +123,11 @@ class Site:
         """
         step(self.state, there.state)
         because = self.redactor.text(there.because)
-        await self._written(lambda: self.journal.append("state", state=there.state.value, because=because))
+        facts = {"state": there.state.value, "because": because, **granting(there.wished)}
+        await self._written(lambda: self.journal.append("state", **facts))
         self.state, self.because = there.state, because
+        if there.wished is not None:
+            await self.heard(there.wished, there.state.value.replace("_", " "))
 
     def _without_secrets(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What is said in others' words may hold a secret, or what looks like one."""
@@ -196,10 +200,15 @@ class Site:
         return next(iter(pending(self.files, self.journal.entries)), None)
 
     async def heard(self, wished: Wished, effect: str) -> None:
-        """Say what came of a wish; from then on it is looked at."""
+        """Say what came of a wish. One that changed something was named by what changed it, before this."""
         await self.write(
             "wish", name=wished.name, wish=wished.wish.value, by=wished.by, because=wished.because, effect=effect
         )
+
+
+def granting(wished: Wished | None) -> dict[str, str]:
+    """What an entry says that grants a wish."""
+    return {"granted": wished.name} if wished else {}
 
 
 def same(wanted: Mapping[str, int], seen: Mapping[str, int]) -> bool:

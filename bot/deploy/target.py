@@ -172,3 +172,18 @@ class Target(Protocol):
     async def logs(self, slot: Slot, lines: int) -> str:
         """The end of what a slot printed, redacted by whoever shows it."""
         ...
+
+
+class KeptTarget(Target, Protocol):
+    """A target of this machine: what runs there outlives us, so between deployments somebody has to look after it."""
+
+    async def tend(self) -> None:
+        """Bring back what should be there and is not, and keep logs short.
+
+        For times in which no deployment goes on: during one, a process that is gone is a fact that judges a release.
+        """
+        ...
+
+    async def take_down(self) -> None:
+        """End all of it, also the service of users: the environment is no more."""
+        ...

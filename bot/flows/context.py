@@ -59,6 +59,7 @@ class Context:
         stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
         nudges: what shall be looked at soon.
         looking: held while the gates of an environment, by repository and name, are evaluated.
+        commenting: held while the comment about a pull request's deployments, by repository and number, is written.
     """
 
     github: GitHubApp
@@ -97,6 +98,7 @@ class Context:
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
     nudges: Nudges = field(default_factory=Nudges)
     looking: dict[tuple[int, str], asyncio.Lock] = field(default_factory=dict)
+    commenting: dict[tuple[int, int], asyncio.Lock] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""

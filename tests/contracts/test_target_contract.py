@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -17,9 +16,10 @@ import pytest
 
 from bot.deploy import wire
 from bot.deploy.confine import Allowance, works
+from bot.deploy.ports import free_ports
 from bot.deploy.residents import Resident
 from bot.deploy.routers.choosing import Program, find
-from bot.deploy.target import Counts, Dead, Fenced, Ready, SlotState, Target, Unbuildable
+from bot.deploy.target import Counts, Dead, Fenced, KeptTarget, NotYet, Ready, SlotState, Unbuildable
 from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.environment import TargetSpec
 from bot.domain.deploy.release import Release
@@ -37,12 +37,8 @@ def release(letter: str) -> Release:
 A, B = release("a"), release("b")
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+def port_of(path: Path) -> int:
+    return free_ports(f"users of {path}", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Site:
     token: int = 1
     allowance: Allowance = OPEN
 
-    def open(self, token: int | None = None) -> Target:
+    def open(self, token: int | None = None) -> KeptTarget:
         token = self.token if token is None else token
         return open_target(self.spec, self.place, token=token, allowance=self.allowance)
 
@@ -77,7 +73,7 @@ class Site:
 def process(tmp_path: Path, router: str) -> TargetSpec:
     if not isinstance(find(router, OPEN.path), Program):
         pytest.skip(f"missing component: {router}")
-    listen = f"127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{port_of(tmp_path)}"
     command = f"exec {sys.executable} {APP} $INTERLOCK_RELEASE"
     options = {"command": command, "health": "/", "listen": listen, "router": router, "stop_timeout": "2s"}
     return TargetSpec(kind="process", options=options)
@@ -119,12 +115,7 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 async def clean(site: Site) -> None:
     """Nothing of a test is left, whatever it did."""
-    target = site.open(10**6)
-    for slot in ("blue", "green"):
-        await target.stop(slot)
-    router = getattr(target, "_router", None)
-    if router is not None:
-        await router.down()
+    await site.open(10**6).take_down()
 
 
 @pytest.fixture(params=[kind for kind in KINDS if kind != "command"])
@@ -135,14 +126,14 @@ async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await clean(site)
 
 
-async def until_ready(target: Target, slot: str) -> None:
+async def until_ready(target: KeptTarget, slot: str) -> None:
     async with asyncio.timeout(20):
         while not isinstance(found := await target.ready(slot), Ready):
             assert not isinstance(found, Dead), found
             await asyncio.sleep(0.02)
 
 
-async def live(site: Site, slot: str, of: Release, nonce: str) -> Target:
+async def live(site: Site, slot: str, of: Release, nonce: str) -> KeptTarget:
     target = site.open()
     await target.start(slot, of, site.tree(of), nonce)
     await until_ready(target, slot)
@@ -268,12 +259,27 @@ async def test_what_outlives_its_first_process_still_runs_and_is_ended_with_it(s
     assert carrying("outlived") == []
 
 
+async def test_a_program_that_sits_on_a_slots_port_is_not_taken_for_the_release(served: Site) -> None:
+    stuck = served.altered(command="exec sleep 600")
+    target = stuck.open()
+    port = json.loads((stuck.place / "ports.json").read_text())["blue"]
+
+    async def intrude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(intrude, "127.0.0.1", port):
+        await target.start("blue", A, stuck.tree(A), "n1")
+        assert await target.ready("blue") == NotYet(f"another program has its port {port}")
+
+
 async def test_a_killed_router_serves_nobody_until_it_is_routed_again_or_tended(served: Site) -> None:
     target = await live(served, "blue", A, "n1")
     await kill(served, f"router/{served.spec.options['router']}")
     assert (await target.observe()).live is None
     assert await target.counts() == {}
-    await target.tend()  # type: ignore[attr-defined]
+    await target.tend()
     assert (await target.observe()).live == "blue", "the decision was written down"
     assert await served.user_sees() == A.id
 
@@ -281,7 +287,7 @@ async def test_a_killed_router_serves_nobody_until_it_is_routed_again_or_tended(
 async def test_a_live_process_that_died_is_brought_back_by_tending(served: Site) -> None:
     target = await live(served, "blue", A, "n1")
     await kill(served, "slots/blue")
-    await target.tend()  # type: ignore[attr-defined]
+    await target.tend()
     await until_ready(target, "blue")
     seen = await target.observe()
     assert (seen.slots["blue"].nonce, seen.slots["blue"].running) == ("n1", True)
@@ -413,7 +419,7 @@ async def test_a_canary_gets_its_share(served: Site) -> None:
 
 async def test_a_router_whose_configuration_changed_takes_the_new_one(served: Site) -> None:
     await live(served, "blue", A, "n1")
-    moved = served.altered(listen=f"127.0.0.1:{free_port()}")
+    moved = served.altered(listen=f"127.0.0.1:{port_of(served.place)}")
     target = moved.open()
     await target.route({"blue": 100})
     assert await moved.user_sees() == A.id

@@ -173,6 +173,16 @@ class CommandTarget:
         ran = await self._done("logs", slot, extra={"INTERLOCK_LINES": str(lines)})
         return "\n".join(ran.out.splitlines()[-lines:])
 
+    async def tend(self) -> None:
+        """Nothing: what these commands started is kept by whatever they started it with."""
+
+    async def take_down(self) -> None:
+        """Serve nobody, and stop every slot."""
+        if "route" in self._options.verbs:
+            await self.route({})
+        for slot in (await self.observe()).slots:
+            await self.stop(slot)
+
     async def _runs(self, slot: Slot) -> bool:
         state = (await self.observe()).slots.get(slot)
         return state is not None and state.running

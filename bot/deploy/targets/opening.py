@@ -11,7 +11,7 @@ from typing import Any
 from bot.deploy.confine import Allowance, Confinement, Refusal, choose
 from bot.deploy.routers.choosing import NoRouter, find, open_router, promise_of
 from bot.deploy.routers.router import Front
-from bot.deploy.target import Capabilities, Target, Unbuildable
+from bot.deploy.target import Capabilities, KeptTarget, Unbuildable
 from bot.deploy.targets import command, process
 from bot.deploy.targets.command import CommandTarget
 from bot.deploy.targets.options import command_options, process_options
@@ -40,7 +40,7 @@ def open_target(
     allowance: Allowance,
     secrets: Mapping[str, str] | None = None,
     clock: Clock | None = None,
-) -> Target:
+) -> KeptTarget:
     """Open a target; nothing is started or changed.
 
     Args:
@@ -120,7 +120,7 @@ def _known(spec: TargetSpec) -> None:
         raise Unbuildable(message)
 
 
-def _open_process(raw: Mapping[str, Any], given: _Given) -> Target:
+def _open_process(raw: Mapping[str, Any], given: _Given) -> KeptTarget:
     options = process_options(raw)
     program = find(options.router, given.allowance.path)
     if isinstance(program, NoRouter):
@@ -146,7 +146,7 @@ def _process_capabilities(raw: Mapping[str, Any], path: str) -> Capabilities:
     return process.capabilities(promise, counters=counters)
 
 
-def _open_command(raw: Mapping[str, Any], given: _Given) -> Target:
+def _open_command(raw: Mapping[str, Any], given: _Given) -> KeptTarget:
     return CommandTarget(
         command_options(raw),
         given.place,
@@ -163,7 +163,7 @@ def _command_capabilities(raw: Mapping[str, Any], path: str) -> Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    open: Callable[[Mapping[str, Any], _Given], Target]
+    open: Callable[[Mapping[str, Any], _Given], KeptTarget]
     capabilities: Callable[[Mapping[str, Any], str], Capabilities]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from bot.deploy import wire
 from bot.deploy.confine import Confinement
 from bot.deploy.durable import get_json, put
 from bot.deploy.polling import until
+from bot.deploy.ports import free_ports, listens
 from bot.deploy.residents import Life, Resident, Wanted
 from bot.deploy.routers.router import Router, directory_of, share_of, weights_of
 from bot.deploy.running import run
@@ -196,6 +197,14 @@ class ProcessTarget:
                 if weights.get(slot) and resident.look().nonce and not resident.look().alive:
                     await self._again(slot, resident)
 
+    async def take_down(self) -> None:
+        """End the router and both slots. What slots printed stays."""
+        async with self._fence.passed():
+            await self._router.down()
+            shutil.rmtree(directory_of(self._ground.place), ignore_errors=True)
+        for slot in SLOTS:
+            await self.stop(slot)
+
     async def _again(self, slot: Slot, resident: Resident) -> None:
         intent = resident.intent
         tree = Path(str(intent["tree"]))
@@ -285,7 +294,12 @@ class ProcessTarget:
         return SlotState(release=release, nonce=life.nonce, running=life.alive, address=address)
 
     async def _asked(self, slot: Slot) -> str:
-        """Why the slot is not ready; "" when it is."""
+        """Why the slot is not ready; "" when it is.
+
+        A process that is slow to find out that its port is taken is alive, and another one answers there.
+        """
+        if listens(self._ground.ports[slot], self._resident(slot).family) is False:
+            return f"another program has its port {self._ground.ports[slot]}"
         where = ("127.0.0.1", self._ground.ports[slot])
         try:
             if not self._options.health:
@@ -309,10 +323,7 @@ def ports_of(place: Path, options: ProcessOptions) -> Mapping[Slot, int]:
     if all(isinstance(known.get(slot), int) for slot in SLOTS):
         return {slot: known[slot] for slot in SLOTS}
     place.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as one, socket.socket() as other:
-        for found in (one, other):
-            found.bind(("127.0.0.1", 0))
-        ports = {"blue": one.getsockname()[1], "green": other.getsockname()[1]}
+    ports = dict(zip(SLOTS, free_ports(str(place), len(SLOTS)), strict=True))
     put(place / "ports.json", json.dumps(ports))
     return ports
 

@@ -183,6 +183,20 @@ async def test_without_a_sample_a_release_is_not_good_but_what_the_policy_says(
     assert "0 of the" in stage.because or end is not State.HELD
 
 
+@pytest.mark.deployment(16)
+async def test_a_release_that_answered_well_and_then_no_more_is_not_good(stage: Stage) -> None:
+    stage.target.behaviours[NEW.id] = after(30, lambda: HANGS)
+    stage.with_environment(watch=replace(QUICK, seconds=20.0, probes=(), traffic=True))
+    async with opened(stage.target, users=100):
+        running = asyncio.create_task(stage.run())
+        await stage.reaches("watch")
+        while not running.done():
+            stage.clock.ahead += 1.0
+            await asyncio.sleep(0.05)
+        assert running.result() is State.HELD
+    assert stage.because.startswith("inconclusive: nothing was seen for most of the time")
+
+
 async def test_a_watch_of_nothing_holds(stage: Stage) -> None:
     stage.with_environment(watch=replace(QUICK, seconds=0.1, probes=(), traffic=False))
     async with opened(stage.target):
