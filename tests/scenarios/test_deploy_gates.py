@@ -189,7 +189,7 @@ async def test_when_the_head_moves_its_approvals_are_void_and_the_deployment_is_
 
 
 @pytest.mark.deployment(1)
-@pytest.mark.requirement("S-1")
+@pytest.mark.requirement("S-3")
 async def test_another_configuration_is_another_deployment(world: World) -> None:
     await begin(world)
     pr = await pull_request(world)
@@ -206,6 +206,7 @@ async def test_another_configuration_is_another_deployment(world: World) -> None
 
 
 @pytest.mark.deployment(2)
+@pytest.mark.requirement("S-31")
 async def test_nobody_approves_their_own_and_the_reason_is_told(world: World) -> None:
     await begin(world)
     pr = await pull_request(world)
@@ -221,7 +222,7 @@ async def test_nobody_approves_their_own_and_the_reason_is_told(world: World) ->
     )
 
 
-@pytest.mark.requirement("S-3")
+@pytest.mark.requirement("S-30")
 async def test_who_lost_the_right_to_approve_does_not_count_any_more(world: World) -> None:
     await begin(world)
     pr = await pull_request(world)
