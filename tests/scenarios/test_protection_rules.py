@@ -144,6 +144,28 @@ async def test_a_job_waits_for_somebody_else_than_who_started_it(world: World) -
     assert answers(world, pending)[-1] == "approved"
 
 
+@pytest.mark.deployment(4)
+async def test_people_open_and_close_the_gate_of_a_job_by_comment(world: World) -> None:
+    sha = repository(world, configured(APPROVED))
+    pull = await world.open_pull_request({"a": "b"})
+    first = job(world, sha)
+    await world.settle()
+    pull.say("/approve production", by="mona")
+    await world.settle()
+    assert world.hub.deploying.waiting(first).state == "waiting", "who started it does not approve it"
+    pull.say('/reject production because "not today"', by="ada")
+    await world.settle()
+    assert answers(world, first)[-1] == "rejected"
+    second = world.hub.deploying.want(
+        REPO, "production", sha=sha, by="mona", run=world.hub.deploying.workflow_run(first)
+    )
+    await world.settle()
+    assert world.hub.deploying.waiting(second).state == "waiting", "a no was for one job alone"
+    pull.say("/approve production", by="ada")
+    await world.settle()
+    assert answers(world, second)[-1] == "approved"
+
+
 @pytest.mark.deployment(3)
 async def test_what_has_not_changed_is_not_said_again(world: World) -> None:
     pending = job(world, repository(world, configured(APPROVED)))

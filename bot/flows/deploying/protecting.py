@@ -88,6 +88,11 @@ async def look(ctx: Context, protection_id: str) -> None:
             await _look(ctx, row)
 
 
+def is_job(deployment_id: str) -> bool:
+    """Whether the id of a deployment is that of a job of a workflow, which has no row among the deployments."""
+    return deployment_id.startswith(PREFIX)
+
+
 async def all_open(ctx: Context, repo_id: int | None = None, environment: str | None = None) -> tuple[str, ...]:
     """Ids of the jobs that wait, to be looked at."""
     return tuple(PREFIX + row.id for row in await ctx.protections.open(repo_id, environment))
@@ -164,8 +169,16 @@ async def _decide(ctx: Context, row: Protection, said: Decided) -> None:
     if came == "said_before" and unsure not in {"", said.state}:
         await ctx.protections.send(row.id, unsure, because=row.because)
     if await ctx.protections.close(row.id, now=ctx.clock.now()):
+        await _void_rejections(ctx, row)
         log.info("rule_answered", protection=row.id, state=said.state, came=came, because=said.comment[:200])
         await _audit(ctx, row, said)
+
+
+async def _void_rejections(ctx: Context, row: Protection) -> None:
+    """A no was for this job alone: one that is tried again asks everybody again."""
+    for said in await ctx.approvals.of(row.repo_id, row.environment, row.sha):
+        if said.deployment == PREFIX + row.id and not said.approves:
+            await ctx.approvals.void(said.id, because="it was for one job of a workflow, which has its answer")
 
 
 async def _deployment(ctx: Context, row: Protection, environment: Environment) -> Deployment:

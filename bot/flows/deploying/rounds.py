@@ -96,7 +96,7 @@ class Rounds:
             match nudge:
                 case Start(flow, flow_id, args):
                     await ctx.engine.start(flow, flow_id, args)
-                case Consider(deployment_id) if deployment_id.startswith(protecting.PREFIX):
+                case Consider(deployment_id) if protecting.is_job(deployment_id):
                     await protecting.look(ctx, deployment_id)
                 case Consider(deployment_id):
                     await consider(ctx, deployment_id)
