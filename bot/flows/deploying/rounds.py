@@ -37,6 +37,8 @@ class Rounds:
     async def start(self) -> None:
         """Take up what an earlier life left, then whatever is nudged."""
         self._pump = asyncio.create_task(self._forever())
+        for deployment in await self._ctx.deployments.open():
+            self._ctx.nudges.give(Changed(deployment.id))  # what it was told of last, nobody remembers.
         await self.go_round()
 
     async def stop(self) -> None:
@@ -57,7 +59,8 @@ class Rounds:
             for job in await protecting.all_open(self._ctx):
                 self._ctx.nudges.give(Consider(job))
             await keep_house(self._ctx)
-            await recording.keep_missing(self._ctx)
+            for deployment in await recording.unrecorded(self._ctx):
+                self._ctx.nudges.give(Changed(deployment.id))
         except SQLAlchemyError as error:
             log.error("round_postponed", because=type(error).__name__)  # noqa: TRY400 - the next one repeats it.
 
