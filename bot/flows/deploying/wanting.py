@@ -15,8 +15,9 @@ from bot.domain.commands.authority import Refused
 from bot.domain.commands.pinning import WHOLE, other_than_meant
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.environment import Environment
+from bot.domain.deploy.locking import newest_wins
 from bot.domain.deploy.release import Release
-from bot.domain.deploy.states import WAITING, IllegalEdge, State
+from bot.domain.deploy.states import IllegalEdge, State
 from bot.domain.text import code
 from bot.flows.context import Context
 from bot.flows.deploying.configured import Configured, configured, subject_of
@@ -241,13 +242,12 @@ async def _overtaken(ctx: Context, request: Request, chosen: Chosen) -> Refused 
 
 
 async def _supersede_older(ctx: Context, newest: Deployment) -> None:
-    because = f"#{newest.number} ({newest.short}) is newer"
-    for other in await ctx.deployments.open(newest.repo_id, newest.environment):
-        if other.number < newest.number and other.state in WAITING and other.kind == "deploy":
-            await supersede(ctx, other, because)
+    waiting = await ctx.deployments.open(newest.repo_id, newest.environment)
+    for older in newest_wins(waiting)[1]:
+        await _supersede(ctx, older.deployment, older.because)
 
 
-async def supersede(ctx: Context, deployment: Deployment, because: str) -> None:
+async def _supersede(ctx: Context, deployment: Deployment, because: str) -> None:
     """End a deployment that waits; one that has begun meanwhile goes on."""
     try:
         await ctx.deployments.enter(deployment.id, State.SUPERSEDED, now=ctx.clock.now(), because=because)
