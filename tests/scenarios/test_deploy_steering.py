@@ -13,7 +13,7 @@ from bot.domain.deploy.states import State
 from tests.fakes.app_in_slot import ask, behaves, end_everything, free_port
 from tests.fakes.world import OK, REPO, PullRequest, World, open_world
 from tests.scenarios.test_deploy import BOX, config
-from tests.scenarios.test_deploy_commands import command, deployments, say, the_comment
+from tests.scenarios.test_deploy_commands import command, deployments, order, say, the_comment
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("haproxy") or shutil.which("caddy")), reason="missing component: a router (haproxy or caddy)"
@@ -88,3 +88,15 @@ async def test_a_release_that_nobody_can_judge_stays_when_somebody_says_so(world
     assert "is accepted in `production`" in await say(world, pr, "/promote production")
     assert [one.state for one in await deployments(world)] == [State.SUCCEEDED] * 2
     assert ask(port) == (200, "two")
+
+
+@pytest.mark.deployment(27)
+async def test_the_machine_s_own_way_back_needs_no_github(world: World) -> None:
+    port = free_port()
+    world.repository({BOX: OK, **behaves("one"), **config(port)})
+    await world.settle()
+    await merged(world, behaves("two"))
+    world.hub.faults.down = True
+    asked = await order(world, "/rollback production")
+    assert (asked["done"], asked["reason"]) == (True, "done")
+    await world.until(lambda: ask(port) == (200, "one"))
