@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.codec import Codec
 from bot.deploy.confine import allowance_of
 from bot.domain import buttons, checks, deliveries
+from bot.domain.deploy import notice
 from bot.engine import Engine
 from bot.flows import (
     accounts,
@@ -35,7 +36,7 @@ from bot.flows import (
 )
 from bot.flows.commands import order
 from bot.flows.context import Context
-from bot.flows.deploying import commenting, deploy, lives, planning, pushed, telling
+from bot.flows.deploying import commenting, deploy, incidents, lives, noticing, planning, pushed, telling
 from bot.flows.dispatch import Dispatch
 from bot.flows.listed import Listed
 from bot.github import errors
@@ -95,6 +96,9 @@ CODEC = Codec(
         planning.Planned,
         planning.Unplanned,
         planning.Unreachable,
+        notice.Event,
+        notice.Notice,
+        noticing.Word,
         prepare.Decline,
         prepare.Pass,
         prepare.Preview,
@@ -180,7 +184,8 @@ class Bot:
             pacer.close()  # what waits for its turn is parked, and found again at the next start.
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
-                await self.ctx.engine.idle()
+                # Deployments are carried out by processes of their own, which go on without us.
+                await self.ctx.engine.idle(apart_from=f"{lives.NAME}:")
         except TimeoutError:
             log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
             return False
@@ -276,6 +281,9 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(lives.NAME, deploy.Deploy(ctx))
         engine.register(commenting.NAME, commenting.Commenting(ctx))
         engine.register(telling.NAME, telling.Telling(ctx))
+        engine.register(noticing.NAME, noticing.Noticing(ctx))
+        engine.register(incidents.NAME, incidents.Incidents(ctx))
+        engine.register(incidents.RELEASE, incidents.Releasing(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import following, recording
+from bot.flows.deploying import following, protecting, recording
 from bot.flows.deploying.considering import consider
 from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.lives import LIVES, NAME, flow_id
@@ -37,6 +37,8 @@ class Rounds:
     async def start(self) -> None:
         """Take up what an earlier life left, then whatever is nudged."""
         self._pump = asyncio.create_task(self._forever())
+        for deployment in await self._ctx.deployments.open():
+            self._ctx.nudges.give(Changed(deployment.id))  # what it was told of last, nobody remembers.
         await self.go_round()
 
     async def stop(self) -> None:
@@ -54,8 +56,11 @@ class Rounds:
                     self._ctx.nudges.give(Consider(deployment.id))
                 elif deployment.state is not State.HELD or following.is_wished(self._ctx, deployment):
                     await self._take_up(deployment)
+            for job in await protecting.all_open(self._ctx):
+                self._ctx.nudges.give(Consider(job))
             await keep_house(self._ctx)
-            await recording.keep_missing(self._ctx)
+            for deployment in await recording.unrecorded(self._ctx):
+                self._ctx.nudges.give(Changed(deployment.id))
         except SQLAlchemyError as error:
             log.error("round_postponed", because=type(error).__name__)  # noqa: TRY400 - the next one repeats it.
 
@@ -91,12 +96,16 @@ class Rounds:
             match nudge:
                 case Start(flow, flow_id, args):
                     await ctx.engine.start(flow, flow_id, args)
+                case Consider(deployment_id) if protecting.is_job(deployment_id):
+                    await protecting.look(ctx, deployment_id)
                 case Consider(deployment_id):
                     await consider(ctx, deployment_id)
                 case ConsiderAll(repo_id, environment):
                     for deployment in await ctx.deployments.open(repo_id, environment or None):
                         if deployment.state in WAITING:
                             ctx.nudges.give(Consider(deployment.id))
+                    for job in await protecting.all_open(ctx, repo_id, environment or None):
+                        ctx.nudges.give(Consider(job))
                 case Wake(deployment_id):
                     await self._take_up(await ctx.deployment(deployment_id))
                 case Changed(deployment_id):

@@ -296,7 +296,7 @@ async def test_a_release_before_that_has_died_meanwhile_is_started_again(stage: 
     stage.with_environment(watch=replace(QUICK, seconds=60.0, on_bad="hold"))
     async with opened(stage.target):
         running = asyncio.create_task(stage.run())
-        await stage.reaches("state", state="baking")
+        await stage.reaches("watch")  # from then on both are asked.
         stage.target.slots["blue"].alive = False
         assert await running is State.HELD
         wish(stage.files, Wish.ROLLBACK, "mona")
