@@ -85,6 +85,7 @@ class Site:
         variables: what those find in their environment, as releases do.
         redactor: takes secrets out of what is written down.
         state: where the deployment is, and `because` why; the journal says the same unless the disk is full.
+        failures: how often this controller failed to go back.
     """
 
     files: DeployFiles
@@ -100,6 +101,7 @@ class Site:
     redactor: Redactor = field(default_factory=Redactor)
     state: State = State.LOCKED
     because: str = ""
+    failures: int = 0
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "journal"))
 
     async def write(self, kind: Kind, **data: Any) -> None:

@@ -91,8 +91,11 @@ def test_the_unit_takes_from_the_bot_what_it_does_without() -> None:
 def test_a_stop_leaves_the_bot_time_to_drain() -> None:
     longest = max(one.le for one in Settings.model_fields["drain_seconds"].metadata if hasattr(one, "le"))
     assert int(service()["TimeoutStopSec"]) > longest + 5
-    assert service()["KillMode"] == "mixed"
     assert service()["RestartPreventExitStatus"] == "3"
+
+
+def test_a_stop_of_the_bot_is_no_stop_of_what_users_have() -> None:
+    assert service()["KillMode"] == "process"
 
 
 @pytest.mark.parametrize("file", [UNIT, COMPOSE, DOCKERFILE], ids=lambda file: file.name)

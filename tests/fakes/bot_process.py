@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,9 @@ HOME = Path(__file__).parents[2]
 class BotProcess:
     """`interlock serve` on a fixed port and data directory, startable again after a kill."""
 
-    def __init__(self, hub: LocalHub, directory: Path, *, sandbox: str = "off") -> None:
+    def __init__(
+        self, hub: LocalHub, directory: Path, *, sandbox: str = "off", settings: Mapping[str, str] | None = None
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -39,6 +41,7 @@ class BotProcess:
             "INTERLOCK_MAX_RUNS": "2",
             "INTERLOCK_SANDBOX": sandbox,
             "INTERLOCK_DRAIN_SECONDS": "0.5",
+            **(settings or {}),
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -103,10 +106,12 @@ def processes_of_runs(data_dir: Path) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def bot_process(hub: LocalHub, directory: Path, *, sandbox: str = "off") -> AsyncIterator[BotProcess]:
+async def bot_process(
+    hub: LocalHub, directory: Path, *, sandbox: str = "off", settings: Mapping[str, str] | None = None
+) -> AsyncIterator[BotProcess]:
     """A bot that hears what the hub sends, dead afterwards."""
     directory.mkdir(parents=True, exist_ok=True)
-    bot = BotProcess(hub, directory, sandbox=sandbox)
+    bot = BotProcess(hub, directory, sandbox=sandbox, settings=settings)
     hub.webhook_url = f"{bot.url}/webhooks"
     await bot.start()
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,16 @@ from bot.deploy.journal import read, verify
 from bot.deploy.supervise import carry_out
 from bot.deploy.wishes import Wish, wish
 from bot.domain.deploy.states import State
+from bot.localhub.contract import Contract, Violation
+from bot.localhub.contract_wire import ContractMiddleware
+from bot.localhub.hub import LocalHub
+from tests.fakes.app_in_slot import ask, behaves, command, end_everything, free_port
+from tests.fakes.bot_process import BotProcess, bot_process
 from tests.fakes.crashes import BACK, POINTS, Point
 from tests.fakes.rollout import HAS, Rollout, Users, a_release, kill_controller, reaches
+from tests.fakes.world import OK, REPO
+
+BOX = "boxes/tier-1/1_ok.sh"
 
 A, B = a_release("a"), a_release("b")
 
@@ -94,3 +104,92 @@ async def test_without_the_bot_a_bad_release_is_rolled_back_all_the_same(rollout
         (files.tree / "fault").write_text("1.0")
         await reaches(files, "state", state="rolled_back")
     assert (await rollout.target(0).observe()).live == "blue"
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[LocalHub]:
+    violations: list[Violation] = []
+    hub = LocalHub()
+    hub.app = ContractMiddleware(hub.app, Contract.load(), violations.append)
+    await hub.start()
+    yield hub
+    await hub.stop()
+    assert violations == []
+
+
+@contextlib.asynccontextmanager
+async def deploying_bot(hub: LocalHub, directory: Path) -> AsyncIterator[BotProcess]:
+    """A bot that may deploy on this machine; what outlives it on purpose is ended too."""
+    settings = {"INTERLOCK_DEPLOY_TARGETS": "process", "INTERLOCK_DEPLOY_UNCONFINED": "yes"}
+    async with bot_process(hub, directory, settings=settings) as bot:
+        try:
+            yield bot
+        finally:
+            await bot.kill()
+            await end_everything(bot.data_dir)
+
+
+def production(port: int, *, seconds: float) -> dict[str, str]:
+    """An environment that follows main."""
+    target = f'{{kind: process, command: "{command()}", listen: "127.0.0.1:{port}", health: /}}'
+    watch = f"{{for: {seconds}s, probes: [{{http: /, every: 50ms}}], traffic: false}}"
+    lines = ["when: {push: main}", f"target: {target}", f"watch: {watch}", "rollback: {drain: 100ms}"]
+    return {".github/interlock.yml": "environments:\n  production:\n" + "".join(f"    {line}\n" for line in lines)}
+
+
+async def ended(hub: LocalHub, nth: int) -> list[str]:
+    """What GitHub was told of a deployment, once that is over."""
+    async with asyncio.timeout(60):
+        while True:
+            rows = hub.deploying.deployments(REPO)
+            if len(rows) > nth and hub.deploying.state_of(rows[nth]) in {"success", "failure", "error"}:
+                said = [(status.state, status.description) for status in hub.deploying.statuses(rows[nth])]
+                assert len(said) == len(set(said)), "everything is told once"
+                return [state for state, _ in said]
+            await asyncio.sleep(0.05)
+
+
+def of(bot: BotProcess, number: int) -> DeployFiles:
+    return DeployFiles(bot.data_dir / "deployments" / str(number))
+
+
+@pytest.mark.deployment(11, 21)
+@pytest.mark.parametrize("state", ["preparing", "baking"])
+async def test_a_bot_killed_during_a_deployment_finds_it_ended_and_tells_github_once(
+    hub: LocalHub, tmp_path: Path, state: str
+) -> None:
+    port = free_port()
+    async with deploying_bot(hub, tmp_path) as bot:
+        files = {BOX: OK, **behaves("one"), **production(port, seconds=0.5)}
+        hub.create_repository(REPO, files=files, collaborators={"mona": "write"})
+        await ended(hub, 0)
+        assert ask(port) == (200, "one")
+        hub.commit(REPO, "main", behaves("two"), "Change", "mona")
+        await reaches(of(bot, 2), "state", state=state)
+        await bot.kill()
+        if state == "baking":  # from here on nobody has to be asked.
+            await reaches(of(bot, 2), "state", state="succeeded")
+            assert ask(port) == (200, "two")
+        await bot.start()
+        told = await ended(hub, 1)
+    assert told[-1] == "success"
+    assert [state for state, _ in itertools.groupby(told)] == ["pending", "in_progress", "success"]
+    assert verify(read(of(bot, 2))) == ""
+
+
+@pytest.mark.deployment(11, 14, 21)
+async def test_while_the_bot_is_dead_a_bad_release_is_rolled_back_and_told_afterwards(
+    hub: LocalHub, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with deploying_bot(hub, tmp_path) as bot:
+        files = {BOX: OK, **behaves("one"), **production(port, seconds=3)}
+        hub.create_repository(REPO, files=files, collaborators={"mona": "write"})
+        await ended(hub, 0)
+        hub.commit(REPO, "main", behaves("two", bad_after=30), "Change", "mona")
+        await reaches(of(bot, 2), "watch")
+        await bot.kill()
+        await reaches(of(bot, 2), "state", state="rolled_back")
+        assert ask(port) == (200, "one")
+        await bot.start()
+        assert (await ended(hub, 1))[-1] in {"failure", "error"}

@@ -25,7 +25,7 @@ async def go_back(site: Site) -> Next:
     if barred := await _barred(site):
         await _least(site)
         return Next(State.HELD, f"{why}; {barred}")
-    while _failures(site) < TRIES:
+    while True:
         try:
             await _return_traffic(site)
             break
@@ -33,11 +33,11 @@ async def go_back(site: Site) -> Next:
             raise
         except (TargetProblem, DidNotStart) as problem:
             await site.write("note", what="way back failed", because=str(problem))
-            await asyncio.sleep(retry_after(_failures(site), site.dice) or 0.0)
-    else:
-        last = site.last("note", what="way back failed")
-        because = last.data["because"] if last else ""
-        return Next(State.ROLLBACK_FAILED, f"{why}; and the way back failed {TRIES} times: {because}")
+            site.failures += 1  # counted here too: a full disk must not make it try for ever.
+            pause = retry_after(max(site.failures, _failures(site)), site.dice)
+            if pause is None:
+                return Next(State.ROLLBACK_FAILED, f"{why}; and the way back failed {TRIES} times: {problem}")
+            await asyncio.sleep(pause)
     await _clear(site)
     return Next(State.ROLLED_BACK, f"{why}; {plan.previous.short if plan.previous else 'what was there'} serves again")
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.deploy.journal import Entry
-from bot.deploy.wishes import Wish
 from bot.domain.deploy.choosing import WITHIN, must_freeze
 from bot.domain.deploy.deployment import Deployment, Lock
 from bot.domain.deploy.plan import plan_from_json
@@ -132,7 +131,7 @@ async def _freeze_if_due(ctx: Context, deployment: Deployment) -> None:
 
 def by_wish(entries: tuple[Entry, ...]) -> bool:
     """Whether somebody asked for the way back, so that it says nothing about the release."""
-    return any(entry.kind == "wish" and str(entry.data["name"]).startswith(Wish.ROLLBACK) for entry in entries)
+    return any(entry.data.get("state") == State.ROLLING_BACK and "granted" in entry.data for entry in entries)
 
 
 def _at(entries: tuple[Entry, ...], state: State) -> datetime | None:

@@ -491,6 +491,19 @@ async def test_a_wish_that_comes_too_late_is_answered_too(stage: Stage) -> None:
     assert stage.entries[-1].data["effect"] == "nothing: the deployment has ended"
 
 
+@pytest.mark.deployment(11)
+async def test_what_runs_already_is_not_started_again_after_a_crash(stage: Stage) -> None:
+    stage.gates = None
+    async with opened(stage.target):
+        first = asyncio.create_task(stage.run())
+        await stage.reaches("done", call="start")
+        first.cancel()
+        await asyncio.wait({first})
+        stage.gates = Pass("every gate passes")
+        assert await stage.run() is State.SUCCEEDED
+    assert at(stage, "intent", call="start")
+
+
 @pytest.mark.deployment(28)
 async def test_a_watch_that_was_cut_off_goes_on_with_what_it_knew(stage: Stage) -> None:
     stage.with_environment(watch=replace(QUICK, seconds=1.0))
