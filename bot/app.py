@@ -18,7 +18,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
+from bot.deploy.confine import allowance_of
 from bot.domain import buttons, checks, deliveries
+from bot.domain.deploy import notice
 from bot.engine import Engine
 from bot.flows import (
     accounts,
@@ -34,7 +36,7 @@ from bot.flows import (
 )
 from bot.flows.commands import order
 from bot.flows.context import Context
-from bot.flows.deploying import telling
+from bot.flows.deploying import commenting, deploy, incidents, lives, noticing, planning, pushed, telling
 from bot.flows.dispatch import Dispatch
 from bot.flows.listed import Listed
 from bot.github import errors
@@ -91,12 +93,19 @@ CODEC = Codec(
         execute.Stopped,
         on_command.Answered,
         order.Started,
+        planning.Planned,
+        planning.Unplanned,
+        planning.Unreachable,
+        notice.Event,
+        notice.Notice,
+        noticing.Word,
         prepare.Decline,
         prepare.Pass,
         prepare.Preview,
         prepare.Ready,
         prepare.Refuse,
         prepare.Stale,
+        pushed.Pushed,
         republish.Republish,
         standing.Barred,
         standing.Stopping,
@@ -159,7 +168,7 @@ class Bot:
 
     async def settled(self) -> None:
         """Wait until nothing that was taken in is left to do."""
-        while self.dispatch.busy or await self.ctx.engine.unfinished() or await self._open():
+        while self.dispatch.busy or self.ctx.nudges.busy or await self.ctx.engine.unfinished() or await self._open():
             await self.dispatch.idle()
             await self.ctx.engine.idle()
             await asyncio.sleep(0.01)
@@ -256,6 +265,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             proving=asyncio.Semaphore(1),
             sandbox=sandbox,
             secrets_dir=settings.secrets_dir,
+            allowance=allowance_of(settings, path=os.environ.get("PATH", os.defpath)),
             falsify_seconds=settings.falsify_seconds,
             listed=Listed(clock.now),
         )
@@ -266,7 +276,13 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
         engine.register(republish.NAME, republish.Republishing(ctx))
         engine.register(redeliver.NAME, redeliver.Redeliver(ctx))
         engine.register(reconcile.NAME, reconcile.Reconcile(ctx))
+        engine.register(pushed.NAME, pushed.DeployPushed(ctx))
+        engine.register(lives.NAME, deploy.Deploy(ctx))
+        engine.register(commenting.NAME, commenting.Commenting(ctx))
         engine.register(telling.NAME, telling.Telling(ctx))
+        engine.register(noticing.NAME, noticing.Noticing(ctx))
+        engine.register(incidents.NAME, incidents.Incidents(ctx))
+        engine.register(incidents.RELEASE, incidents.Releasing(ctx))
         stack.push_async_callback(engine.close)
         await engine.launch()
         dispatch = Dispatch(ctx)

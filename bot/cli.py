@@ -108,7 +108,7 @@ def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     give = commands.add_parser("command", help="give the bot on this machine a command, as a comment would")
-    give.add_argument("subject", metavar="OWNER/NAME#N", help="the pull request")
+    give.add_argument("subject", metavar="OWNER/NAME[#N]", help="the pull request, or the repository")
     give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
     give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
     give.add_argument("--json", action="store_true", help="print the answer as one JSON document")

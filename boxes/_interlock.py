@@ -190,10 +190,12 @@ class GitHub(Process):
 
     def call(self, method: str, path: str, *, by: str = "mona", repo: str = REPO, **body: Any) -> Any:
         """One call of the REST API, below the repository; its answer."""
-        whose = {"Authorization": f"Bearer {self.ready['users'][by]}"}
-        answer = self._http.request(method, f"/repos/{repo}{path}", json=body or None, headers=whose)
+        answer = self._http.request(method, f"/repos/{repo}{path}", json=body or None, headers=self._whose(by))
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def _whose(self, login: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.ready['users'][login]}"}
 
     def propose(self, branch: str, *, by: str = "mona", repo: str = REPO) -> dict[str, Any]:
         """Push a branch with a file of its name, and open a pull request of it, which is returned."""
@@ -234,9 +236,36 @@ class GitHub(Process):
 
     def push(self, path: str, *, by: str = "mona", repo: str = REPO, branch: str = "main") -> str:
         """Add a file to a branch; the commit's SHA."""
-        content = base64.b64encode(b"anything").decode()
-        wish = {"message": f"Add {path}", "content": content, "branch": branch}
+        return self.write(path, "anything", by=by, repo=repo, branch=branch)
+
+    def write(self, path: str, text: str, *, by: str = "mona", repo: str = REPO, branch: str = "main") -> str:
+        """Commit a file to a branch, in place of what is there; the commit's SHA."""
+        wish = {"message": f"Add {path}", "content": base64.b64encode(text.encode()).decode(), "branch": branch}
+        there = self._http.get(f"/repos/{repo}/contents/{path}", params={"ref": branch}, headers=self._whose(by))
+        if there.is_success:
+            wish["sha"] = there.json()["sha"]
         return str(self.call("PUT", f"/contents/{path}", by=by, repo=repo, **wish)["commit"]["sha"])
+
+    def change(self, files: Mapping[str, str], branch: str) -> dict[str, Any]:
+        """Push a branch with some files on top of what main is now, and open a pull request of it."""
+        main = self.call("GET", "/git/ref/heads/main")["object"]["sha"]
+        self.call("POST", "/git/refs", ref=f"refs/heads/{branch}", sha=main)
+        for path, text in files.items():
+            self.write(path, text, branch=branch)
+        made: dict[str, Any] = self.call("POST", "/pulls", head=branch, base="main", title=f"Change {branch}")
+        return made
+
+    def merge(self, number: int) -> str:
+        """Merge a pull request; the SHA that its base has then."""
+        return str(self.call("PUT", f"/pulls/{number}/merge")["sha"])
+
+    def deployments(self, environment: str) -> list[dict[str, Any]]:
+        """The deployments to an environment, newest first; `said` has their states and descriptions, oldest first."""
+        found = self.call("GET", f"/deployments?environment={environment}")
+        for one in found:
+            told = self.call("GET", f"/deployments/{one['id']}/statuses")
+            one["said"] = [(row["state"], row["description"]) for row in reversed(told)]
+        return list(found)
 
 
 class Bot(Process):
@@ -297,6 +326,11 @@ class Bot(Process):
         """Who asked for what and what was decided, newest first."""
         entries: list[dict[str, Any]] = self._http.get("/api/v1/audit").json()["entries"]
         return entries
+
+    def deployments(self) -> list[dict[str, Any]]:
+        """What was asked to go where, newest first, as the bot tells whoever sits at its machine."""
+        deployments: list[dict[str, Any]] = self._http.get("/api/v1/deployments").json()["deployments"]
+        return deployments
 
     def page(self, path: str) -> str:
         """A page as a browser at the machine gets it."""

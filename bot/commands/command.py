@@ -10,7 +10,7 @@ import httpx
 
 from runner import __version__
 
-SUBJECT = re.compile(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)#([1-9][0-9]{0,8})")
+SUBJECT = re.compile(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:#([1-9][0-9]{0,8}))?")
 SECONDS = 60.0
 """How long the bot may take: it asks GitHub, and starts things without waiting for them."""
 
@@ -21,9 +21,9 @@ def command(*, subject: str, text: str, url: str, as_json: bool) -> int:
     """Send it and print the answer; returns the exit code of `interlock command`."""
     found = SUBJECT.fullmatch(subject)
     if found is None:
-        print(f"interlock: {subject!r} names no pull request; write it like octo/app#12", file=sys.stderr)  # noqa: T201 - the command's own output.
+        print(f"interlock: {subject!r} names no pull request; write it like octo/app#12, or octo/app", file=sys.stderr)  # noqa: T201 - the command's own output.
         return USAGE
-    body = {"repo": found[1], "pr": int(found[2]), "command": text}
+    body = {"repo": found[1], "pr": int(found[2]) if found[2] else None, "command": text}
     try:
         # No proxy is asked: the bot answers to this machine alone, and a proxy is another.
         with httpx.Client(

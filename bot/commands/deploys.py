@@ -164,8 +164,9 @@ def _journal_trouble(files: DeployFiles, record: Mapping[str, Any]) -> str:
     if not lines and not wrong:
         return ""
     wrong = wrong or journal.verify(lines)
-    if not wrong and lines[-1].hash != record["journal"]["head"]:
-        wrong = "it does not end as the record says"
+    count = record["journal"]["entries"]
+    if not wrong and count and (len(lines) < count or lines[count - 1].hash != record["journal"]["head"]):
+        wrong = "it is not the one that the record was made of"  # it may have gone on: wishes that came too late.
     return f"its journal was changed: {wrong}" if wrong else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.domain.deploy.deployment import Deployment
+from bot.domain.deploy.record import reasons
 from bot.domain.report import duration
 from bot.domain.text import clean, one_line
 
@@ -29,8 +30,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     who, release = record["who"], record["release"]
     what = "rollback" if record["kind"] == "rollback" else "deployment"
     yield f"{what} {record['number']}: {record['repo']} {record['environment']}: {record['state'].replace('_', ' ')}"
-    if record["because"]:
-        yield f"  {one_line(record['because'], 600)}"
+    yield from (f"  {one_line(sentence, 600)}" for sentence in reasons(record))
     asked = one_line(who["requested_by"] or "a green push", 100)
     yield f"asked for by {asked}" + (f" on #{who['pr']}" if who["pr"] else "")
     yield f"commit {release['sha']}" + (f" of {one_line(release['ref'])}" if release["ref"] else "")

@@ -15,7 +15,7 @@ from bot.deploy.phases.preparing import abandon, look, prepare, rehearse
 from bot.deploy.phases.retiring import retire
 from bot.deploy.phases.returning import go_back
 from bot.deploy.phases.switching import switch
-from bot.deploy.site import BEFORE, POLL, Next, NotToBe, Site
+from bot.deploy.site import BEFORE, POLL, Next, NotToBe, Site, granting
 from bot.deploy.target import Fenced, TargetProblem
 from bot.deploy.wishes import Wish
 from bot.domain.deploy.states import FINAL, State
@@ -92,8 +92,9 @@ async def _unless_wished(site: Site, phase: Phase) -> Next:
             if wished.wish is Wish.PROMOTE:
                 await site.heard(wished, "nothing: users do not have the release yet")
                 continue
-            await site.heard(wished, "aborts")
             message = f"{wished.by} asked for it to be aborted"
+            await site.write("note", what="not to be", because=message, **granting(wished))
+            await site.heard(wished, "aborts")
             raise NotToBe(message)
     finally:
         if not under_way.done():

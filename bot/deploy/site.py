@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-
-import structlog
 
 from bot.deploy.confine import Confinement
 from bot.deploy.files import DeployFiles
@@ -26,8 +25,6 @@ from bot.domain.deploy.states import State, step
 from bot.ops.clock import Clock
 from runner.redact import Redactor
 
-log = structlog.get_logger()
-
 _OTHERS_WORDS = frozenset({"tail", "output", "because", "problem"})
 
 POLL = 0.05
@@ -36,10 +33,11 @@ POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Where the deployment goes from here, and why."""
+    """Where the deployment goes from here, and why; `wished` is the wish that this grants, if one does."""
 
     state: State
     because: str
+    wished: Wished | None = None
 
 
 class NotToBe(Exception):
@@ -122,8 +120,11 @@ class Site:
         """
         step(self.state, there.state)
         because = self.redactor.text(there.because)
-        await self._written(lambda: self.journal.append("state", state=there.state.value, because=because))
+        facts = {"state": there.state.value, "because": because, **granting(there.wished)}
+        await self._written(lambda: self.journal.append("state", **facts))
         self.state, self.because = there.state, because
+        if there.wished is not None:
+            await self.heard(there.wished, there.state.value.replace("_", " "))
 
     def _without_secrets(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What is said in others' words may hold a secret, or what looks like one."""
@@ -136,7 +137,7 @@ class Site:
         except JournalUnwritable as unwritable:
             if self.state in STRICT:
                 raise
-            log.error("journal_unwritable", because=str(unwritable))  # noqa: TRY400 - the sentence says it all.
+            sys.stderr.write(f"{unwritable}\n")
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -196,10 +197,15 @@ class Site:
         return next(iter(pending(self.files, self.journal.entries)), None)
 
     async def heard(self, wished: Wished, effect: str) -> None:
-        """Say what came of a wish; from then on it is looked at."""
+        """Say what came of a wish. One that changed something was named by what changed it, before this."""
         await self.write(
             "wish", name=wished.name, wish=wished.wish.value, by=wished.by, because=wished.because, effect=effect
         )
+
+
+def granting(wished: Wished | None) -> dict[str, str]:
+    """What an entry says that grants a wish."""
+    return {"granted": wished.name} if wished else {}
 
 
 def same(wanted: Mapping[str, int], seen: Mapping[str, int]) -> bool:

@@ -62,8 +62,12 @@ def wish(files: DeployFiles, wish: Wish, by: str, *, because: str = "", key: str
 
 
 def pending(files: DeployFiles, entries: Sequence[Entry]) -> tuple[Wished, ...]:
-    """The wishes that the journal does not speak of yet, oldest first."""
+    """The wishes that the journal does not speak of yet, oldest first.
+
+    What grants a wish names it in the same entry, so that a crash can neither lose it nor grant it twice.
+    """
     taken = {entry.data["name"] for entry in entries if entry.kind == "wish"}
+    taken |= {entry.data["granted"] for entry in entries if "granted" in entry.data}
     found: list[tuple[int, Wished]] = []
     with contextlib.suppress(FileNotFoundError), os.scandir(files.wishes) as listing:
         for item in listing:

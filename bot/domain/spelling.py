@@ -23,13 +23,13 @@ def distance(a: str, b: str) -> int:
     return last[-1]
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word within two edits of `word` (one edit for words under five letters), or None.
+def nearest(word: str, known: Iterable[str], *, most: int = 2) -> str | None:
+    """The known word within `most` edits of `word` (one edit for words under five letters), or None.
 
     Short words are held tighter because other bots' commands are short too: `/hold` is two edits from `/help`.
     """
     if len(word) > 40:
         return None
     scored = [(distance(word, other), other) for other in known]
-    close = [(edits, other) for edits, other in scored if edits <= (1 if len(other) < 5 else 2)]
+    close = [(edits, other) for edits, other in scored if edits <= (1 if len(other) < 5 else most)]
     return min(close)[1] if close else None

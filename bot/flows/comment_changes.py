@@ -9,6 +9,7 @@ import structlog
 from bot.domain.commands.registry import words_of
 from bot.domain.deliveries import CommentChanged
 from bot.flows.context import Context
+from bot.flows.nudges import ConsiderAll
 from bot.store.audit import Entry
 
 log = structlog.get_logger()
@@ -22,6 +23,7 @@ async def note(ctx: Context, action: CommentChanged) -> None:
     on; a push, a close or `/boxes cancel` ends it.
     """
     await _refuse_commands(ctx, action)
+    await _void_approvals(ctx, action)
     known = await ctx.permits.by_comment(action.repo_id, action.comment_id)
     if not known:
         return
@@ -46,6 +48,29 @@ async def note(ctx: Context, action: CommentChanged) -> None:
             detail=f"the permit of @{permit.by} {stands}: its comment was {action.how} by @{action.by}",
         )
         await ctx.audit.write(entry)
+
+
+async def _void_approvals(ctx: Context, action: CommentChanged) -> None:
+    """Take back what a comment approved, whoever changed it: nobody can see any more what was said of which release."""
+    because = f"@{action.by} has {action.how} its comment"
+    voided = await ctx.approvals.void_of_comment(action.repo_id, action.comment_id, because=because)
+    if not voided:
+        return
+    log.warning("approval_voided", pr=action.pr, comment=action.comment_id, how=action.how, by=action.by)
+    entry = Entry(
+        id=f"approval:{action.repo_id}:{action.comment_id}:{action.how}:{action.by}"[:200],
+        at=ctx.clock.now(),
+        actor=action.by,
+        action="approve",
+        decision="noted",
+        reason="approval_void",
+        repo_id=action.repo_id,
+        repo=action.repo,
+        pr=action.pr,
+        detail=f"the approval of @{action.author} is void: its comment was {action.how} by @{action.by}",
+    )
+    await ctx.audit.write(entry)
+    ctx.nudges.give(ConsiderAll(action.repo_id))
 
 
 async def _refuse_commands(ctx: Context, action: CommentChanged) -> None:

@@ -31,7 +31,9 @@ from bot.domain.text import plain
 from bot.domain.trust import Untrusted
 from bot.flows import holds, record
 from bot.flows.context import Context
+from bot.flows.deploying import pushed
 from bot.flows.execute import Executed, NothingToRun, Outcome, RunnerBroken, Stopped
+from bot.flows.nudges import ConsiderAll
 from bot.flows.publish import publish_checks, publish_comment
 from bot.flows.requests import MERGE_GROUP
 from bot.flows.showing import checks_of
@@ -320,6 +322,9 @@ async def _close(ctx: Context, run: Run, state: RunState, conclusion: str, becau
     log.info("run_finished", number=run.number, state=str(state), conclusion=conclusion, because=because[:200])
     if tidy:
         await _tidy(ctx, run)
+    if (due := pushed.started(await ctx.run(run.id))) is not None:
+        ctx.nudges.give(due)
+    ctx.nudges.give(ConsiderAll(run.repo_id))
     try:
         await _agree(ctx, run)
     except (Forbidden, NotFound, Unprocessable) as refused:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.deploy.confine import Allowance
 from bot.deploy.files import DeployFiles
 from bot.domain.commands.asked import Parsed
 from bot.domain.commands.registry import parse
@@ -52,11 +53,13 @@ class Context:
         reading: held while a comment is read for commands.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
+        allowance: what releases may do on this machine.
         falsify_seconds: how long proving one run's boxes may take.
         oddities: what was new to us in deliveries, since the start.
         stops: of the runs that execute or are proved here, by run id; set to make one look at its row.
         nudges: what shall be looked at soon.
         looking: held while the gates of an environment, by repository and name, are evaluated.
+        commenting: held while the comment about a pull request's deployments, by repository and number, is written.
     """
 
     github: GitHubApp
@@ -86,6 +89,7 @@ class Context:
     proving: asyncio.Semaphore
     sandbox: Sandbox
     secrets_dir: Path | None
+    allowance: Allowance
     falsify_seconds: float
     listed: Listed
     glances: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
@@ -94,6 +98,7 @@ class Context:
     stops: dict[str, asyncio.Event] = field(default_factory=dict)
     nudges: Nudges = field(default_factory=Nudges)
     looking: dict[tuple[int, str], asyncio.Lock] = field(default_factory=dict)
+    commenting: dict[tuple[int, int], asyncio.Lock] = field(default_factory=dict)
 
     def installation(self, run: Run) -> Installation:
         """The installation that speaks for a run's repository."""
@@ -108,6 +113,12 @@ class Context:
             return ()
         async with self.reading:
             return await asyncio.to_thread(parse, body)
+
+    async def deployment(self, deployment_id: str) -> Deployment:
+        """A deployment whose row was made before anybody spoke of it."""
+        deployment = await self.deployments.get(deployment_id)
+        assert deployment is not None, deployment_id
+        return deployment
 
     async def run(self, run_id: str) -> Run:
         """The run of a flow; its row was made before the flow was started."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deliveries import Action, Ignore, StartRun
 from bot.flows import conclude, housekeeping, on_commit, on_delivery, reconcile, redeliver, thaw
 from bot.flows.context import Context
+from bot.flows.deploying import rounds
 from bot.github.errors import GitHubProblem
 from bot.store.deliveries import Delivery
 
@@ -59,6 +60,7 @@ class Dispatch:
         self._idle = asyncio.Event()
         self._idle.set()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._rounds = rounds.Rounds(ctx)
 
     async def start(self) -> None:
         """Take up what is left from before, then whatever comes."""
@@ -69,6 +71,8 @@ class Dispatch:
         self._every(housekeeping.EVERY, housekeeping.tidy, self._ctx)
         await thaw.thaw(self._ctx)  # a freeze may have ended while nobody was there.
         self._every(timedelta(seconds=thaw.LOOK_EVERY), thaw.thaw, self._ctx)
+        await self._rounds.start()
+        self._every(timedelta(seconds=rounds.EVERY), self._rounds.go_round)
         began = self._ctx.clock.now().isoformat()
         for name, every, what in ROUNDS:
             # One of its own at each start: what was missed was most likely missed while nobody was there.
@@ -89,8 +93,10 @@ class Dispatch:
         )
 
     async def stop(self) -> None:
-        """Start nothing more; what waits is found by the next sweep."""
-        self._scheduler.shutdown(wait=False)
+        """Start nothing more; what waits is found by the next sweep. Stopping twice is harmless."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        await self._rounds.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

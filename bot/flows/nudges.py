@@ -35,13 +35,20 @@ class ConsiderAll:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """Somebody wishes something of a deployment that may have neither flow nor controller."""
+
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """A deployment is somewhere else, or has other answers: people are to be told."""
 
     deployment: str
 
 
-Nudge = Start | Consider | ConsiderAll | Changed
+Nudge = Start | Consider | ConsiderAll | Wake | Changed
 
 
 class Nudges:

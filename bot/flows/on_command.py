@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from bot.codec import StepFailed
+from bot.domain.commands.entry import Surface
 from bot.domain.commands.reactions import Reaction
-from bot.domain.commands.registry import Surface
 from bot.domain.deliveries import ReadCommands
 from bot.domain.text import code
 from bot.engine import Flow

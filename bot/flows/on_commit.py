@@ -15,6 +15,7 @@ from bot.domain.checks import Check
 from bot.engine import Flow
 from bot.flows import conclude, execute, prepare, proving
 from bot.flows.context import Context
+from bot.flows.deploying import pushed
 from bot.flows.persevere import persevere
 from bot.flows.requests import request_run
 from bot.flows.standing import Barred, Stopping, Unsure, look_again
@@ -35,11 +36,15 @@ class OnCommit:
         """Carry the run through; returns its conclusion, or a word that says why there is none."""
         with structlog.contextvars.bound_contextvars(run=run_id):
             try:
-                return await self._run(flow, run_id)
+                conclusion = await self._run(flow, run_id)
             except (StepFailed, GitHubProblem) as error:
                 log.error("run_failed", because=str(error))  # noqa: TRY400 - the step logged its stack.
                 await persevere(flow, self.ctx.clock, "admit", conclude.admit_failure, self.ctx, run_id, flow.id)
                 return "internal_error"
+            # Nudged when the verdict was shown; here for a bot that was killed before it acted upon the nudge.
+            if (due := pushed.started(await self.ctx.run(run_id))) is not None:
+                await flow.start(due.flow, due.id, due.args)
+            return conclusion
 
     async def _run(self, flow: Flow, run_id: str) -> str:
         ctx = self.ctx

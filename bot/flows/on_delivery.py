@@ -10,6 +10,7 @@ import structlog
 
 from bot.domain.deliveries import (
     Action,
+    AskGates,
     CancelGroup,
     CancelLost,
     CancelRuns,
@@ -28,6 +29,8 @@ from bot.engine import Flow
 from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
 from bot.flows.commands.order import Started
 from bot.flows.context import Context
+from bot.flows.deploying import protecting, pushed
+from bot.flows.nudges import ConsiderAll
 from bot.flows.persevere import persevere
 from bot.flows.requests import MERGE_GROUP, open_run
 from bot.flows.standing import is_listed_branch
@@ -114,6 +117,7 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
                 ids = await buttons.press(ctx, action, delivery_id)
             else:
                 ids = await reconcile.closed(ctx, action)
+                ctx.nudges.give(ConsiderAll(action.repo_id))
             return [Started(on_commit.NAME, run_id, run_id) for run_id in ids]
         case InstallationChanged():
             return _reconciled(action, delivery_id) if await accounts.installation_changed(ctx, action) else []
@@ -121,6 +125,8 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
             return _reconciled(action, delivery_id) if await accounts.repository_changed(ctx, action) else []
         case CancelGroup() | CancelLost() | CommentChanged():
             await _end(ctx, action)
+        case AskGates():
+            await protecting.ask(ctx, action, delivery_id)
         case Ignore(reason):
             log.info("delivery_ignored", reason=reason)
         case _:
@@ -195,6 +201,10 @@ async def _start_run(ctx: Context, action: StartRun, delivery_id: str) -> list[S
             cause=MERGE_GROUP if action.cause == MERGE_GROUP else "",
         )
         started.append(_run_started(run))
+        if action.cause == "push" and (due := pushed.started(run)) is not None:
+            # The branch has moved to a commit whose run has ended long ago, as when another branch had it first.
+            started.append(Started(due.flow, f"{pushed.NAME}:{delivery_id}", due.args))
+    ctx.nudges.give(ConsiderAll(action.repo_id))
     return started
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.domain.commands.registry import Surface, parse_line
+from bot.domain.commands.entry import Surface
+from bot.domain.commands.registry import parse_line
 from bot.flows import on_commit
 from bot.flows.commands.obey import Obeyed, obey
 from bot.flows.commands.order import OPERATOR, Order
@@ -10,13 +11,13 @@ from bot.flows.context import Context
 from bot.store.accounts import AccountState
 
 
-async def operate(ctx: Context, *, repo: str, pr: int, text: str, surface: Surface, name: str) -> Obeyed:
+async def operate(ctx: Context, *, repo: str, pr: int | None, text: str, surface: Surface, name: str) -> Obeyed:
     """Carry a command out and start what it asks for.
 
     Args:
         ctx: the adapters.
         repo: `owner/name`, of a repository that the bot has heard of.
-        pr: the pull request's number.
+        pr: the pull request's number; None for the repository as a whole.
         text: the command, one line.
         surface: where it was typed.
         name: unique for this request.

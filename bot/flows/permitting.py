@@ -53,7 +53,7 @@ async def permit(ctx: Context, comment: ReadCommands, sha: str) -> Permitted | R
     github = ctx.github.installation(comment.installation_id)
     may = str(await permission(github, comment.repo, comment.author))
     pull = await get_pull(github, comment.repo, comment.pr)
-    written_at = await _as_sent(ctx, comment)
+    written_at = await as_sent(ctx, comment)
     facts = PermitFacts(
         asked=sha,
         pr=comment.pr,
@@ -98,8 +98,8 @@ async def permit(ctx: Context, comment: ReadCommands, sha: str) -> Permitted | R
     return Permitted(answer.sha, run.id)
 
 
-async def _as_sent(ctx: Context, comment: ReadCommands) -> datetime | None:
-    """When the comment was written; None when it is gone, or not what its author sent."""
+async def as_sent(ctx: Context, comment: ReadCommands) -> datetime | None:
+    """When the comment was written, by GitHub's clock; None when it is gone, or not what its author sent."""
     github = ctx.github.installation(comment.installation_id)
     try:
         if comment.source == "review":

@@ -21,6 +21,7 @@ from bot.flows.announcing import announce_early
 from bot.flows.comparing import compare, previewed
 from bot.flows.configuring import default_of, has_boxes, places, put_in_force
 from bot.flows.context import Context
+from bot.flows.fetching import wanted_of
 from bot.flows.glancing import glance
 from bot.flows.listing import Listing
 from bot.flows.requests import MERGE_GROUP
@@ -33,10 +34,9 @@ from bot.github.git import Conflict
 from bot.github.pulls import PullFacts, branch_head, get_pull, repository
 from bot.github.queue import queued
 from bot.github.repo_config import OrganisationDefault
-from bot.github.supplies import Order, Wanted
+from bot.github.supplies import Order
 from bot.ops.secrets import SecretsUnusable
 from bot.store.runs import Run
-from runner.config import Config
 from runner.errors import UserError
 from runner.execute.files import remove_tree
 
@@ -328,14 +328,6 @@ async def _note_report(ctx: Context, run: Run, base_sha: str, default: Organisat
     report = (await config_at(mirror, base_sha, default)).settings.get("report")
     ctx.files(run).directory.mkdir(parents=True, exist_ok=True)
     record.save_report(ctx.files(run), report if isinstance(report, dict) else {})
-
-
-def wanted_of(config: Config) -> Wanted:
-    """What a configuration declares under `checkout`."""
-    declared = config.settings.get("checkout")
-    if not isinstance(declared, dict):
-        return Wanted()
-    return Wanted(submodules=frozenset(path.rstrip("/") for path in declared["submodules"]), lfs=declared["lfs"])
 
 
 def _report(run: Run, wanted: Mapping[str, object]) -> Mapping[str, object]:

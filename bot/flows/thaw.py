@@ -6,6 +6,7 @@ import structlog
 
 from bot.flows import holds, republish
 from bot.flows.context import Context
+from bot.flows.nudges import ConsiderAll
 
 log = structlog.get_logger()
 
@@ -26,4 +27,5 @@ async def thaw(ctx: Context) -> None:
             # Started before the row says that the freeze is over: a crash in between starts it again, by the same id.
             await ctx.engine.start(republish.NAME, f"republish:{freeze.id}:over", shown)
         await ctx.freezes.lift(freeze.id, by="", at=freeze.until)
+        ctx.nudges.give(ConsiderAll(freeze.repo_id))
         log.info("freeze_ended", repo_id=freeze.repo_id, branch=freeze.branch)

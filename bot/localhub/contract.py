@@ -211,8 +211,13 @@ def unknown_operation(method: str, path: str, because: str) -> Violation:
     return Violation(kind=Kind.UNKNOWN_OPERATION, operation=f"{method.upper()} {path}", pointer="", message=because)
 
 
-# GitHub puts templates and scp-like addresses into fields of these formats.
-UNJUDGED_FORMATS: dict[str, Callable[[str], bool]] = {"uri": lambda _: True, "uri-template": lambda _: True}
+# GitHub puts templates and scp-like addresses into fields of these formats; the address of an app that pushes
+# (49699333+dependabot[bot]@users.noreply.github.com) is none by the letter, since brackets want quotes there.
+UNJUDGED_FORMATS: dict[str, Callable[[str], bool]] = {
+    "uri": lambda _: True,
+    "uri-template": lambda _: True,
+    "email": lambda text: "@" in text,
+}
 
 
 def _check_headers(operation: Operation, headers: Mapping[str, str]) -> Iterable[Violation]:

@@ -24,6 +24,11 @@ class Approvals:
         fields = {name: getattr(approval, name) for name in Approval.__slots__}
         return await self._rows.insert_once(approvals, {**fields, "as_who": " ".join(approval.as_who)})
 
+    async def get(self, approval_id: str) -> Approval | None:
+        """One by the id of the command that gave it."""
+        row = await self._rows.first(sa.select(approvals).where(approvals.c.id == approval_id))
+        return _approval(row) if row else None
+
     async def of(self, repo_id: int, environment: str, sha: str) -> list[Approval]:
         """Those that were given for a commit in an environment, void or not, oldest first."""
         key = (approvals.c.repo_id == repo_id, approvals.c.environment == environment, approvals.c.sha == sha)

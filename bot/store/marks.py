@@ -24,6 +24,10 @@ class Marks:
         """Remember a value."""
         await self._rows.upsert(marks, {"key": key, "value": value})
 
+    async def claim(self, key: str, value: str) -> bool:
+        """Remember a value where there is none; False when there is one, which stays."""
+        return await self._rows.insert_once(marks, {"key": key, "value": value})
+
     async def below(self, prefix: str) -> dict[str, str]:
         """Everything whose key begins with `prefix`, by the rest of its key."""
         rows = await self._rows.all(sa.select(marks).where(marks.c.key.startswith(prefix, autoescape=True)))

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bot.domain.deploy.picture import CSS, picture
+from bot.domain.deploy.record import reasons
 from bot.domain.deploy.states import FINAL, State
 from bot.domain.text import one_line
 from bot.web.run_page import TEMPLATES
@@ -36,8 +37,6 @@ _WORDS: Mapping[State, str] = {
     State.ROLLED_BACK: "was rolled back",
     State.ROLLBACK_FAILED: "could not be rolled back",
 }
-
-_AFTER_A_TURN = frozenset({State.ROLLING_BACK, State.ROLLED_BACK, State.ROLLBACK_FAILED})
 
 _GATES = {"pass": ("good", "passes"), "wait": ("idle", "waits"), "deny": ("bad", "denies")}
 
@@ -91,10 +90,8 @@ class DeploymentPage:
 
     @property
     def because(self) -> Sequence[str]:
-        """Why it is where it is. Of a way back first what led to it, since that is what people come for."""
-        turns = [stay["because"] for stay in self.record["states"] if stay["state"] == State.ROLLING_BACK]
-        sentences = [*turns, self.record["because"]] if self.state in _AFTER_A_TURN else [self.record["because"]]
-        return [sentence for sentence in dict.fromkeys(sentences) if sentence]
+        """Why it is where it is."""
+        return reasons(self.record)
 
     @property
     def stays(self) -> Sequence[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ NOT_RUN = {
     "docs/how-to/steer-a-pull-request.md": 1,  # it asks a bot that runs.
     "docs/how-to/install-on-a-server.md": 8,  # on a server with a name; each says what tries it.
     "docs/how-to/deploy-with-interlock.md": 2,  # on a server; a server to ask.
+    "docs/how-to/get-notified.md": 2,  # it installs what is installed; the reader's own addresses.
     "docs/how-to/give-a-box-a-secret.md": 1,  # the text of a box.
     "docs/how-to/use-services-in-boxes.md": 4,  # the texts of two boxes; what depends on the machine.
     "README.md": 3,  # make demo, make test, the reader's own PATH.

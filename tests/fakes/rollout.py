@@ -55,7 +55,7 @@ class Users:
 
     Attributes:
         answered: requests by the release that answered them well.
-        failed: when each of the others was over, in seconds since the epoch, and how.
+        failed: when each of the others was asked, in seconds since the epoch, and what came of it.
     """
 
     port: int
@@ -76,6 +76,7 @@ class Users:
             await asyncio.sleep(self.pause)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        asked = time.time()
         try:
             writer.write(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
             head = await reader.readuntil(b"\r\n\r\n")
@@ -85,10 +86,10 @@ class Users:
             body = (await reader.readexactly(length)).decode()
             status = int(head.split(b" ", 2)[1])
         except (ConnectionError, asyncio.IncompleteReadError) as broken:
-            self.failed.append((time.time(), type(broken).__name__))
+            self.failed.append((asked, type(broken).__name__))
             return False
         if status != 200:
-            self.failed.append((time.time(), str(status)))
+            self.failed.append((asked, str(status)))
         else:
             self.answered[body] += 1
         return b"connection: close" not in head.lower()

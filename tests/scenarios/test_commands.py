@@ -124,7 +124,7 @@ async def test_help_is_for_everybody(world: World) -> None:
         pytest.param("```\n/boxes run all\n```", id="fence"),
         pytest.param("<!-- /boxes run all -->", id="html"),
         pytest.param("Please do not /boxes run all", id="mid-sentence"),
-        pytest.param("/deploy production", id="somebody-elses"),
+        pytest.param("/hold production", id="somebody-elses"),
     ],
 )
 async def test_showing_a_command_is_not_asking_for_it(world: World, said: str) -> None:

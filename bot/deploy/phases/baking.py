@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from bot.deploy.commands import HookFailed, run_hooks
 from bot.deploy.phases.shares import alone, steps, weights
 from bot.deploy.phases.switching import persistently
-from bot.deploy.site import EMPTY, Next, Site
+from bot.deploy.site import EMPTY, Next, Site, granting
 from bot.deploy.target import Fenced, Observed, TargetProblem
 from bot.deploy.watching import ROUNDS, Addresses, Eyes, Memory, fresh, judged, memory_from_json, step_time
-from bot.deploy.wishes import Wish
-from bot.domain.deploy.bake import AskBoth, Course, GoesOn, Judgement, Pairs, course
+from bot.deploy.wishes import Wish, Wished
+from bot.domain.deploy.bake import AskBoth, BakeTime, Course, GoesOn, Good, Inconclusive, Judgement, Pairs, course
 from bot.domain.deploy.states import State
 from bot.domain.deploy.watch import FLOOR, tolerated
 
@@ -44,7 +44,10 @@ async def bake(site: Site) -> Next:
         if follows.state is not State.RETIRING or step == last:
             return follows
         step += 1
-        await site.write("note", what="step", step=step, share=steps(site)[step], because=follows.because)
+        facts = {"step": step, "share": steps(site)[step], "because": follows.because}
+        await site.write("note", what="step", **facts, **granting(follows.wished))
+        if follows.wished is not None:
+            await site.heard(follows.wished, "takes the next step")
 
 
 async def decide(site: Site) -> Next | None:
@@ -52,24 +55,21 @@ async def decide(site: Site) -> Next | None:
     while (wished := site.wished()) is not None:
         match wished.wish:
             case Wish.ROLLBACK:
-                await site.heard(wished, "rolls back")
-                return Next(State.ROLLING_BACK, f"{wished.by} asked for it")
+                return Next(State.ROLLING_BACK, f"{wished.by} asked for it", wished)
             case Wish.PROMOTE:
-                await site.heard(wished, "goes on")
-                return await _promoted(site, wished.by)
+                return _promoted(site, wished)
             case Wish.ABORT:
                 await site.heard(wished, "nothing: users have the release; /rollback takes it back")
     return None
 
 
-async def _promoted(site: Site, by: str) -> Next:
+def _promoted(site: Site, wished: Wished) -> Next:
     """A person says that the release is good enough: for its next step, or for good."""
     if site.last("state", state=State.BAKING.value) is None:
-        return Next(State.BAKING, f"{by} wants it to go on")
-    if (step := _step(site) + 1) < len(steps(site)):
-        await site.write("note", what="step", step=step, share=steps(site)[step], because=f"{by} promoted it")
-        return Next(State.BAKING, f"{by} promoted it to its next step")
-    return Next(State.RETIRING, f"{by} promoted it")
+        return Next(State.BAKING, f"{wished.by} wants it to go on", wished)
+    if _step(site) + 1 < len(steps(site)):
+        return Next(State.BAKING, f"{wished.by} promoted it to its next step", wished)
+    return Next(State.RETIRING, f"{wished.by} promoted it", wished)
 
 
 async def _watched(site: Site, step: int) -> Next:
@@ -132,11 +132,9 @@ class Vigil:
             return None
         match wished.wish:
             case Wish.ROLLBACK:
-                await site.heard(wished, "rolls back")
-                return Next(State.ROLLING_BACK, f"{wished.by} asked for it")
+                return Next(State.ROLLING_BACK, f"{wished.by} asked for it", wished)
             case Wish.PROMOTE if self.eyes.memory.step < len(steps(site)) - 1:
-                await site.heard(wished, "takes the next step")
-                return Next(State.RETIRING, f"{wished.by} promoted it to its next step")
+                return Next(State.RETIRING, f"{wished.by} promoted it to its next step", wished)
             case Wish.PROMOTE:
                 await site.heard(wished, "nothing: the last step is watched to its end")
             case Wish.ABORT:
@@ -165,7 +163,8 @@ class Vigil:
         memory = self.eyes.memory
         now = self.site.clock.now().timestamp()
         over = memory.time.over(now) if memory.judges else now - memory.time.began >= memory.time.planned
-        return judged(memory, over=over and self.late.done(), unanswered=self.rounds >= ROUNDS)
+        said = judged(memory, over=over and self.late.done(), unanswered=self.rounds >= ROUNDS)
+        return _fallen_silent(memory, said) if isinstance(said, Good) and not memory.time.enough else said
 
     def _write_now_and_then(self) -> None:
         """A line of the journal, now and then; the disk may take its time, and nobody waits for it here."""
@@ -201,6 +200,13 @@ async def _afterwards(site: Site, addresses: Addresses, *, whole: bool) -> str:
     return "" if done.data["ok"] else f"smoke after the switch: {done.data['because']}"
 
 
+def _fallen_silent(memory: Memory, good: Good) -> Inconclusive:
+    """What is said of a release that answered well and then not at all, as one that hangs behind a router."""
+    time = memory.time
+    because = f"inconclusive: nothing was seen for most of the time, in one piece {time.seen:.0f} of {time.planned:g} s"
+    return Inconclusive(samples=good.samples, needed=good.samples, because=because)
+
+
 def _addresses(site: Site, observed: Observed, step: int) -> Addresses:
     """The new release as users reach it; while it has but a share of them, in its slot. And the one before."""
     plan = site.plan
@@ -217,9 +223,19 @@ def _live(site: Site, observed: Observed) -> str:
 
 
 def _step(site: Site) -> int:
-    """Which step of the canary it is at."""
-    noted = site.last("note", what="step")
-    return int(noted.data["step"]) if noted else 0
+    """Which step of the canary it is at; one that was held at a step and came back goes on with the next."""
+    step, held = 0, False
+    for entry in site.journal.entries:
+        if entry.kind == "note" and entry.data["what"] == "step":
+            step = int(entry.data["step"])
+        elif entry.kind == "state":
+            step += held and entry.data["state"] == State.BAKING.value
+            held = entry.data["state"] == State.HELD.value and _has_baked(site, entry.seq)
+    return step
+
+
+def _has_baked(site: Site, before: int) -> bool:
+    return any(entry.data.get("state") == State.BAKING.value for entry in site.journal.entries[: before - 1])
 
 
 def _taken_away(site: Site, observed: Observed) -> bool:
@@ -242,9 +258,16 @@ def _remembered(site: Site, step: int, *, pairs: bool) -> Memory:
         whole = pause * (len(shares) - 1) + watch.seconds
         return fresh(watch, step=step, seconds=seconds, whole=whole, p0=_tolerated(site), pairs=pairs, now=now)
     if known.step == step:
-        return replace(known, pairs=(known.pairs or Pairs()) if pairs else None)
+        time = _without_the_pause(known.time, now)
+        return replace(known, time=time, pairs=(known.pairs or Pairs()) if pairs else None)
     time = step_time(watch, seconds=seconds, now=now)
     return replace(known, step=step, time=time, pairs=Pairs() if pairs else None)
+
+
+def _without_the_pause(time: BakeTime, now: float) -> BakeTime:
+    """The clock goes on with the next sample; while nobody watched, nothing was watched. A long pause ends it all."""
+    short = time.last_sample is not None and now - time.last_sample <= time.gap
+    return replace(time, last_sample=None) if short else time
 
 
 def _known(site: Site) -> Memory | None:

@@ -45,8 +45,7 @@ async def _wants_back(site: Site) -> Next | None:
     if wished is None:
         return None
     if wished.wish is Wish.ROLLBACK:
-        await site.heard(wished, "rolls back")
-        return Next(State.ROLLING_BACK, f"{wished.by} asked for it")
+        return Next(State.ROLLING_BACK, f"{wished.by} asked for it", wished)
     await site.heard(wished, "nothing: the release has passed its watch")
     return None
 

@@ -6,10 +6,11 @@ import asyncio
 
 from bot.deploy.commands import HookFailed, SchemaUnknown, run_hooks, schema_version
 from bot.deploy.phases.shares import alone, back, weights
-from bot.deploy.phases.starting import TRIES, DidNotStart, bring_up, keep_logs
+from bot.deploy.phases.starting import DidNotStart, bring_up, keep_logs
 from bot.deploy.phases.switching import persistently
 from bot.deploy.site import EMPTY, Next, Site
 from bot.deploy.target import Fenced, TargetProblem
+from bot.domain.deploy.choosing import TRIES, retry_after
 from bot.domain.deploy.schema_guard import roll_forward_only
 from bot.domain.deploy.states import State
 
@@ -24,7 +25,7 @@ async def go_back(site: Site) -> Next:
     if barred := await _barred(site):
         await _least(site)
         return Next(State.HELD, f"{why}; {barred}")
-    while (failed := _failures(site)) < TRIES:
+    while _failures(site) < TRIES:
         try:
             await _return_traffic(site)
             break
@@ -32,7 +33,7 @@ async def go_back(site: Site) -> Next:
             raise
         except (TargetProblem, DidNotStart) as problem:
             await site.write("note", what="way back failed", because=str(problem))
-            await asyncio.sleep(site.dice.uniform(0.1, 0.4) * 2**failed)
+            await asyncio.sleep(retry_after(_failures(site), site.dice) or 0.0)
     else:
         last = site.last("note", what="way back failed")
         because = last.data["because"] if last else ""

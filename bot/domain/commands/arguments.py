@@ -1,12 +1,13 @@
 """Reading what follows a command's words. Nothing is guessed: what is not understood is a `Slip` that says where.
 
-Every reader gives a value of a known form; no text of a comment gets any further than these, but the reason of a skip
-or a freeze, which is cleaned, bounded, and only ever shown.
+Every reader gives a value of a known form; no text of a comment gets any further than these, but reasons, which are
+cleaned, bounded, and only ever shown.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -16,7 +17,10 @@ from runner.errors import BadSelection
 from runner.select import parse as parse_selection
 
 LONGEST_REASON = 300
-"""Characters of the reason of a skip or a freeze."""
+"""Characters of a reason."""
+
+LONGEST_LOCK = 30 * 86_400.0
+"""Seconds for which somebody may keep an environment locked."""
 
 _WORD = re.compile(r"\S+")
 _BECAUSE = re.compile(r"(?<!\S)because(?!\S)", re.IGNORECASE | re.ASCII)
@@ -25,6 +29,12 @@ _AT = re.compile(r"(?<!\S)at(?:\s+(\S+))?\s*\Z", re.IGNORECASE)
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 _BOX = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)?[0-9]{1,9}")
 _BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*$;|&()!\[\]\\\"'`<>]|\.\.|@\{|//|/\.|\A[-/.]|[/.]\Z|\.lock\Z")
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"([0-9]{1,5})(m|h|d)", re.IGNORECASE)
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
+# What phones make of two dashes.
+_DASHES = "-\u2013\u2014"
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\s?(Z|UTC|[+-][0-9]{2}:[0-9]{2})?)?"
 )
@@ -152,6 +162,101 @@ def reason(argument: Argument, example: str) -> tuple[Argument, str]:
     if len(said) > LONGEST_REASON:
         refuse(f"the reason has {len(said)} characters", f"{LONGEST_REASON} is the most", rest.at)
     return argument.part(0, found.start()), said
+
+
+def reason_if_any(argument: Argument, example: str) -> tuple[Argument, str]:
+    """Like `reason`, but "" where nobody says why.
+
+    Raises:
+        Slip: it stands in no quotes, or it is too long.
+    """
+    return reason(argument, example) if _BECAUSE.search(argument.text) else (argument, "")
+
+
+def options(argument: Argument, example: str, *, valued: Iterable[str] = (), flags: Iterable[str] = ()) -> Options:
+    """The name of an environment, and what follows it in any order; each at most once.
+
+    Args:
+        argument: the text, without a reason.
+        example: a whole command, shown to whoever wrote none.
+        valued: words that another word follows.
+        flags: words that stand alone; two dashes before one of them change nothing.
+
+    Raises:
+        Slip: there is no name, or something else follows.
+    """
+    words = argument.words()
+    if not words:
+        refuse("it does not say which environment", f"like so: {code(example)}", argument.at)
+    first, *rest = words
+    if not _ENVIRONMENT.fullmatch(first.text):
+        refuse(f"{code(first.text, 60)} is not the name of an environment", f"like so: {code(example)}", first.at)
+    values: dict[str, Argument] = {}
+    known_flags, known_valued = frozenset(flags), frozenset(valued)
+    while rest:
+        word = rest.pop(0)
+        spoken = word.text.lower().lstrip(_DASHES)
+        if spoken in values:
+            refuse(f"{code(word.text, 60)} is there twice", "write it once", word.at)
+        if spoken in known_flags:
+            values[spoken] = word
+        elif word.text.lower() in known_valued:
+            if not rest:
+                refuse(f"nothing follows {code(word.text)}", f"like so: {code(example)}", word.at)
+            values[spoken] = rest.pop(0)
+        else:
+            refuse(f"{code(word.text, 60)} is not understood here", f"like so: {code(example)}", word.at)
+    return Options(first.text, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `options` has read: the environment's name, and the words by what introduces them."""
+
+    environment: str
+    values: Mapping[str, Argument]
+
+    def sha(self) -> str:
+        """The commit after `at`, in lower case; "" where none is named.
+
+        Raises:
+            Slip: it is none.
+        """
+        if (word := self.values.get("at")) is None:
+            return ""
+        sha = word.text.lower()
+        if not _SHA.fullmatch(sha):
+            refuse(_not_a_commit(sha), "write `at` and the commit's SHA, best all of it", word.at)
+        return sha
+
+    def plan(self) -> str:
+        """The hash after `expect`; "" where none is named. All of it, since parts of one can be forged.
+
+        Raises:
+            Slip: it is none.
+        """
+        if (word := self.values.get("expect")) is None:
+            return ""
+        hashed = word.text.lower()
+        if not _HASH.fullmatch(hashed):
+            because = f"{code(word.text, 80)} is not the whole hash of a plan"
+            refuse(because, "a dry run tells it; it has 64 digits", word.at)
+        return hashed
+
+    def seconds(self) -> float | None:
+        """The time after `for`; None where none is named.
+
+        Raises:
+            Slip: it is none, or too long.
+        """
+        if (word := self.values.get("for")) is None:
+            return None
+        found = _TIME.fullmatch(word.text) if word.text.isascii() else None
+        seconds = float(found[1]) * _UNITS[found[2].lower()] if found else 0.0
+        if not 0 < seconds <= LONGEST_LOCK:
+            hint = f"write it like `30m`, `2h` or `3d`; {LONGEST_LOCK / _UNITS['d']:.0f} days are the most"
+            refuse(f"{code(word.text, 60)} is no such time", hint, word.at)
+        return seconds
 
 
 def box(argument: Argument, *, optional: bool = False) -> str:

@@ -1,6 +1,6 @@
 """What somebody asked for, one frozen value for each verb, as its reader in `registry` made it.
 
-Nothing in here is free text but the reasons of `Skip` and `Freeze`, which are only ever shown.
+Nothing in here is free text but reasons (`because`, and `Deploy.break_glass`), which are only ever shown.
 """
 
 from __future__ import annotations
@@ -101,7 +101,91 @@ class Help:
     topic: str = ""
 
 
-Asked = Run | Rerun | Cancel | Skip | Status | Why | Explain | Falsify | OkToTest | Freeze | Unfreeze | Help
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """Put a commit into an environment.
+
+    Here and below `environment` has the form of a name; whether there is one of this name is found out later.
+
+    Attributes:
+        at: the commit that the person had in mind, in lower case; "" for what there is now.
+        dry_run: only tell what would be done.
+        expect: the hash of a plan that a dry run has told; only that is carried out. "" for whatever is planned then.
+        break_glass: why it is to pass a freeze; "" for not passing one.
+    """
+
+    environment: str
+    at: str = ""
+    dry_run: bool = False
+    expect: str = ""
+    break_glass: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """Say yes to what waits for an environment; `break_glass`: also to its passing a freeze."""
+
+    environment: str
+    at: str = ""
+    break_glass: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Say no to what waits for an environment."""
+
+    environment: str
+    because: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Let a release that is held, or a canary, go on."""
+
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Bring an environment back to its last good release."""
+
+    environment: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockUp:
+    """Keep others out of an environment; `seconds` None for as long as its configuration says."""
+
+    environment: str
+    seconds: float | None = None
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Let others into an environment again."""
+
+    environment: str
+
+
+AboutEnvironment = Deploy | Approve | Reject | Promote | RollBack | LockUp | Unlock
+Asked = (
+    Run
+    | Rerun
+    | Cancel
+    | Skip
+    | Status
+    | Why
+    | Explain
+    | Falsify
+    | OkToTest
+    | Freeze
+    | Unfreeze
+    | AboutEnvironment
+    | Help
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Need(StrEnum):
     NOTHING = "everyone who can comment"
     WRITE = "write, maintain or admin"
     MAINTAIN = "maintain or admin"
+    APPROVE = "whoever may approve for the environment, as its configuration says"
 
 
 _ENOUGH = {Need.WRITE: WRITERS, Need.MAINTAIN: frozenset({"maintain", "admin"})}
@@ -43,15 +44,17 @@ class Refused:
 def may(permission: str, need: Need) -> Allowed | Refused:
     """Whether someone with this permission may do what needs `need`.
 
+    Who approves for an environment is found out where that is known; here nobody is refused for it.
+
     Args:
         permission: `admin maintain write triage read none`; any other word counts as none.
         need: of the verb.
     """
-    if need is Need.NOTHING or permission in _ENOUGH[need]:
+    if need in {Need.NOTHING, Need.APPROVE} or permission in _ENOUGH[need]:
         return Allowed()
     if need is Need.MAINTAIN:
         return Refused("not_permitted", "only people who maintain this repository can freeze and unfreeze it")
-    return Refused("not_permitted", "only people with write permission in this repository can steer runs")
+    return Refused("not_permitted", "only people with write permission in this repository can steer it")
 
 
 def is_lookalike(login: str) -> bool:

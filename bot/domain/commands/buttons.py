@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bot.domain.buttons import RERUN_ALL, RERUN_FAILED
 from bot.domain.commands.asked import Rerun
-from bot.domain.commands.registry import Surface, parse_line
+from bot.domain.commands.entry import Surface
+from bot.domain.commands.registry import parse_line
 
 PRESSED = {RERUN_FAILED: "/boxes rerun failed", RERUN_ALL: "/boxes rerun all"}
 """What pressing a button is the same as, by whoever presses it."""

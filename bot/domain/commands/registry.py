@@ -5,9 +5,7 @@ Comments, review bodies, buttons, REST and the command line are read by this mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable
 
 from bot.domain.commands import arguments as args
 from bot.domain.commands.arguments import Argument, Slip
@@ -29,6 +27,8 @@ from bot.domain.commands.asked import (
     Why,
 )
 from bot.domain.commands.authority import Need
+from bot.domain.commands.deploying import VERBS
+from bot.domain.commands.entry import TYPED, Command, Surface, places
 from bot.domain.commands.markdown import Line, lines
 from bot.domain.spelling import nearest
 from bot.domain.text import clean, code, one_line
@@ -38,60 +38,6 @@ MAX_COMMANDS = 5
 
 MAX_BODY = 65_536
 """Characters of a comment that are read; GitHub stores no more."""
-
-
-class Surface(StrEnum):
-    """Where a verb is offered."""
-
-    COMMENT = "comment"  # comments of pull requests, and the texts of reviews
-    BUTTON = "button"  # on a check run
-    CLI = "cli"
-    REST = "rest"
-    ACTION = "action"  # as an input of the workflow action
-
-
-PLACES = {
-    Surface.COMMENT: "comments and reviews",
-    Surface.BUTTON: "buttons",
-    Surface.CLI: "`interlock command`",
-    Surface.REST: "REST",
-    Surface.ACTION: "the workflow action",
-}
-"""Where a verb is offered, as people read it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """An entry of the registry.
-
-    Attributes:
-        words: what it begins with, in lower case, without the slash.
-        argument: how the rest is written, for people.
-        kind: what `read` makes of it.
-        read: makes it of what follows the words; a `Slip` says what is wrong.
-        need: who may.
-        offered: where.
-    """
-
-    words: tuple[str, ...]
-    argument: str
-    kind: type[Asked]
-    read: Callable[[Argument], Asked]
-    need: Need
-    offered: frozenset[Surface]
-    summary: str
-    details: str
-    examples: tuple[tuple[str, str], ...]
-
-    @property
-    def usage(self) -> str:
-        """The command as one types it."""
-        return f"/{' '.join(self.words)} {self.argument}".strip()
-
-    @property
-    def topic(self) -> str:
-        """Its key for help: the last word."""
-        return self.words[-1]
 
 
 def parse(body: str) -> tuple[Parsed, ...]:
@@ -126,6 +72,11 @@ def need_of(parsed: Parsed) -> Need:
     if isinstance(parsed, Mistake):
         return parsed.need
     return next(command.need for command in REGISTRY if command.kind is type(parsed))
+
+
+def is_of_pull(asked: Asked) -> bool:
+    """Whether it is about a pull request, and so cannot be asked of a repository."""
+    return next(command.of_pull for command in REGISTRY if command.kind is type(asked))
 
 
 def words_of(parsed: Parsed) -> str:
@@ -199,8 +150,6 @@ def _help(argument: Argument) -> Help:
     return Help(topic)
 
 
-_TYPED = frozenset({Surface.COMMENT, Surface.CLI, Surface.REST})
-
 REGISTRY = (
     Command(
         words=("boxes", "run"),
@@ -208,7 +157,7 @@ REGISTRY = (
         kind=Run,
         read=_run,
         need=Need.WRITE,
-        offered=_TYPED | {Surface.ACTION},
+        offered=TYPED | {Surface.ACTION},
         summary="run boxes of this pull request",
         details=(
             "Runs the selected boxes on the current head, merged into its base. Verdicts of other boxes on the same "
@@ -232,7 +181,7 @@ REGISTRY = (
         kind=Rerun,
         read=_rerun,
         need=Need.WRITE,
-        offered=_TYPED | {Surface.BUTTON},
+        offered=TYPED | {Surface.BUTTON},
         summary="run again what is red and what it held back",
         details="Like `/boxes run`, and without a selection it takes `failed`.",
         examples=(
@@ -247,7 +196,7 @@ REGISTRY = (
         kind=Cancel,
         read=_cancel,
         need=Need.WRITE,
-        offered=_TYPED,
+        offered=TYPED,
         summary="end what runs for this pull request",
         details="Ends what runs or waits for this pull request. Its checks conclude `cancelled`, which is not green.",
         examples=(("/boxes cancel", "end it now"),),
@@ -258,7 +207,7 @@ REGISTRY = (
         kind=Skip,
         read=_skip,
         need=Need.WRITE,
-        offered=_TYPED,
+        offered=TYPED,
         summary="let boxes not gate on this commit",
         details=(
             "The boxes still run and are listed with their verdicts, and a red one does not make this commit red. The "
@@ -277,9 +226,12 @@ REGISTRY = (
         kind=Status,
         read=_status,
         need=Need.NOTHING,
-        offered=_TYPED,
+        offered=TYPED,
         summary="tell how the runs of the head stand",
-        details="Answers with the newest run of the current head, tier by tier, and what waits behind it.",
+        details=(
+            "Answers with the newest run of the current head, tier by tier, and what waits behind it; and with "
+            "where the newest deployment of the pull request to each environment stands."
+        ),
         examples=(("/boxes status", "the state of the head"),),
     ),
     Command(
@@ -288,11 +240,12 @@ REGISTRY = (
         kind=Why,
         read=_why,
         need=Need.NOTHING,
-        offered=_TYPED,
+        offered=TYPED,
         summary="tell what holds this pull request, and who can change it",
         details=(
             "Answers with everything that keeps `Interlock` from being green: red boxes, boxes that did not run, "
-            "missing proofs, a freeze, a missing permit, and for each of them who can do what."
+            "missing proofs, a freeze, a missing permit, and for each of them who can do what. Of a deployment that "
+            "waits it lists every gate, with what it goes by."
         ),
         examples=(("/boxes why", "all that holds it"), ("/boxes why 21", "what one box has to do with it")),
     ),
@@ -302,7 +255,7 @@ REGISTRY = (
         kind=Explain,
         read=_explain,
         need=Need.NOTHING,
-        offered=_TYPED,
+        offered=TYPED,
         summary="tell all that is known of one box",
         details=(
             "Answers with its title, its tier, its file, its control, its last verdict on this head with what did not "
@@ -316,7 +269,7 @@ REGISTRY = (
         kind=Falsify,
         read=_falsify,
         need=Need.WRITE,
-        offered=_TYPED | {Surface.ACTION},
+        offered=TYPED | {Surface.ACTION},
         summary="prove now that boxes can turn red",
         details=(
             "Runs the selected green boxes of the current head under their own sabotage, whatever the configuration "
@@ -347,7 +300,8 @@ REGISTRY = (
         kind=Freeze,
         read=_freeze,
         need=Need.MAINTAIN,
-        offered=_TYPED,
+        of_pull=False,
+        offered=TYPED,
         summary="hold every pull request into a branch",
         details=(
             "While it holds, `Interlock` concludes `action_required` on every pull request into the branch, or into "
@@ -367,18 +321,21 @@ REGISTRY = (
         kind=Unfreeze,
         read=_unfreeze,
         need=Need.MAINTAIN,
-        offered=_TYPED,
+        of_pull=False,
+        offered=TYPED,
         summary="lift a freeze",
         details="Lifts the freeze of the branch, or without one the freeze of every branch. The checks follow.",
         examples=(("/unfreeze main", "the freeze of one branch"), ("/unfreeze", "the freeze of every branch")),
     ),
+    *VERBS,
     Command(
         words=("help",),
         argument="[command]",
         kind=Help,
         read=_help,
         need=Need.NOTHING,
-        offered=_TYPED,
+        of_pull=False,
+        offered=TYPED,
         summary="explain the commands",
         details="Answers with the list of commands, or with one of them in full.",
         examples=(("/help", "the list"), ("/help run", "one command")),
@@ -394,7 +351,8 @@ def _command(line: Line, surface: Surface) -> Parsed | None:
     shown = one_line(line.text, 100)
     first = _folded(words[0].text.removeprefix("/"))
     if first not in _FIRST_WORDS:
-        meant = nearest(first, _FIRST_WORDS) if first.replace("-", "").isalpha() else None
+        # One slip alone: `/retest`, which other bots read, is two edits from `/reject`.
+        meant = nearest(first, _FIRST_WORDS, most=1) if first.replace("-", "").isalpha() else None
         if meant is None:
             return None
         return Mistake(shown, f"there is no command {code(f'/{first}', 60)}", f"did you mean `/{meant}`?", 1)
@@ -411,11 +369,6 @@ def _command(line: Line, surface: Surface) -> Parsed | None:
     because = f"{code(f'/{first}')} does not know {code(verb, 60)}" if verb else f"{code(f'/{first}')} needs a verb"
     column = words[1].at + 1 if verb else len(line.text)
     return Mistake(shown, because, _did_you_mean(verb, verbs, f"/{first} "), column)
-
-
-def places(command: Command) -> str:
-    """Where it is offered, in words."""
-    return ", ".join(words for place, words in PLACES.items() if place in command.offered)
 
 
 def _read(command: Command, text: str, words: tuple[Argument, ...], shown: str, surface: Surface) -> Parsed:

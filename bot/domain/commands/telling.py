@@ -5,7 +5,8 @@ from __future__ import annotations
 from bot.domain.buttons import EXPLAIN
 from bot.domain.commands.arguments import LONGEST_REASON
 from bot.domain.commands.buttons import PRESSED
-from bot.domain.commands.registry import MAX_COMMANDS, REGISTRY, TOPICS, Command, places
+from bot.domain.commands.entry import Command, places
+from bot.domain.commands.registry import MAX_COMMANDS, REGISTRY, TOPICS
 
 SCHEMA = "interlock.commands/1"
 
@@ -37,6 +38,7 @@ def description() -> dict[str, object]:
                 "examples": [{"text": text, "meaning": meaning} for text, meaning in command.examples],
                 "need": command.need.name.lower(),
                 "offered": sorted(command.offered),
+                "of_pull": command.of_pull,
             }
             for command in REGISTRY
         ],
@@ -58,6 +60,7 @@ REASONS = {
     "comment_edited": "the comment of a permit was edited",
     "comment_deleted": "the comment of a permit was deleted",
     "closed": "the pull request is not open",
+    "no_pull_request": "it is about a pull request, and none was named",
     "other_head": "it names a commit that is not the head",
     "short_sha": "a fork's commit was not named with all its digits",
     "no_run": "no run of the head has told its boxes yet",
@@ -74,6 +77,26 @@ REASONS = {
     "sha_is_older": "the commit to permit is an older one of the pull request",
     "sha_of_another": "the commit to permit is the head of another pull request",
     "sha_is_not_the_head": "the commit to permit is not the head",
+    "unknown_environment": "there is no such environment on the default branch",
+    "config_broken": "the default branch's configuration cannot be read",
+    "not_from_pull_requests": "the environment takes no heads of pull requests",
+    "not_on_branch": "the commit is not on a branch that the environment takes",
+    "overtaken": "a newer commit of the branch was taken up already",
+    "not_plannable": "the environment's target cannot do what is asked, or does not answer",
+    "nothing_live": "Interlock has deployed nothing there",
+    "nothing_held": "no deployment is held there, and no canary is under way",
+    "nothing_waits": "no deployment of the environment waits, or is under way",
+    "not_waiting": "the deployment does not wait any more",
+    "other_commit": "the deployment is of another commit than the one named",
+    "no_approval_needed": "the environment asks nobody for approval",
+    "not_an_approver": "the person is none of those who may approve for the environment",
+    "own_change": "the person wrote the change or asked for the deployment, and is excluded from approving it",
+    "own_glass": "whoever breaks the glass cannot be the second person",
+    "locked": "somebody else holds the environment",
+    "not_locked": "nobody holds the environment",
+    "not_yours": "the lock is somebody else's",
+    "no_way_back": "there is no good release to go back to",
+    "approval_void": "the comment of an approval was edited or deleted",
     "unknown_repository": "the bot has not heard of the repository, or another has its name now",
 }
 """Machine-readable reasons in the audit and in REST, with what they mean. They only grow."""
@@ -101,7 +124,8 @@ _OTHERS = (
     "## From the machine\n\n"
     'Whoever sits at the machine gives the same commands with `interlock command octo/app#12 "/boxes rerun"`, or over '
     "REST: `GET /api/v1/commands` describes them all, and `POST /api/v1/commands` with the JSON object "
-    '`{"repo": "octo/app", "pr": 12, "command": "/boxes rerun"}` carries one out. The answer is '
+    '`{"repo": "octo/app", "pr": 12, "command": "/boxes rerun"}` carries one out. What is about an environment or a '
+    'branch needs no pull request: `interlock command octo/app "/rollback production"`, and no `pr`. The answer is '
     '`{"schema": "interlock.command/1", "done": …, "reason": …, "said": …, "runs": […]}`. Requests from elsewhere are '
     "refused, and so is a body that is not declared as JSON. The audit names the actor `operator`."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 
@@ -46,3 +47,36 @@ def verdict(gates: tuple[Gate, ...]) -> Answer:
             if isinstance(gate.answer, kind):
                 return gate.answer
     return Pass("every gate passes")
+
+
+_WORDS: dict[str, type[Pass | Wait | Deny]] = {"pass": Pass, "wait": Wait, "deny": Deny}
+
+
+def gates_to_text(gates: tuple[Gate, ...]) -> str:
+    """The answers as a row keeps them: JSON, each with gate, answer (pass, wait or deny), because and way_out."""
+    rows = [
+        {
+            "gate": gate.name,
+            "answer": next(word for word, kind in _WORDS.items() if isinstance(gate.answer, kind)),
+            "because": gate.answer.because,
+            "way_out": "" if isinstance(gate.answer, Pass) else gate.answer.way_out,
+        }
+        for gate in gates
+    ]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def gates_from_text(text: str) -> tuple[Gate, ...]:
+    """The answers of what `gates_to_text` made; none of ""."""
+    rows = json.loads(text) if text else []
+    return tuple(Gate(row["gate"], _answer(row["answer"], row["because"], row["way_out"])) for row in rows)
+
+
+def _answer(word: str, because: str, way_out: str) -> Answer:
+    match word:
+        case "pass":
+            return Pass(because)
+        case "wait":
+            return Wait(because, way_out)
+        case _:
+            return Deny(because, way_out)

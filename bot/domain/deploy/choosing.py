@@ -18,8 +18,8 @@ WITHIN = timedelta(hours=1)
 TRIES = 3
 """How often a rollback is tried before a person is called."""
 
-RETRY_AFTER = (0.5, 2.0)
-"""Seconds between those tries, before they are scattered."""
+RETRY_AFTER = 0.25
+"""Seconds before the second of those tries, on average; each wait is twice the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,11 @@ def must_freeze(rolled_back: Iterable[datetime], *, now: datetime) -> bool:
     return sum(now - WITHIN < at <= now for at in rolled_back) >= ROLLBACKS
 
 
-def retry_delays(rng: random.Random) -> tuple[float, ...]:
-    """Seconds to wait before each further try of a rollback: so many that there are `TRIES` in all."""
-    return tuple(seconds * rng.uniform(0.5, 1.5) for seconds in RETRY_AFTER)
+def retry_after(failed: int, rng: random.Random) -> float | None:
+    """Seconds to wait after so many tries that failed, scattered; None when a person is to be called instead."""
+    if failed >= TRIES:
+        return None
+    return rng.uniform(0.4, 1.6) * RETRY_AFTER * 2.0 ** (failed - 1)
 
 
 def _when(known: Known) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.domain.deploy.environment import Window
@@ -99,8 +99,3 @@ def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
         else:
             after = middle
     return after
-
-
-def wall(day: int, at: time) -> str:
-    """`fri 16:00`: as the configuration writes it."""
-    return f"{('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')[day]} {at:%H:%M}"

@@ -10,10 +10,12 @@ from datetime import datetime
 
 from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait
 from bot.domain.deploy.approving import count, entitled
+from bot.domain.deploy.deployment import Approval, Deployment
 from bot.domain.deploy.environment import (
     AfterGate,
     ApprovalsGate,
     BoxesGate,
+    Environment,
     GateSpec,
     NotFrozenGate,
     SoakedGate,
@@ -114,19 +116,24 @@ def _reviewers(facts: GateFacts, *, now: datetime) -> list[Gate]:
     match facts.reviewers:
         case Unknown(because, way_out):
             return [Gate("reviewers", Wait(because, way_out=way_out))]
-        case Reviewers(sources=()):
-            return []
-        case Reviewers(sources=sources, prevent_self_review=strict):
-            spec = ApprovalsGate(
-                count=1,
-                sources=sources,
-                excluding=frozenset({"requester"} if strict else ()),
-                expires=facts.environment.expires,
-            )
+        case Reviewers():
+            specs = reviewing(facts.reviewers, facts.environment)
     if isinstance(facts.approvals, Unknown):
-        return [Gate("reviewers", Wait(facts.approvals.because, way_out=facts.approvals.way_out))]
-    theirs = [one for one in facts.approvals if entitled(one.as_who, one.by, sources)]
-    return [Gate("reviewers", count(theirs, facts.deployment, spec, now=now))]
+        return [Gate("reviewers", Wait(facts.approvals.because, way_out=facts.approvals.way_out)) for _ in specs]
+    return [Gate("reviewers", _reviewed(spec, facts.approvals, facts.deployment, now=now)) for spec in specs]
+
+
+def reviewing(required: Reviewers, environment: Environment) -> list[ApprovalsGate]:
+    """What GitHub's reviewers ask for, as a gate of ours would: one of them is enough. Empty where there are none."""
+    if not required.sources:
+        return []
+    excluding = frozenset({"requester"} if required.prevent_self_review else ())
+    return [ApprovalsGate(count=1, sources=required.sources, excluding=excluding, expires=environment.expires)]
+
+
+def _reviewed(spec: ApprovalsGate, approvals: tuple[Approval, ...], deployment: Deployment, *, now: datetime) -> Answer:
+    theirs = [one for one in approvals if entitled(one.as_who, one.by, spec.sources)]
+    return count(theirs, deployment, spec, now=now)
 
 
 def _quarantine(facts: GateFacts) -> Answer:

@@ -221,7 +221,7 @@ def _verdict(lines: Sequence[Line]) -> tuple[str, str]:
     """What the watch said at the end of its last bake, with its sentence; nothing where somebody decided instead."""
     last = max(place for place, line in enumerate(lines) if line.kind == "watch")
     after = next((line for line in lines[last:] if line.kind == "state"), None)
-    if after is None or any(line.kind == "wish" for line in lines[last - 1 : lines.index(after)]):
+    if after is None or "granted" in after.data:
         return "", ""
     because = str(after.data.get("because", ""))
     is_bad = any(reading.log_r >= reading.log_threshold for reading in _readings(lines[last]))

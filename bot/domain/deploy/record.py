@@ -18,6 +18,7 @@ from bot.domain.deploy.deployment import Approval, Deployment
 from bot.domain.deploy.journey import Evidence, Journey, Sample, Stay
 from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.release import release_to_json
+from bot.domain.deploy.states import State
 
 SCHEMA = "interlock.deployment/1"
 
@@ -176,6 +177,15 @@ def _read(text: str) -> dict[str, Any] | None:
         return found if isinstance(found, dict) and canonical(found) == text else None
     except (ValueError, RecursionError):
         return None
+
+
+def reasons(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why a deployment is where it is, in sentences. Of a way back first what led to it: people come for that."""
+    turns = [stay["because"] for stay in record["states"] if stay["state"] == State.ROLLING_BACK]
+    last = str(record["because"])
+    led = dict.fromkeys(turn for turn in turns if turn and turn not in last)
+    is_back = record["state"] in {State.ROLLING_BACK, State.ROLLED_BACK, State.ROLLBACK_FAILED}
+    return (*(led if is_back else ()), *((last,) if last else ()))
 
 
 def gates_in(text: str) -> list[dict[str, str]]:

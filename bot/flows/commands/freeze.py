@@ -9,6 +9,7 @@ from bot.domain.freeze import moment
 from bot.domain.text import code
 from bot.flows import republish
 from bot.flows.commands.order import Done, Scene, Started
+from bot.flows.nudges import ConsiderAll
 from bot.github.errors import Forbidden, NotFound, UnexpectedAnswer
 from bot.github.pulls import branch_head
 
@@ -57,6 +58,7 @@ async def lift(scene: Scene, command: Unfreeze, nth: int) -> Done:
     """End it; the checks follow in a flow of their own, and no box runs again."""
     for freeze in await _of_branch(scene, command.branch):
         await scene.ctx.freezes.lift(freeze.id, by=scene.order.actor, at=scene.now)
+    scene.ctx.nudges.give(ConsiderAll(scene.order.repo_id))
     others = [freeze for freeze in await _standing(scene) if not freeze.branch or not command.branch]
     still = f" {', '.join(sorted({_place(o.branch) for o in others}))} still frozen." if others else ""
     return Done(

@@ -55,7 +55,7 @@ async def told(scene: Scene) -> Head | None:
 
 async def runs(scene: Scene) -> list[Run]:
     """Every run of the head in this pull request, newest first."""
-    return await scene.ctx.runs.of_head(scene.order.repo_id, scene.order.pr, scene.pull.head_sha)
+    return await scene.ctx.runs.of_head(scene.order.repo_id, scene.pull.number, scene.pull.head_sha)
 
 
 async def start(scene: Scene, selection: str, nth: int, *, prove: str = "") -> str:
@@ -66,7 +66,7 @@ async def start(scene: Scene, selection: str, nth: int, *, prove: str = "") -> s
         installation_id=order.installation_id,
         repo_id=order.repo_id,
         repo=order.repo,
-        pr=order.pr,
+        pr=scene.pull.number,
         head_sha=scene.pull.head_sha,
         base_ref=scene.pull.base_ref,
         selection=selection,

@@ -14,6 +14,7 @@ from typing import assert_never
 import structlog
 
 from bot.domain.commands.asked import (
+    AboutEnvironment,
     Asked,
     Cancel,
     Explain,
@@ -31,12 +32,12 @@ from bot.domain.commands.asked import (
     Why,
 )
 from bot.domain.commands.authority import Refused
-from bot.domain.commands.registry import need_of, words_of
+from bot.domain.commands.registry import is_of_pull, need_of, words_of
 from bot.domain.commands.telling import help_text
 from bot.domain.desired import OTHER_REPOSITORY
 from bot.domain.text import code
 from bot.flows.authorising import authorise
-from bot.flows.commands import cancel, explain, falsify, freeze, ok_to_test, run, skip, status, why
+from bot.flows.commands import cancel, environments, explain, falsify, freeze, ok_to_test, run, skip, status, why
 from bot.flows.commands.order import Done, Order, Scene, Started
 from bot.flows.context import Context
 from bot.github.app import Installation
@@ -79,16 +80,19 @@ async def obey(ctx: Context, order: Order, commands: Sequence[Parsed]) -> Obeyed
         await _write(ctx, order, commands, "refused", held=held, reason="mistake")
         return Obeyed(done=False, reason="mistake", said=_mended(order, mistakes))
     asked = [command for command in commands if not isinstance(command, Mistake)]
-    pull = await _pull_of(github, order)
+    pull = await _pull_of(github, order, asked)
     if isinstance(pull, Refused):
         await _write(ctx, order, commands, "refused", held=held, reason=pull.code)
         return Obeyed(done=False, reason=pull.code, said=f"{_to(order)}{pull.because}.")
-    scene = Scene(ctx=ctx, order=order, pull=pull, permission=held, now=ctx.clock.now())
+    scene = Scene(ctx=ctx, order=order, about=pull, permission=held, now=ctx.clock.now())
     return await _carry_out(scene, asked)
 
 
-async def _pull_of(github: Installation, order: Order) -> PullFacts | Refused:
-    """The pull request as it stands, if it is one of the repository that was meant."""
+async def _pull_of(github: Installation, order: Order, commands: Sequence[Asked]) -> PullFacts | Refused | None:
+    """The pull request as it stands, if it is one of the repository that was meant; None where none is needed."""
+    if order.pr is None:
+        needs = next((words_of(command) for command in commands if is_of_pull(command)), "")
+        return Refused("no_pull_request", f"{code(f'/{needs}')} is about a pull request: name one") if needs else None
     try:
         pull = await get_pull(github, order.repo, order.pr)
     except NotFound:
@@ -98,8 +102,8 @@ async def _pull_of(github: Installation, order: Order) -> PullFacts | Refused:
 
 async def _carry_out(scene: Scene, commands: Sequence[Asked]) -> Obeyed:
     ctx, order = scene.ctx, scene.order
-    for command in commands:
-        if (refused := await _hindrance(scene, command)) is not None:
+    for nth, command in enumerate(commands):
+        if (refused := await _hindrance(scene, command, nth)) is not None:
             log.warning("command_refused", actor=order.actor, reason=refused.code)
             await _write(ctx, order, commands, "refused", held=scene.permission, reason=refused.code, scene=scene)
             said = f"{_to(order)}{'nothing was done: ' if len(commands) > 1 else ''}{refused.because}."
@@ -109,14 +113,17 @@ async def _carry_out(scene: Scene, commands: Sequence[Asked]) -> Obeyed:
     for nth, command in enumerate(commands):
         answer = await _do(scene, command, nth)
         if isinstance(answer, Refused):
+            await _write_stop(scene, command, nth, answer)
             return _stopped(order, answer, done)
         done.append(answer)
     log.info("command_done", actor=order.actor, commands=len(commands), runs=sum(len(one.runs) for one in done))
     return _obeyed("done", done, is_done=True)
 
 
-async def _hindrance(scene: Scene, command: Asked) -> Refused | None:  # noqa: PLR0911 - one answer a verb.
+async def _hindrance(scene: Scene, command: Asked, nth: int) -> Refused | None:  # noqa: PLR0911 - one answer a verb.
     """Why a command cannot be carried out; found out without doing anything."""
+    if isinstance(command, AboutEnvironment):
+        return await environments.hindrance(scene, command, nth)
     match command:
         case Run() | Rerun():
             return await run.hindrance(scene, command)
@@ -137,6 +144,8 @@ async def _hindrance(scene: Scene, command: Asked) -> Refused | None:  # noqa: P
 
 
 async def _do(scene: Scene, command: Asked, nth: int) -> Done | Refused:  # noqa: PLR0911 - one answer a verb.
+    if isinstance(command, AboutEnvironment):
+        return await environments.carry_out(scene, command, nth)
     match command:
         case Run() | Rerun():
             return await run.carry_out(scene, command, nth)
@@ -144,12 +153,6 @@ async def _do(scene: Scene, command: Asked, nth: int) -> Done | Refused:  # noqa
             return await cancel.carry_out(scene)
         case Skip():
             return await skip.carry_out(scene, command, nth)
-        case Status():
-            return await status.carry_out(scene)
-        case Why():
-            return await why.carry_out(scene, command)
-        case Explain():
-            return await explain.carry_out(scene, command)
         case Falsify():
             return await falsify.carry_out(scene, command, nth)
         case OkToTest():
@@ -158,10 +161,43 @@ async def _do(scene: Scene, command: Asked, nth: int) -> Done | Refused:  # noqa
             return await freeze.carry_out(scene, command, nth)
         case Unfreeze():
             return await freeze.lift(scene, command, nth)
+        case Status() | Why() | Explain() | Help():
+            return await _tell(scene, command)
+        case _:
+            assert_never(command)
+
+
+async def _tell(scene: Scene, command: Status | Why | Explain | Help) -> Done:
+    """Answer what changes nothing."""
+    match command:
+        case Status():
+            return await status.carry_out(scene)
+        case Why():
+            return await why.carry_out(scene, command)
+        case Explain():
+            return await explain.carry_out(scene, command)
         case Help(topic):
             return Done(said=help_text(topic))
         case _:
             assert_never(command)
+
+
+async def _write_stop(scene: Scene, command: Asked, nth: int, refused: Refused) -> None:
+    """Write down that what was allowed could not be done after all."""
+    if not isinstance(command, OkToTest):  # it writes its own row.
+        name = f"{scene.name(nth)}.stopped"
+        await scene.ctx.audit.write(
+            _entry(
+                scene.ctx,
+                scene.order,
+                command,
+                name,
+                "refused",
+                held=scene.permission,
+                reason=refused.code,
+                scene=scene,
+            )
+        )
 
 
 def _stopped(order: Order, refused: Refused, done: Sequence[Done]) -> Obeyed:
@@ -209,18 +245,32 @@ async def _write(
     for nth, command in enumerate(commands):
         if decision == "allowed" and isinstance(command, OkToTest):
             continue  # whether it is allowed is decided, and written down, where it is carried out.
-        entry = Entry(
-            id=f"{order.id}.{nth}",
-            at=ctx.clock.now(),
-            actor=order.actor,
-            permission=held,
-            action=words_of(command),
-            decision=decision,
-            reason=reason,
-            detail=command.text if isinstance(command, Mistake) else str(command)[:1000],
-            repo_id=order.repo_id,
-            repo=order.repo,
-            pr=order.pr,
-            head_sha=scene.pull.head_sha if scene else "",
-        )
-        await ctx.audit.write(entry)
+        name = f"{order.id}.{nth}"
+        await ctx.audit.write(_entry(ctx, order, command, name, decision, held=held, reason=reason, scene=scene))
+
+
+def _entry(
+    ctx: Context,
+    order: Order,
+    command: Parsed,
+    name: str,
+    decision: Decision,
+    *,
+    held: str,
+    reason: str,
+    scene: Scene | None,
+) -> Entry:
+    return Entry(
+        id=name,
+        at=ctx.clock.now(),
+        actor=order.actor,
+        permission=held,
+        action=words_of(command),
+        decision=decision,
+        reason=reason,
+        detail=command.text if isinstance(command, Mistake) else str(command)[:1000],
+        repo_id=order.repo_id,
+        repo=order.repo,
+        pr=order.pr,
+        head_sha=scene.about.head_sha if scene and scene.about else "",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain.commands.registry import Surface
+from bot.domain.commands.entry import Surface
 from bot.domain.deliveries import ReadCommands
 from bot.flows.context import Context
 from bot.github.app import Installation
@@ -24,6 +24,7 @@ class Order:
         run_prefix: begins the ids of runs that are started in its name.
         surface: where it was asked.
         actor: login of who asks.
+        pr: the pull request that it is asked on; None for the repository as a whole, which is for the machine alone.
         comment: the comment or review that asks; None for a button and for whoever sits at the machine.
         at_machine: whoever sits at the machine asks, and may do everything; the actor is `OPERATOR`.
     """
@@ -34,7 +35,7 @@ class Order:
     repo_id: int
     repo: str
     installation_id: int
-    pr: int
+    pr: int | None
     actor: str
     comment: ReadCommands | None = None
     at_machine: bool = False
@@ -47,13 +48,19 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The order, and what GitHub says at the moment when it is carried out."""
+    """The order, and what GitHub says at the moment when it is carried out. `about`: of its pull request, if any."""
 
     ctx: Context
     order: Order
-    pull: PullFacts
+    about: PullFacts | None
     permission: str
     now: datetime
+
+    @property
+    def pull(self) -> PullFacts:
+        """The pull request, for verbs that are about one: none of them is carried out without."""
+        assert self.about is not None, "see `Command.of_pull`"
+        return self.about
 
     @property
     def github(self) -> Installation:

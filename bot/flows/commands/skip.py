@@ -40,7 +40,7 @@ async def carry_out(scene: Scene, command: Skip, nth: int) -> Done:
     excuse = Excuse(
         id=scene.name(nth),
         repo_id=order.repo_id,
-        pr=order.pr,
+        pr=scene.pull.number,
         head_sha=scene.pull.head_sha,
         selection=",".join(_chosen(scene, command, known)),
         by=order.actor,
@@ -53,7 +53,7 @@ async def carry_out(scene: Scene, command: Skip, nth: int) -> Done:
         repo=order.repo,
         installation_id=order.installation_id,
         branch="",
-        pr=order.pr,
+        pr=scene.pull.number,
     )
     again = Started(republish.NAME, f"republish:{scene.name(nth)}", shown)
     after = await head.told(scene)

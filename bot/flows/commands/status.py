@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bot.domain import answers
+from bot.domain.deploy.comment import overview
 from bot.domain.progress import Progress
 from bot.domain.report import RunState as Shown
 from bot.domain.run_states import GIVEN_UP, OPEN, RunState
 from bot.flows import holds
-from bot.flows.commands import head
+from bot.flows.commands import deployments, head
 from bot.flows.commands.order import Done, Scene
 from bot.store.runs import Run
 
@@ -29,7 +30,8 @@ async def carry_out(scene: Scene) -> Done:
         waiting=[run.number for run in open_now if run is not told],
         hold=hold,
     )
-    return Done(said=said)
+    deployed = overview(await deployments.of_pull(scene))
+    return Done(said=f"{said}\n\n{deployed}" if deployed else said)
 
 
 def facts(scene: Scene, run: Run) -> answers.RunFacts:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bot.domain import answers
 from bot.domain.answers import Gate, who_may
 from bot.domain.commands.asked import Why
+from bot.domain.deploy.comment import what_holds
 from bot.domain.progress import Progress
 from bot.domain.run_states import OPEN, RunState
 from bot.domain.scrutiny import NOTHING_KNOWN
 from bot.domain.text import code, plain
 from bot.flows import holds
-from bot.flows.commands import head
+from bot.flows.commands import deployments, head
 from bot.flows.commands.order import Done, Scene
 from bot.flows.commands.status import shown
 
@@ -26,7 +27,9 @@ async def carry_out(scene: Scene, command: Why) -> Done:
         box = next((box for box in state.boxes if str(box.box) == command.box), None)
         return Done(said=answers.why_box(box, named=command.box, head_sha=sha))
     gates = [*await _of_head(scene, known), *await _freeze(scene), *await _other_pulls(scene)]
-    return Done(said=answers.held(gates, head_sha=sha, progress=state, scrutiny=scrutiny))
+    said = answers.held(gates, head_sha=sha, progress=state, scrutiny=scrutiny)
+    waiting = what_holds(await deployments.of_pull(scene, gates=True))
+    return Done(said=f"{said}\n\n{waiting}" if waiting else said)
 
 
 async def _of_head(scene: Scene, known: head.Head | None) -> list[Gate]:
@@ -52,7 +55,7 @@ async def _of_head(scene: Scene, known: head.Head | None) -> list[Gate]:
 async def _who_permits(scene: Scene) -> str:
     """Who lets a refused head run: of a stranger's, whoever permits it."""
     sha = scene.pull.head_sha
-    permit = await scene.ctx.permits.of(scene.order.repo_id, scene.order.pr, sha)
+    permit = await scene.ctx.permits.of(scene.order.repo_id, scene.pull.number, sha)
     if scene.pull.head_is_fork and permit is None:
         return who_may(f"/ok-to-test {sha}")
     return "the check says who can do what"
@@ -72,7 +75,7 @@ async def _freeze(scene: Scene) -> list[Gate]:
 async def _other_pulls(scene: Scene) -> list[Gate]:
     """Other pull requests of the same head: one check stands for all of them."""
     order = scene.order
-    others = await scene.ctx.runs.of_other_pulls(order.repo_id, scene.pull.head_sha, order.pr)
+    others = await scene.ctx.runs.of_other_pulls(order.repo_id, scene.pull.head_sha, scene.pull.number)
     return [
         Gate(f"pull request {code(f'#{other.pr}')} has the same head and is not green", "see there")
         for other in others

@@ -52,11 +52,10 @@ async def keep(ctx: Context, deployment_id: str) -> None:
     await asyncio.to_thread(_name, files, link)
 
 
-async def keep_missing(ctx: Context) -> None:
-    """Write the records that a crash has left unwritten."""
-    for deployment in await ctx.deployments.newest(limit=ROUND):
-        if deployment.state in FINAL and not ctx.deploy_files(deployment).record.exists():
-            await keep(ctx, deployment.id)
+async def unrecorded(ctx: Context) -> list[Deployment]:
+    """Those that have ended and left no record yet: a crash came between."""
+    newest = await ctx.deployments.newest(limit=ROUND)
+    return [one for one in newest if one.state in FINAL and not ctx.deploy_files(one).record.exists()]
 
 
 async def record_now(ctx: Context, deployment: Deployment) -> dict[str, Any]:

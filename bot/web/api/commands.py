@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.domain.commands.registry import Surface
+from bot.domain.commands.entry import Surface
 from bot.domain.commands.telling import description
 from bot.flows.commands.obey import Obeyed
 from bot.flows.context import Context
@@ -31,7 +31,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     repo: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
-    pr: Annotated[int, Field(gt=0, lt=1 << 31)]
+    pr: Annotated[int, Field(gt=0, lt=1 << 31)] | None = None
     command: Annotated[str, Field(max_length=65_536)]
 
 

@@ -11,8 +11,11 @@ import pytest
 from inline_snapshot import snapshot
 
 from bot.cli import main
+from bot.deploy.files import DeployFiles
+from bot.deploy.journal import Journal
 from bot.domain.deploy.states import State
 from bot.flows.deploying.recording import keep
+from bot.ops.clock import SystemClock
 from tests.bot.domain.deploy import stories
 from tests.bot.flows.deploying.told import put
 from tests.fakes.world import open_world
@@ -59,9 +62,10 @@ async def test_the_list_can_be_of_a_part_and_as_json(data_dir: Path, capsys: pyt
 async def test_one_is_told_as_a_story(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert interlock(data_dir, "show", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == snapshot(
+    assert lines[:5] == snapshot(
         [
             "deployment 2: octo/app production: rolled back",
+            "  19 of 1090 answers failed, 1.0% are tolerated",
             "  01d01d0 is live again",
             "asked for by mona on #7",
             "commit cafe123000000000000000000000000000000000 of main",
@@ -138,6 +142,17 @@ async def test_a_record_that_is_gone_is_found(data_dir: Path, capsys: pytest.Cap
     assert (said["schema"], said["ok"]) == ("interlock.deploys-verify/1", False)
     assert said["chains"][0]["broken"] == {"number": 1, "because": "its record is gone"}
     assert said["chains"][1]["broken"] is None
+
+
+async def test_a_journal_that_went_on_after_the_record_holds_and_one_that_was_cut_off_does_not(data_dir: Path) -> None:
+    files = DeployFiles(data_dir / "deployments" / "1")
+    journal = Journal(files, SystemClock())
+    journal.append("wish", name="rollback.1", wish="rollback", by="mona", effect="nothing: it has ended")
+    journal.close()
+    assert interlock(data_dir, "verify") == 0
+    lines = files.journal.read_text().splitlines(keepends=True)
+    files.journal.write_text("".join(lines[:-2]))
+    assert interlock(data_dir, "verify") == 1
 
 
 async def test_a_journal_that_was_cleared_away_takes_nothing_from_the_record(data_dir: Path) -> None:

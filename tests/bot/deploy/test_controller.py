@@ -183,6 +183,20 @@ async def test_without_a_sample_a_release_is_not_good_but_what_the_policy_says(
     assert "0 of the" in stage.because or end is not State.HELD
 
 
+@pytest.mark.deployment(16)
+async def test_a_release_that_answered_well_and_then_no_more_is_not_good(stage: Stage) -> None:
+    stage.target.behaviours[NEW.id] = after(30, lambda: HANGS)
+    stage.with_environment(watch=replace(QUICK, seconds=20.0, probes=(), traffic=True))
+    async with opened(stage.target, users=100):
+        running = asyncio.create_task(stage.run())
+        await stage.reaches("watch")
+        while not running.done():
+            stage.clock.ahead += 1.0
+            await asyncio.sleep(0.05)
+        assert running.result() is State.HELD
+    assert stage.because.startswith("inconclusive: nothing was seen for most of the time")
+
+
 async def test_a_watch_of_nothing_holds(stage: Stage) -> None:
     stage.with_environment(watch=replace(QUICK, seconds=0.1, probes=(), traffic=False))
     async with opened(stage.target):
@@ -279,14 +293,14 @@ async def test_recreate_goes_back_by_starting_the_release_before_again(stage: St
 
 async def test_a_release_before_that_has_died_meanwhile_is_started_again(stage: Stage) -> None:
     stage.target.behaviours[NEW.id] = lambda: 200 if stage.target.slots["blue"].alive else 500
-    stage.with_environment(watch=replace(QUICK, seconds=60.0))
+    stage.with_environment(watch=replace(QUICK, seconds=60.0, on_bad="hold"))
     async with opened(stage.target):
         running = asyncio.create_task(stage.run())
-        await stage.reaches("state", state="baking")
+        await stage.reaches("watch")  # from then on both are asked.
         stage.target.slots["blue"].alive = False
-        assert await running is State.HELD  # both fail: nobody can say whose fault it is,
+        assert await running is State.HELD
         wish(stage.files, Wish.ROLLBACK, "mona")
-        assert await stage.run() is State.ROLLED_BACK  # and a person decides.
+        assert await stage.run() is State.ROLLED_BACK
     assert "start blue aaaaaaa" in stage.target.calls
     assert stage.target.weights == {"blue": 100, "green": 0}
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,48 +16,13 @@ from aiosmtpd.smtp import SMTP
 
 from bot.ops.notify import NobodyThere, NotifierMissing, NotTaken, addresses_of, send
 from bot.ops.own_secrets import OWN
-
-
-class Chat(ThreadingHTTPServer):
-    """A server that takes what Slack takes: JSON with a text, and nothing that it does not know."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Post)
-        self.heard: list[tuple[str, str]] = []
-        self.status = 200
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Post(BaseHTTPRequestHandler):
-    server: Chat
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        takes = self.headers["Content-Type"].startswith("application/json") and set(body) == {"text"}
-        if takes and self.server.status == 200:
-            self.server.heard.append((self.path, body["text"]))
-        self.send_response(self.server.status if takes else 400)
-        if self.server.status == 302:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *args: Any) -> None:
-        """Nothing: a test's output is what failed."""
+from tests.fakes.chat import Chat, open_chat
 
 
 @pytest.fixture
 def chat() -> Iterator[Chat]:
-    server = Chat()
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with open_chat() as chat:
+        yield chat
 
 
 class Mailbox:

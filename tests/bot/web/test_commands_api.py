@@ -136,7 +136,9 @@ async def test_the_command_line_says_what_rest_says(world: World) -> None:
                 ["octo/app#1", "/boxes rerun all"],
                 ["octo/app#1", "/boxes status", "--json"],
                 ["octo/app#1", "/boxes run 99"],
-                ["octo/app", "/help"],
+                ["octo/app", "/boxes status"],
+                ["octo/app", "/unfreeze"],
+                ["octo", "/help"],
             )
         ]
     finally:
@@ -147,7 +149,9 @@ async def test_the_command_line_says_what_rest_says(world: World) -> None:
     assert (told[1][0], json.loads(told[1][1])["reason"]) == (0, "done")
     assert (told[2][0], told[2][1]) == (1, "")
     assert told[2][2].startswith("no box 99")
-    assert told[3][0] == 2
+    assert (told[3][0], told[3][2]) == (1, "`/boxes status` is about a pull request: name one.\n")
+    assert told[4][2].startswith("no freeze of every branch holds")
+    assert told[5][0] == 2
 
 
 async def test_the_command_line_says_when_no_bot_is_there() -> None:

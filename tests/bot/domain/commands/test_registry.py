@@ -10,26 +10,35 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from bot.domain.commands.asked import (
+    Approve,
     Cancel,
+    Deploy,
     Explain,
     Falsify,
     Freeze,
     Help,
+    LockUp,
     Mistake,
     Parsed,
+    Promote,
+    Reject,
     Rerun,
+    RollBack,
     Run,
     Skip,
     Status,
     Unfreeze,
+    Unlock,
     Why,
 )
 from bot.domain.commands.authority import Need
-from bot.domain.commands.registry import MAX_BODY, REGISTRY, Command, Surface, need_of, parse, parse_line, words_of
+from bot.domain.commands.entry import Command, Surface
+from bot.domain.commands.registry import MAX_BODY, REGISTRY, need_of, parse, parse_line, words_of
 from bot.domain.commands.telling import description, help_text, reference
 
 REPOSITORY = Path(__file__).parents[4]
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+PLAN = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 CHRISTMAS = datetime(2026, 12, 24, 17, 0, tzinfo=UTC)
 
 
@@ -74,6 +83,45 @@ CHRISTMAS = datetime(2026, 12, 24, 17, 0, tzinfo=UTC)
         ),
         pytest.param("/unfreeze", (Unfreeze(),), id="unfreeze"),
         pytest.param("/unfreeze main", (Unfreeze("main"),), id="unfreeze-a-branch"),
+        pytest.param("/deploy staging", (Deploy(environment="staging"),), id="deploy"),
+        pytest.param(
+            f"/deploy eu-west.1 --dry-run AT {SHA.upper()}",
+            (Deploy(environment="eu-west.1", at=SHA, dry_run=True),),
+            id="what-a-deployment-would-do",
+        ),
+        pytest.param(
+            f"/deploy staging expect {PLAN} dry-run",
+            (Deploy(environment="staging", expect=PLAN, dry_run=True),),
+            id="a-plan-and-no-dashes",
+        ),
+        pytest.param("/deploy staging \u2014dry-run", (Deploy(environment="staging", dry_run=True),), id="long-dash"),
+        pytest.param(
+            '/deploy production break-glass at 4b825dc because "at last, for good"',
+            (Deploy(environment="production", at="4b825dc", break_glass="at last, for good"),),
+            id="break-glass",
+        ),
+        pytest.param("/approve production", (Approve(environment="production"),), id="approve"),
+        pytest.param("/Approve 12", (Approve(environment="12"),), id="approve-by-number"),
+        pytest.param(
+            f"/approve production at {SHA} break-glass",
+            (Approve(environment="production", at=SHA, break_glass=True),),
+            id="approve-a-commit-and-a-broken-glass",
+        ),
+        pytest.param(
+            f'/reject production at {SHA} because "no"',
+            (Reject(environment="production", at=SHA, because="no"),),
+            id="reject",
+        ),
+        pytest.param("/promote production", (Promote("production"),), id="promote"),
+        pytest.param("/rollback production", (RollBack("production"),), id="rollback"),
+        pytest.param('/rollback production because "slow"', (RollBack("production", "slow"),), id="rollback-why"),
+        pytest.param("/lock staging", (LockUp(environment="staging"),), id="lock"),
+        pytest.param(
+            '/lock staging for 90m because "load"',
+            (LockUp(environment="staging", seconds=5400.0, because="load"),),
+            id="lock-for-a-time",
+        ),
+        pytest.param("/unlock staging", (Unlock("staging"),), id="unlock"),
         pytest.param("/help", (Help(""),), id="help"),
         pytest.param("/help run", (Help("run"),), id="help-on-a-verb"),
         pytest.param("/help /boxes run", (Help("run"),), id="help-on-a-whole-command"),
@@ -283,6 +331,61 @@ def test_a_command_that_is_only_shown_does_not_run(comment: str) -> None:
             id="a-moment-before-time",
         ),
         pytest.param(
+            "/deploy", ("/deploy", "it does not say which environment", "like so: `/deploy staging`", 8), id="nowhere"
+        ),
+        pytest.param(
+            "/deploy ../staging",
+            ("/deploy ../staging", "`../staging` is not the name of an environment", None, 9),
+            id="a-path-for-an-environment",
+        ),
+        pytest.param(
+            "/deploy staging production",
+            ("/deploy staging production", "`production` is not understood here", None, 17),
+            id="two-environments",
+        ),
+        pytest.param("/deploy staging at", ("/deploy staging at", "nothing follows `at`", None, 17), id="at-nothing"),
+        pytest.param(
+            "/deploy staging at main",
+            ("/deploy staging at main", "`main` is not the SHA of a commit", None, 20),
+            id="a-branch-for-a-commit",
+        ),
+        pytest.param(
+            "/deploy staging dry-run --dry-run",
+            ("/deploy staging dry-run --dry-run", "`--dry-run` is there twice", "write it once", 25),
+            id="twice",
+        ),
+        pytest.param(
+            f"/deploy staging expect {PLAN[:16]}",
+            (
+                f"/deploy staging expect {PLAN[:16]}",
+                f"`{PLAN[:16]}` is not the whole hash of a plan",
+                "a dry run tells it; it has 64 digits",
+                24,
+            ),
+            id="a-part-of-a-plan",
+        ),
+        pytest.param(
+            "/deploy staging break-glass",
+            ("/deploy staging break-glass", "it does not say why", None, 17),
+            id="a-glass-broken-for-nothing",
+        ),
+        pytest.param(
+            '/deploy staging because "x"',
+            ('/deploy staging because "x"', "only `break-glass` takes a reason", None, 16),
+            id="a-reason-for-nothing",
+        ),
+        pytest.param("/reject production", ("/reject production", "it does not say why", None, 19), id="no-why"),
+        pytest.param(
+            "/lock staging for ever",
+            (None, "`ever` is no such time", "write it like `30m`, `2h` or `3d`; 30 days are the most", 19),
+            id="locked-for-ever",
+        ),
+        pytest.param("/lock staging for 31d", (None, "`31d` is no such time", None, 19), id="locked-for-too-long"),
+        pytest.param("/lock staging for 0m", (None, "`0m` is no such time", None, 19), id="locked-for-nothing"),
+        pytest.param(
+            "/unlock staging for 2h", (None, "`for` is not understood here", None, 17), id="unlocked-for-a-time"
+        ),
+        pytest.param(
             "/help rnu", ("/help rnu", "there is no help on `rnu`", "did you mean `/help run`?", 7), id="help-on-a-slip"
         ),
     ],
@@ -345,6 +448,13 @@ PARTS = [
     "until",
     "2026-12-24",
     "skip",
+    "/deploy",
+    "/lock",
+    "for",
+    "2h",
+    "--dry-run",
+    "break-glass",
+    "expect",
     "/freeze",
     "explain",
     "--flag",
@@ -402,6 +512,13 @@ def test_the_overview_lists_every_command() -> None:
 | `/ok-to-test <sha>` | let the boxes of one commit of a stranger run |
 | `/freeze [branch] [until <moment>] because "<why>"` | hold every pull request into a branch |
 | `/unfreeze [branch]` | lift a freeze |
+| `/deploy <environment> [at <sha>] [--dry-run] [expect <hash>] [break-glass because "<why>"]` | put a commit into an environment |
+| `/approve <environment> [at <sha>] [break-glass]` | say yes to what waits for an environment |
+| `/reject <environment> [at <sha>] because "<why>"` | say no to what waits for an environment |
+| `/promote <environment>` | let a release that is held, or a canary, go on |
+| `/rollback <environment> [because "<why>"]` | bring an environment back to its last good release |
+| `/lock <environment> [for <time>] [because "<why>"]` | keep others out of an environment |
+| `/unlock <environment>` | let others into an environment again |
 | `/help [command]` | explain the commands |
 
 A command is a line of plain text that begins with `/`. Upper and lower case are the same. Code, quotes, lists, headings, tables, links and HTML are not read.
@@ -479,7 +596,7 @@ def test_what_is_longer_than_a_comment_can_be_is_not_read() -> None:
     [
         pytest.param("boxes run all", "it is not one command", id="no-slash"),
         pytest.param("/boxes run 1\n/boxes run 2", "it is not one command", id="two-lines"),
-        pytest.param("/deploy production", "there is no command `/deploy`", id="somebody-elses"),
+        pytest.param("/hold production", "there is no command `/hold`", id="somebody-elses"),
     ],
 )
 def test_who_types_one_command_hears_of_every_slip(text: str, because: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.deploy.choosing import TRIES, Refused, must_freeze, retry_delays, way_back
+from bot.domain.deploy.choosing import TRIES, Refused, must_freeze, retry_after, way_back
 from bot.domain.deploy.release import Known, Release, Standing
 from bot.domain.deploy.schema_guard import Fits, NobodyKnows, TooNew, TooOld, fit, roll_forward_only
 from tests.bot.domain.deploy.story import HOUR, NOW, known, release
@@ -154,9 +154,13 @@ def test_two_rollbacks_in_an_hour_freeze_an_environment(minutes: list[int], free
 
 @pytest.mark.deployment(20)
 @given(st.integers())
-def test_a_rollback_is_tried_three_times_at_scattered_moments(seed: int) -> None:
-    delays = retry_delays(Random(seed))
+def test_a_rollback_is_tried_three_times_at_scattered_moments_that_lie_further_and_further_apart(seed: int) -> None:
+    waits = [retry_after(failed, Random(seed)) for failed in range(1, TRIES + 1)]
 
-    assert len(delays) + 1 == TRIES == 3
-    assert all(low <= delay <= high for delay, (low, high) in zip(delays, [(0.25, 0.75), (1.0, 3.0)], strict=True))
-    assert delays != retry_delays(Random(seed + 1))
+    *between, last = waits
+    assert (TRIES, last) == (3, None)
+    assert all(
+        wait is not None and low <= wait <= high
+        for wait, (low, high) in zip(between, [(0.1, 0.4), (0.2, 0.8)], strict=True)
+    )
+    assert waits != [retry_after(failed, Random(seed + 1)) for failed in range(1, TRIES + 1)]

@@ -25,6 +25,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         world.repository({"boxes/tier-1/1_ok.sh": OK})
         world.hub.webhook_url = ""
+        await world.running.dispatch.stop()  # nobody takes up these deployments: nothing carries them out.
         yield world
 
 
