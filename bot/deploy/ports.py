@@ -20,7 +20,7 @@ def free_ports(key: str, count: int) -> tuple[int, ...]:
     found: list[int] = []
     for step in range(_LAST - _FIRST):
         port = _FIRST + (at + step) % (_LAST - _FIRST)
-        if len(found) < count and _is_free(port):
+        if len(found) < count and is_free("127.0.0.1", port):
             found.append(port)
     return tuple(found)
 
@@ -42,10 +42,12 @@ def listens(port: int, pids: Iterable[int]) -> bool | None:
     return False if told else None
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as one:
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens at an address, or shares it; connections that have just ended do not count."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            one.bind(("127.0.0.1", port))
+            one.bind(("" if host == "*" else host, port))
         except OSError:
             return False
     return True

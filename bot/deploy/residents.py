@@ -192,7 +192,8 @@ class Resident:
         people = list(_everybody())
         mark = self._mark(life.nonce)
         alive = {one.pid for one in people}
-        found = {one.pid for one in people if one.session == life.pid and self._began_with(life)}
+        ours = self._began_with(life)
+        found = {one.pid for one in people if ours and life.pid in {one.pid, one.session}}
         found |= {pid for pid in alive if _carries(pid, mark)}
         parents: dict[int, list[int]] = {}
         for one in people:

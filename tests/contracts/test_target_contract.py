@@ -19,7 +19,7 @@ from bot.deploy.confine import Allowance, works
 from bot.deploy.ports import free_ports
 from bot.deploy.residents import Resident
 from bot.deploy.routers.choosing import Program, find
-from bot.deploy.target import Counts, Dead, Fenced, KeptTarget, NotYet, Ready, SlotState, Unbuildable
+from bot.deploy.target import Counts, Dead, Fenced, KeptTarget, NotYet, Ready, SlotState, TargetUnreachable, Unbuildable
 from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.environment import TargetSpec
 from bot.domain.deploy.release import Release
@@ -272,6 +272,19 @@ async def test_a_program_that_sits_on_a_slots_port_is_not_taken_for_the_release(
     async with await asyncio.start_server(intrude, "127.0.0.1", port):
         await target.start("blue", A, stuck.tree(A), "n1")
         assert await target.ready("blue") == NotYet(f"another program has its port {port}")
+
+
+async def test_two_routers_never_share_an_address(served: Site) -> None:
+    await live(served, "blue", A, "n1")
+    second = replace(served, place=served.place.with_name("other"))
+    target = second.open()
+    await target.start("blue", B, second.tree(B), "n2")
+    try:
+        with pytest.raises(TargetUnreachable):
+            await target.route({"blue": 100})
+        assert {await served.user_sees() for _ in range(10)} == {A.id}
+    finally:
+        await target.take_down()
 
 
 async def test_a_killed_router_serves_nobody_until_it_is_routed_again_or_tended(served: Site) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from bot.deploy import wire
 from bot.deploy.durable import put
 from bot.deploy.polling import until
+from bot.deploy.ports import is_free
 from bot.deploy.residents import Resident, Wanted
 from bot.deploy.routers.router import NOBODY, Front
 from bot.deploy.target import Counts, Slot, TargetUnreachable
@@ -53,6 +54,7 @@ class Caddy:
         self._program = program
         self._directory = directory
         self._config = json.dumps(config(front), indent=1)
+        self._listen = front.listen
         self._resident = Resident(directory)
 
     async def up(self) -> None:
@@ -63,6 +65,10 @@ class Caddy:
             return
         if life.alive:
             await self._resident.stop(_WITHIN)
+        if not is_free(*self._listen):
+            # Caddy would share it with whoever has it, and the kernel would divide users between them.
+            message = f"{self._listen[0]}:{self._listen[1]} is taken by another program"
+            raise TargetUnreachable(message)
         self._write()
         argv = ["/bin/sh", "-c", 'eval "$(cat)"; exec "$@" </dev/null', "sh"]
         argv += [self._program, "run", "--config", "caddy.json"]

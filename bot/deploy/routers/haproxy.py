@@ -29,6 +29,8 @@ _CONFIG = """\
 # Written by Interlock; changes are lost.
 global
     stats socket unix@admin.sock mode 600 level admin expose-fd listeners
+    # Else two routers could have one address, and the kernel would divide users between them.
+    noreuseport
 {user}
 defaults
     mode http
