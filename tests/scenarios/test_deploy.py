@@ -212,9 +212,12 @@ async def test_a_dry_run_tells_the_plan_that_the_real_run_is_held_to(world: Worl
 async def test_while_the_bot_is_gone_the_watch_goes_on_and_takes_a_bad_release_back(world: World) -> None:
     port = free_port()
     await live(world, port)
-    slow = config(port, watch="{for: 5s, probes: [{http: /, every: 50ms}]}")
-    push(world, {**slow, **behaves("bad", bad_after=20)})
+    slow = config(port, watch="{for: 8s, probes: [{http: /, every: 100ms}]}")
+    push(world, {**slow, **behaves("bad", bad_after=40)})
     await world.until(lambda: ask(port)[1] == "bad")
+    world.running.settings = world.running.settings.model_copy(update={"drain_seconds": 30.0})
+    assert await world.running.drain()
+    assert ask(port)[1] == "bad", "no drain waits for a watch"
     await world.stop_bot()
     await world.until(lambda: ask(port) == (200, "one"))
     await world.start_bot()
@@ -263,3 +266,24 @@ async def test_a_held_release_that_somebody_promotes_is_good(world: World) -> No
     assert kept.state is State.SUCCEEDED
     known = {one.release.sha: one.standing for one in await ctx.releases.of(kept.repo_id, "production")}
     assert known[kept.sha] is Standing.GOOD
+
+
+@pytest.mark.deployment(19)
+async def test_a_release_says_which_schemas_it_knows_and_the_database_is_asked(world: World) -> None:
+    port = free_port()
+    guarded = config(port, rollback='{drain: 100ms, schema: "cat version"}')
+    world.repository({BOX: OK, "version": "5\n", **behaves("one"), **guarded})
+    await world.settle()
+    assert ask(port) == (200, "one")
+    push(world, {".github/interlock.schema": "1..4\n", **behaves("two")})
+    await world.settle()
+    barred = (await deployments(world))[-1]
+    assert barred.state is State.DENIED
+    assert "the schema has version 5" in barred.because
+    push(world, {".github/interlock.schema": "new\n"})
+    await world.settle()
+    assert (await deployments(world))[-1] == barred, "what it says cannot be understood, so it is not even asked for"
+    push(world, {".github/interlock.schema": "5..\n"})
+    await world.settle()
+    assert (await states(world))[-1] is State.SUCCEEDED
+    assert ask(port) == (200, "two")

@@ -21,6 +21,8 @@ STATES, ANSWERS, CASE = 34, 150, 110
 """Heights: the strip of states, the bars of each side's answers, and the curve."""
 
 COLUMNS = 120
+"""At most; fewer where samples are rarer, so that each holds some, and bars of equal traffic are equally tall."""
+
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 
 CSS = (
@@ -87,10 +89,11 @@ def picture(record: Mapping[str, Any], *, standalone: bool = False) -> str:
     axis = _axis(stays, samples, readings)
     has_old = any(sample.side == "old" for sample in samples)
     top = STATES + 16
-    parts = [_strip(stays, axis), *_answers(samples, "new", axis, top=top, height=ANSWERS)]
+    columns = min(COLUMNS, max(12, len({sample.at for sample in samples}) // 2))
+    parts = [_strip(stays, axis), *_answers(_columns(samples, "new", axis, columns), columns, "new", top, ANSWERS)]
     top += ANSWERS + 18
     if has_old:
-        parts += _answers(samples, "old", axis, top=top, height=ANSWERS // 2)
+        parts += _answers(_columns(samples, "old", axis, columns), columns, "old", top, ANSWERS // 2)
         top += ANSWERS // 2 + 18
     parts += _case(readings, axis, top=top)
     bottom = top + CASE
@@ -131,12 +134,10 @@ def _strip(stays: Sequence[tuple[str, float]], axis: _Axis) -> str:
     return "\n".join(parts)
 
 
-def _answers(samples: Sequence[Sample], side: Side, axis: _Axis, *, top: int, height: int) -> list[str]:
+def _answers(seen: Mapping[int, tuple[int, int]], columns: int, side: Side, top: int, height: int) -> list[str]:
     """Bars of what one side answered: failures stand on the ground, so that a few among thousands are seen."""
-    columns = _columns([sample for sample in samples if sample.side == side], axis)
-    most = max((ok + failed for ok, failed in columns.values()), default=0)
-    column_width = (WIDTH - LEFT - RIGHT) / COLUMNS
-    width = max(column_width, min(0.6 * (WIDTH - LEFT - RIGHT) / max(len(columns), 1), 4 * column_width))
+    most = max((ok + failed for ok, failed in seen.values()), default=0)
+    width = (WIDTH - LEFT - RIGHT) / columns
     mine = "" if side == "new" else "old-"
     parts = [
         f'<text x="{LEFT - 8}" y="{top + 12}" text-anchor="end">{side} release</text>',
@@ -145,8 +146,8 @@ def _answers(samples: Sequence[Sample], side: Side, axis: _Axis, *, top: int, he
     ]
     if most:
         parts.append(f'<text class="soft" x="{LEFT - 8}" y="{top + height}" text-anchor="end">of {most}</text>')
-    for column, (ok, failed) in sorted(columns.items()):
-        x = round(LEFT + (column + 1) * column_width - width, 1)
+    for column, (ok, failed) in sorted(seen.items()):
+        x = round(LEFT + column * width, 1)
         low = max(failed * height / most, 3.0) if failed else 0.0
         high = min(max(ok * height / most, 1.0), height - low) if ok else 0.0
         if low:
@@ -165,12 +166,14 @@ def _bar(kind: str, words: str, *, x: float, y: float, width: float, height: flo
     )
 
 
-def _columns(samples: Iterable[Sample], axis: _Axis) -> dict[int, tuple[int, int]]:
-    """What was seen in each column of the picture."""
+def _columns(samples: Iterable[Sample], side: Side, axis: _Axis, columns: int) -> dict[int, tuple[int, int]]:
+    """What was seen of one side in each column of the picture: the good answers, and the failures."""
     seen: dict[int, tuple[int, int]] = {}
     for sample in samples:
+        if sample.side != side or not sample.successes + sample.failures:
+            continue
         share = (sample.at - axis.begin) / max(axis.end - axis.begin, 0.001)
-        column = min(max(int(share * COLUMNS), 0), COLUMNS - 1)
+        column = min(max(int(share * columns), 0), columns - 1)
         ok, failed = seen.get(column, (0, 0))
         seen[column] = (ok + sample.successes, failed + sample.failures)
     return seen
@@ -192,7 +195,7 @@ def _case(readings: Sequence[Reading], axis: _Axis, *, top: int) -> list[str]:
         f'<text class="soft" x="{LEFT - 8}" y="{top + 27}" text-anchor="end">ln(1 + R)</text>',
         f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{top + CASE}" y2="{top + CASE}"/>',
         f'<line class="limit" x1="{LEFT}" x2="{right}" y1="{y(limit)}" y2="{y(limit)}"/>',
-        f'<text class="soft" x="{LEFT + 6}" y="{y(limit) - 5}">bad from {_number(limit)} on</text>',
+        f'<text class="soft" x="{WIDTH // 2}" y="{y(limit) - 5}">bad from {_number(limit)} on</text>',
     ]
     for n, source in enumerate(sorted({reading.source for reading in readings})):
         mine = [reading for reading in readings if reading.source == source]

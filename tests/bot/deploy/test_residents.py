@@ -91,6 +91,17 @@ async def test_a_start_that_was_cut_off_before_its_process_said_who_it_is_is_wai
     await resident.stop(1)
 
 
+async def test_what_has_ended_is_started_again_and_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    resident = await started(tmp_path)
+    for _ in range(5):
+        before = resident.look().pid
+        await resident.stop(1)
+        assert await resident.start(wanted(tmp_path), nonce="n1", intent={})
+        assert resident.look().alive
+        assert resident.look().pid != before
+    await resident.stop(1)
+
+
 async def test_a_start_of_another_nonce_takes_the_place_of_what_has_ended(tmp_path: Path) -> None:
     resident = await started(tmp_path)
     await resident.stop(1)

@@ -168,7 +168,7 @@ def test_a_freeze_of_the_branch_holds_where_the_gate_is_asked_for() -> None:
     assert answer("frozen", NotFrozenGate(), freezes=(FREEZE,)) == snapshot(
         Wait(
             because="frozen: the release (by @ada)",
-            way_out="`/thaw` lifts the freeze; break-glass needs a reason and a second person",
+            way_out="`/unfreeze` lifts the freeze; break-glass needs a reason and a second person",
         )
     )
     assert "frozen" not in answers(facts(freezes=(FREEZE,)))
