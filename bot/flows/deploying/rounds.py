@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import following, protecting, recording
+from bot.flows.deploying import following, protecting, recording, telling
 from bot.flows.deploying.considering import consider
 from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.lives import LIVES, NAME, flow_id
@@ -33,6 +33,7 @@ class Rounds:
         self._ctx = ctx
         self._pump: asyncio.Task[None] | None = None
         self._acts: set[asyncio.Task[None]] = set()
+        self._told: set[str] = set()
 
     async def start(self) -> None:
         """Take up what an earlier life left, then whatever is nudged."""
@@ -59,6 +60,7 @@ class Rounds:
             for job in await protecting.all_open(self._ctx):
                 self._ctx.nudges.give(Consider(job))
             await keep_house(self._ctx)
+            await telling.start_missing(self._ctx, self._told)
             for deployment in await recording.unrecorded(self._ctx):
                 self._ctx.nudges.give(Changed(deployment.id))
         except SQLAlchemyError as error:

@@ -17,7 +17,7 @@ import structlog
 
 from bot.deploy import journal
 from bot.domain.deploy.deployment import Deployment
-from bot.domain.deploy.states import State
+from bot.domain.deploy.states import FINAL, State
 from bot.domain.deploy.statuses import Said, Stop, is_production, statuses
 from bot.engine import Flow
 from bot.flows.context import Context
@@ -30,6 +30,14 @@ from bot.github.errors import Forbidden, NotFound, Unprocessable
 log = structlog.get_logger()
 
 NAME = "tell"
+
+LIVES = 5
+"""Flows that telling one thing may use up: each has waited for GitHub for hours."""
+
+LOOKED_AT = 50
+"""The newest deployments, among which a round finds what was not told."""
+
+_GIVEN_UP = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 
 ENDED = "success"
 """What GitHub goes on showing of an earlier deployment until somebody says otherwise."""
@@ -60,13 +68,37 @@ class Telling:
                 return "refused"
 
 
-async def start(ctx: Context, deployment_id: str) -> None:
-    """Have GitHub told what is new, if anything is. Safe to repeat, and from within a step."""
+async def start(ctx: Context, deployment_id: str) -> bool:
+    """Have GitHub told what is new, if anything is; whether nothing is left to tell, now or later.
+
+    Safe to repeat, and from within a step. A flow that failed gets another, but not for ever.
+    """
     deployment = await ctx.deployments.get(deployment_id)
     assert deployment is not None, deployment_id
     known = len(await wanted(ctx, deployment))
-    if deployment.told < known:
-        await ctx.engine.start(NAME, f"tell:{deployment_id}:{known}", deployment_id)
+    if deployment.told >= known:
+        return deployment.state in FINAL
+    for life in range(1, LIVES + 1):
+        flow_id = f"tell:{deployment_id}:{known}" if life == 1 else f"tell:{deployment_id}:{known}~{life}"
+        status = await ctx.engine.status(flow_id)
+        if status is None:
+            await ctx.engine.start(NAME, flow_id, deployment_id)
+        if status not in _GIVEN_UP:
+            return False
+    log.error("deployment_never_told", number=deployment.number)
+    return True
+
+
+async def start_missing(ctx: Context, done: set[str]) -> None:
+    """Find what nobody was told of because a crash came first, among the newest deployments.
+
+    Args:
+        ctx: the adapters.
+        done: ids of those that need not be looked at any more; it grows.
+    """
+    for deployment in await ctx.deployments.newest(limit=LOOKED_AT):
+        if deployment.id not in done and await start(ctx, deployment.id):
+            done.add(deployment.id)
 
 
 async def wanted(ctx: Context, deployment: Deployment) -> tuple[Said, ...]:

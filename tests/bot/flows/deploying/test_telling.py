@@ -151,6 +151,31 @@ async def test_what_was_said_before_a_crash_is_not_said_again(world: World) -> N
     assert len(shown(world)) == 6
 
 
+@pytest.mark.deployment(21)
+async def test_what_a_crash_kept_from_being_told_is_found_by_the_round(world: World) -> None:
+    deployment, ctx, done = await wanted(world), world.running.ctx, set[str]()
+    await ctx.deployments.enter(deployment.id, State.DENIED, now=ctx.clock.now(), because="ada said no")
+    await telling.start_missing(ctx, done)
+    await told_all(world)
+    assert shown(world) == ["pending", "failure"]
+    assert done == set()
+    await telling.start_missing(ctx, done)
+    assert done == {deployment.id}
+
+
+async def test_a_flow_that_failed_gets_another_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.flows.persevere.TRIES", 1)
+    monkeypatch.setattr(telling, "LIVES", 1)
+    deployment, ctx, done = await wanted(world), world.running.ctx, set[str]()
+    await ctx.deployments.enter(deployment.id, State.DENIED, now=ctx.clock.now())
+    world.hub.faults.down = True
+    await telling.start_missing(ctx, done)
+    await told_all(world)
+    assert done == set()
+    await telling.start_missing(ctx, done)
+    assert done == {deployment.id}
+
+
 @pytest.mark.deployment(22)
 async def test_a_success_ends_the_production_deployments_before_it(world: World) -> None:
     for name in ("d1", "d2", "d3"):
