@@ -139,7 +139,8 @@ async def main() -> int:
     print(machine())
     print(f"{'':23} {'found, s':>13} {'back':>6} {'route':>6}")
     print(
-        f"{'fault':14} {'source':8} {'median':>6} {'max':>6} {'max, s':>6} {'ms':>6} {'missed':>6} {'failed':>7} {'after':>7} {'requests':>9}"
+        f"{'fault':14} {'source':8} {'median':>6} {'max':>6} {'max, s':>6} {'ms':>6}"
+        f" {'missed':>6} {'failed':>7} {'after':>7} {'requests':>9}"
     )
     figures: list[Figure] = []
     for fault in FAULTS:

@@ -184,7 +184,8 @@ class Bot:
             pacer.close()  # what waits for its turn is parked, and found again at the next start.
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
-                await self.ctx.engine.idle()
+                # Deployments are carried out by processes of their own, which go on without us.
+                await self.ctx.engine.idle(apart_from=f"{lives.NAME}:")
         except TimeoutError:
             log.warning("drain_cut_off", flows=len(await self.ctx.engine.unfinished()))
             return False

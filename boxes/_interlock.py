@@ -327,6 +327,11 @@ class Bot(Process):
         entries: list[dict[str, Any]] = self._http.get("/api/v1/audit").json()["entries"]
         return entries
 
+    def deployments(self) -> list[dict[str, Any]]:
+        """What was asked to go where, newest first, as the bot tells whoever sits at its machine."""
+        deployments: list[dict[str, Any]] = self._http.get("/api/v1/deployments").json()["deployments"]
+        return deployments
+
     def page(self, path: str) -> str:
         """A page as a browser at the machine gets it."""
         answer = self._http.get(path)

@@ -72,7 +72,7 @@ def free_port() -> int:
 def repository(environments: Mapping[str, Any], *, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The files of a repository whose server is deployed to some environments."""
     config = json.dumps({"environments": environments})  # JSON is YAML.
-    files = {"serve.py": SERVER, "version": "none\n", "boxes/tier-1/1_version.sh": BOX}
+    files = {"serve.py": SERVER, "version": "none\n", "boxes/tier-1/9_version.sh": BOX}
     return {**files, ".github/interlock.yml": config, **(more or {})}
 
 

@@ -44,19 +44,27 @@ ENVIRONMENTS = {"staging": 8010, "production": 8020}
 """The sample's environments, and the ports that its configuration names; here they get free ones."""
 _STOP = """\
 #!/bin/sh
-# Ends what `interlock demo --keep` left running, and removes its files.
+# Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first; releases
+# and their router outlive them, as they should elsewhere.
 directory='{directory}'
 alive() {{
-    if [ -d /proc/self ]; then grep -qs "$directory" "/proc/$1/environ"; else kill -s 0 "$1" 2>/dev/null; fi
+    if [ -d /proc/self ]; then
+        cat "/proc/$1/environ" "/proc/$1/cmdline" 2>/dev/null | grep -qs "$directory"
+    else
+        kill -s 0 "$1" 2>/dev/null
+    fi
+}}
+tell() {{
+    kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2" 2>/dev/null
 }}
 for pid in {pids}; do
-    if alive "$pid"; then kill -s TERM -- "-$pid"; fi
+    if alive "$pid"; then tell TERM "$pid"; fi
 done
 for pid in {pids}; do
     for second in 1 2 3 4 5 6 7 8; do
         if alive "$pid"; then sleep 1; fi
     done
-    if alive "$pid"; then kill -s KILL -- "-$pid"; fi
+    if alive "$pid"; then tell KILL "$pid"; fi
 done
 rm -rf "$directory"
 """
@@ -278,7 +286,9 @@ class Stage:
 
     def leave(self) -> None:
         """Write the script that ends what stays."""
-        pids = " ".join(str(child.pid) for child in (self.bot, self._hub) if child)
+        own = [child.pid for child in (self.bot, self._hub) if child]
+        others = [pid for pid in processes_of(self.directory) if pid not in own]
+        pids = " ".join(map(str, [*own, *others]))
         (self.directory / "stop").write_text(_STOP.format(pids=pids, directory=self.directory), encoding="utf-8")
 
     async def clear(self) -> None:

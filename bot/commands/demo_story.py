@@ -217,7 +217,8 @@ def _conclusions(checks: dict[str, CheckRun]) -> dict[str, str]:
 
 
 def _lines(checks: Sequence[CheckRun] | Any) -> list[str]:
-    return [f"{'✓' if check.conclusion == 'success' else '✗'} {check.name}: {check.title}" for check in checks]
+    signs = {"success": "✓", "neutral": "·"}
+    return [f"{signs.get(check.conclusion, '✗')} {check.name}: {check.title}" for check in checks]
 
 
 def _headline(body: str) -> str:
@@ -253,7 +254,7 @@ STORY: tuple[Step, ...] = (
         title="Bring it to its first users",
         why="What is green goes to staging, is watched there, and goes to production: real processes, a real router.",
         play=live,
-        within=40,
+        within=90,
     ),
     Step(
         name="bug",
@@ -288,20 +289,20 @@ STORY: tuple[Step, ...] = (
         title="Merge it",
         why="Staging gets it by itself. Production now asks for somebody else's yes to exactly this commit.",
         play=merge,
-        within=60,
+        within=120,
     ),
     Step(
         name="switch",
         title="Approve it, and switch users over while they are there",
         why="Visitors who keep their connections and never ask twice count what a switch loses.",
         play=switch,
-        within=40,
+        within=90,
     ),
     Step(
         name="bad_release",
         title="Release a mistake that no test has seen",
         why="After the switch answers are counted. When too many fail, users are sent back, and nobody is asked.",
         play=bad,
-        within=60,
+        within=150,
     ),
 )

@@ -17,15 +17,16 @@ from pathlib import Path
 from bot.commands.doctor_machine import data_findings, machine_findings
 from bot.domain import diagnosis
 from bot.domain.diagnosis import Finding
-from bot.domain.registration import AppFacts, InstallationFacts
+from bot.domain.grants import Tier, tier_of
+from bot.domain.registration import AppFacts, Guarded, InstallationFacts
 from bot.github.app import GitHubApp
 from bot.github.errors import BadCredentials, GitHubProblem, NotFound
 from bot.github.registration import (
     about,
     calls_left,
+    guarded,
     hook,
     installations,
-    private_repositories,
     recent_deliveries,
     skew,
 )
@@ -38,6 +39,9 @@ from bot.ops.settings import BadSettings, Settings, load_settings
 SCHEMA = "interlock.doctor/1"
 MOST_INSTALLATIONS = 20
 """How many accounts are asked for their quota and repositories."""
+
+MOST_REPOSITORIES = 30
+"""Of all accounts together, whose environments are looked at."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -146,16 +150,17 @@ async def _app(github: GitHubApp, settings: Settings, clock: Clock) -> AsyncIter
 async def _accounts(
     github: GitHubApp, app: AppFacts, accounts: tuple[InstallationFacts, ...], clock: Clock
 ) -> AsyncIterator[Finding]:
-    private: list[str] = []
+    repositories: list[Guarded] = []
     for account in [one for one in accounts if not one.suspended][:MOST_INSTALLATIONS]:
         speaker = github.installation(account.id)
         try:
             left = await calls_left(speaker)
-            private += [name async for name in private_repositories(speaker)]
+            if tier_of(app.permissions) is Tier.DEPLOY:
+                repositories += await guarded(speaker, most=MOST_REPOSITORIES - len(repositories))
         except GitHubProblem as problem:
             yield Finding("installation", "error", f"{account.account}: {problem}", f"look at {account.page}")
             continue
         if left:
             yield diagnosis.quota(account.account, left, now=clock.now())
-    for one in diagnosis.protection(private, app):
+    for one in diagnosis.protection(repositories, app):
         yield one

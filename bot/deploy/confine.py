@@ -18,12 +18,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.deploy.target import Unbuildable
-from bot.ops.settings import Settings
 from runner.execute.command import which
 from runner.sandbox.reach import is_open
 from runner.sandbox.trial import attempt
+
+if TYPE_CHECKING:
+    # Only for the name: a controller that is started again has no time for what settings are made with.
+    from bot.ops.settings import Settings
 
 PREFIX = "INTERLOCK_DEPLOY_"
 LARGEST = 60_000

@@ -15,16 +15,13 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import structlog
+from typing import Any, Literal
 
 from bot.deploy.confine import Refusal, allowance_from, choose
 from bot.deploy.controller import control
 from bot.deploy.files import DeployFiles
 from bot.deploy.journal import Journal, JournalDamaged, because_of
-from bot.deploy.site import BEFORE, Site
-from bot.deploy.smoking import smoke
+from bot.deploy.site import BEFORE, Site, Smoked
 from bot.deploy.target import Unbuildable
 from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.plan import Plan, plan_from_json
@@ -47,8 +44,6 @@ IMAGE = "INTERLOCK_SANDBOX_IMAGE"
 _LOCK_TRIES = 20
 _LOCK_PAUSE = 0.02
 
-log = structlog.get_logger()
-
 
 def main(argv: list[str]) -> int:
     """Carry out the deployment of a directory; the exit code says nothing about how it ended."""
@@ -64,7 +59,7 @@ async def _run(files: DeployFiles, place: Path, secrets: Mapping[str, str]) -> i
         try:
             journal = Journal(files, SystemClock())
         except JournalDamaged as damaged:
-            log.error("journal_damaged", because=str(damaged))  # noqa: TRY400 - the sentence says it all.
+            sys.stderr.write(f"{damaged}\n")
             return DAMAGED
         plan = plan_from_json(json.loads(files.plan.read_text(encoding="utf-8")))
         try:
@@ -98,7 +93,7 @@ def open_site(files: DeployFiles, place: Path, plan: Plan, journal: Journal, *, 
         journal=journal,
         clock=clock,
         dice=random.Random(),  # noqa: S311 - it scatters delays.
-        smoke=partial(smoke, files, plan, sandbox=os.environ.get(SANDBOX, "auto"), image=os.environ.get(IMAGE, "")),
+        smoke=partial(_smoke, files, plan),
         confinement=confinement,
         # A secret that is gone keeps a release from starting, and nobody from the way back.
         variables={**declared, **{name: secrets[name] for name in options.get("secrets") or () if name in secrets}},
@@ -108,6 +103,14 @@ def open_site(files: DeployFiles, place: Path, plan: Plan, journal: Journal, *, 
     )
 
 
+async def _smoke(files: DeployFiles, plan: Plan, address: str, which: Literal["before", "after"]) -> Smoked:
+    # Imported where it is needed: a controller that is started again has users waiting.
+    from bot.deploy.smoking import smoke  # noqa: PLC0415
+
+    sandbox, image = os.environ.get(SANDBOX, "auto"), os.environ.get(IMAGE, "")
+    return await smoke(files, plan, address, which, sandbox=sandbox, image=image)
+
+
 def _refuse(journal: Journal, because: str) -> None:
     """The target cannot be used. Whether anybody has seen the release says what that means."""
     if journal.state in BEFORE:
@@ -115,8 +118,7 @@ def _refuse(journal: Journal, because: str) -> None:
     elif State.HELD in EDGES[journal.state]:
         journal.append("state", state=State.HELD.value, because=because)
     elif journal.state is not State.HELD:
-        log.error("target_unusable", because=because)
-        sys.exit(1)
+        sys.exit(because)
 
 
 async def _locked(lock: int) -> bool:

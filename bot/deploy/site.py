@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-
-import structlog
 
 from bot.deploy.confine import Confinement
 from bot.deploy.files import DeployFiles
@@ -25,8 +24,6 @@ from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.states import State, step
 from bot.ops.clock import Clock
 from runner.redact import Redactor
-
-log = structlog.get_logger()
 
 _OTHERS_WORDS = frozenset({"tail", "output", "because", "problem"})
 
@@ -140,7 +137,7 @@ class Site:
         except JournalUnwritable as unwritable:
             if self.state in STRICT:
                 raise
-            log.error("journal_unwritable", because=str(unwritable))  # noqa: TRY400 - the sentence says it all.
+            sys.stderr.write(f"{unwritable}\n")
 
     def close(self) -> None:
         """Let go of the journal."""

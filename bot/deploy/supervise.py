@@ -41,10 +41,10 @@ LAUNCH = (
 POLL = 0.05
 """Seconds between two looks at the journal."""
 
-BACKOFF = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before each further start; the last ones are all the same."""
+BACKOFF = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before each start in one state; the first after a crash comes at once, the last ones are all the same."""
 
-HOPELESS = 8
+HOPELESS = 6
 """A controller that ends so often without a word, before the switch, cannot be started at all."""
 
 _LOG_TAIL = 2048
@@ -131,7 +131,9 @@ class _Supervisor:
     terms: Terms
     told: int = 0
     child: int | None = None
+    state: State | None = None
     starts: int = 0
+    mute: int = 0
     entries_at_start: int = -1
     answering: asyncio.Task[None] | None = None
 
@@ -171,12 +173,14 @@ class _Supervisor:
         return entries
 
     async def _start(self, entries: Sequence[Entry]) -> Ended | None:
-        """Start a controller, later each time that one has ended before."""
-        if len(entries) > self.entries_at_start:
-            self.starts = min(self.starts, 1)
-        elif self.starts >= HOPELESS and state_of(entries) in BEFORE:
-            return self._give_up()
+        """Start a controller, later each time that one has ended in the same state before."""
+        state = state_of(entries)
+        if state is not self.state:
+            self.state, self.starts = state, 0
+        self.mute = self.mute + 1 if len(entries) == self.entries_at_start else 0
         self.entries_at_start = len(entries)
+        if self.mute >= HOPELESS and state in BEFORE:
+            return self._give_up()
         if self.starts:
             log.warning("controller_ended_early", directory=str(self.files.directory), starts=self.starts)
             await asyncio.sleep(BACKOFF[min(self.starts, len(BACKOFF) - 1)])

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from bot.deploy.probing import Prober
+from bot.deploy import probing
 from bot.deploy.target import Counts, Target, TargetProblem
 from bot.domain.deploy.bake import (
     AskBoth,
@@ -180,19 +180,14 @@ class Eyes:
         self._target = target
         self._clock = clock
         self._slot = slot
-        self._prober = Prober()
-        self._under_way: set[asyncio.Task[None]] = set()
 
     async def look(self, addresses: Addresses) -> None:
         """Ask and count until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for probe in self._watch.probes:
-                    group.create_task(self._probe(probe, addresses, group))
-                if self._watch.traffic and self._target.capabilities.counters:
-                    group.create_task(self._count())
-        finally:
-            await self._prober.close()
+        async with asyncio.TaskGroup() as group:
+            for probe in self._watch.probes:
+                group.create_task(self._probe(probe, addresses, group))
+            if self._watch.traffic and self._target.capabilities.counters:
+                group.create_task(self._count())
 
     async def ask_both(self, addresses: Addresses) -> None:
         """Ask both slots at once, a few times at the same time: whose fault is it?"""
@@ -215,20 +210,18 @@ class Eyes:
 
     async def _pair(self, probe: HttpProbe, addresses: Addresses, *, feeds: bool) -> None:
         if addresses.old and self.memory.pairs is not None:
-            new, old = await asyncio.gather(
-                self._prober.http(probe, addresses.new), self._prober.http(probe, addresses.old)
-            )
+            new, old = await asyncio.gather(probing.http(probe, addresses.new), probing.http(probe, addresses.old))
             if old.ok is not None:
                 self.tally.add("old", int(not old.ok), int(old.ok), old.because)
             if new.ok is not None and old.ok is not None:
                 self.memory = replace(self.memory, pairs=self.memory.pairs.add(new=new.ok, old=old.ok))
         else:
-            new = await self._prober.http(probe, addresses.new)
+            new = await probing.http(probe, addresses.new)
         if feeds and new.ok is not None:
             self._feed("probes", int(not new.ok), int(new.ok), new.because)
 
     async def _prometheus(self, probe: PrometheusProbe) -> None:
-        asked = await self._prober.prometheus(probe)
+        asked = await probing.prometheus(probe)
         if asked.ok is None:
             self.tally.add("prometheus", 0, 0, asked.because)
         else:

@@ -48,6 +48,9 @@ class Facts:
         base_sha: where the base of a merge group stood.
         account: login of the account that an installation is on.
         repositories: the repositories that an installation got or lost, as pairs of number and `owner/name`.
+        environment: that a job of a workflow waits to go into.
+        deployment_id: GitHub's number of the deployment that the job is.
+        callback: where GitHub wants the answer for it.
     """
 
     repo_id: int = 0
@@ -78,6 +81,9 @@ class Facts:
     base_sha: str = ""
     account: str = ""
     repositories: tuple[tuple[int, str], ...] = ()
+    environment: str = ""
+    deployment_id: int = 0
+    callback: str = ""
 
 
 Cause = Literal["pull_request", "push", "merge_group", "rerequested"]
@@ -190,6 +196,22 @@ class CancelLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskGates:
+    """A job of a workflow waits for our rule. `pr` and `branch` are what GitHub says that the commit is of."""
+
+    repo_id: int
+    repo: str
+    installation_id: int
+    environment: str
+    sha: str
+    branch: str
+    pr: int | None
+    deployment_id: int
+    callback: str
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationChanged:
     """The App came to an account, left it, or was suspended; or repositories were added or removed (`how`)."""
 
@@ -224,6 +246,7 @@ Action = (
     | Press
     | CancelGroup
     | CancelLost
+    | AskGates
     | InstallationChanged
     | RepositoryChanged
     | Ignore
@@ -356,6 +379,24 @@ def _group(action: str, facts: Facts) -> tuple[Action, ...]:
     return (_start(facts, cause="merge_group"),)
 
 
+def _rule(_action: str, facts: Facts) -> tuple[Action, ...]:
+    if not facts.head_sha:
+        return (Ignore("it names no commit"),)
+    if not facts.environment:
+        return (Ignore("it names no environment"),)
+    asked = AskGates(
+        **_place(facts),
+        environment=facts.environment,
+        sha=facts.head_sha,
+        branch=facts.base_ref,
+        pr=facts.pr,
+        deployment_id=facts.deployment_id,
+        callback=facts.callback,
+        requested_by=facts.sender,
+    )
+    return (asked,)
+
+
 def _installation(action: str, facts: Facts) -> Action:
     return InstallationChanged(
         installation_id=facts.installation_id, account=facts.account, how=action, repositories=facts.repositories
@@ -409,6 +450,7 @@ _OF_INSTALLATIONS = frozenset({"installation", "installation_repositories", "ins
 
 _REACTIONS: Mapping[str, Callable[[str, Facts], tuple[Action, ...]]] = {
     "delete": _gone,
+    "deployment_protection_rule": _rule,
     "issue_comment": _comment,
     "merge_group": _group,
     "pull_request": _pull_request,

@@ -6,14 +6,14 @@ does not work) or `configuration` (the bot cannot start like this).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-from bot.domain.grants import LEVELS, SUBSCRIPTIONS, Tier, allows, missing, permissions, tier_of
-from bot.domain.registration import AppFacts, DeliveryFacts, HookFacts, InstallationFacts, Quota
+from bot.domain.grants import LEVELS, OPTIONAL, SUBSCRIPTIONS, Tier, allows, missing, permissions, tier_of
+from bot.domain.registration import AppFacts, DeliveryFacts, Guarded, HookFacts, InstallationFacts, Quota
 
 SKEW_NOTICED = timedelta(seconds=20)
 MOST_AHEAD = timedelta(seconds=60)
@@ -217,7 +217,11 @@ def _installation(one: InstallationFacts, app: AppFacts, tier: Tier) -> Iterator
         )
         return
     # What the App itself does not ask for was told before.
-    pending = [grant for grant in missing(one.permissions, tier) if allows(app.permissions, grant)]
+    pending = [
+        grant
+        for grant in missing(one.permissions, tier)
+        if allows(app.permissions, grant) and not (one.is_person and grant.of_organisations)
+    ]
     for grant in pending:
         yield Finding(
             "installation",
@@ -238,24 +242,33 @@ def quota(account: str, facts: Quota, *, now: datetime) -> Finding:
     return Finding("rate limit", "ok", found)
 
 
-def protection(private: Iterable[str], app: AppFacts) -> Iterator[Finding]:
-    """Where GitHub may not offer deployment protection rules; told only to whom deployments are for.
+def protection(repositories: Iterable[Guarded], app: AppFacts) -> Iterator[Finding]:
+    """What holds deployments where: GitHub's environments, which ask our rule, or our own gates alone.
+
+    Told only to whom deployments are for. Our own gates are whole by themselves: a deployment of ours passes them all,
+    and people open them by `/approve`. The rule makes workflows of GitHub Actions wait for the same gates.
 
     Source: GitHub docs, "Managing environments for deployment": on private repositories they take an Enterprise plan.
     """
     if tier_of(app.permissions) is not Tier.DEPLOY:
         return
-    names = sorted(private)
-    if not names:
-        yield Finding("protection rules", "ok", "GitHub offers them: every repository is public")
-        return
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    yield Finding(
-        "protection rules",
-        "warning",
-        f"GitHub offers them on private repositories with an Enterprise plan alone: {shown}",
-        "without one, let Interlock's own gates hold deployments there",
-    )
+    known = sorted(repositories, key=lambda one: one.repo)
+    asking = [f"{one.repo} {name}" for one in known for name in one.asking or ()]
+    if asking:
+        found = f"GitHub's environments ask Interlock: {_few(asking)}"
+        yield Finding("protection rules", "ok", f"{found}; everywhere else `/approve` decides alone")
+    elif known:
+        yield Finding("protection rules", "ok", "no environment of GitHub's asks Interlock: `/approve` decides alone")
+    if unknown := [one.repo for one in known if one.asking is None]:
+        found = f"GitHub does not say what protects the environments of {_few(unknown)}"
+        yield Finding("protection rules", "warning", found, "grant the App Actions: read there")
+    if private := [one.repo for one in known if one.private and not one.asking]:
+        found = f"GitHub offers rules on private repositories with an Enterprise plan alone: {_few(private)}"
+        yield Finding("protection rules", "ok", f"{found}; `/approve` needs none")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def disk(free: int) -> Finding:
@@ -310,7 +323,9 @@ def privacy(files: Iterable[FileFacts]) -> Iterator[Finding]:
 
 def unused_grants(held: AppFacts) -> Iterator[Finding]:
     """Permissions beyond what any set asks for: a stolen key would carry them."""
-    used = permissions(Tier.DEPLOY)
+    tier = tier_of(held.permissions)
+    optional = {grant.permission: grant.level for grant in OPTIONAL if tier.covers(grant.tier)}
+    used = permissions(Tier.DEPLOY) | optional
     extra = sorted(
         f"{name}: {level}"
         for name, level in held.permissions.items()

@@ -38,6 +38,8 @@ class Grant:
         purpose: what it is for; completes "to …".
         without: what happens while it is missing; a clause.
         vital: whether no pull request gets its checks without it.
+        names_set: whether the set that an App was registered for is known by it.
+        of_organisations: only an organisation can grant it; a person's own account has none of what it is about.
     """
 
     permission: str
@@ -47,6 +49,8 @@ class Grant:
     purpose: str
     without: str
     vital: bool = False
+    names_set: bool = True
+    of_organisations: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,26 +129,49 @@ GRANTS = (
         title="Deployments",
         level="write",
         tier=Tier.DEPLOY,
-        purpose="hold a deployment at its gates, and record what was deployed",
-        without="GitHub's environments do not wait for Interlock's gates",
+        purpose="answer for its rule on GitHub's environments, and show there what was deployed",
+        without="GitHub shows no deployments, and its environments do not wait for Interlock's gates",
     ),
     Grant(
         permission="actions",
         title="Actions",
         level="read",
         tier=Tier.DEPLOY,
-        purpose="see the workflow run that waits at a gate",
-        without="a workflow that waits at a gate is not seen",
+        purpose="read how GitHub's environments are protected, and whom they require",
+        without="whatever is to be deployed waits, since nobody knows who has to review it",
     ),
     Grant(
-        permission="environments",
-        title="Environments",
+        permission="members",
+        title="Members",
         level="read",
         tier=Tier.DEPLOY,
-        purpose="see which environments a repository has, and how they are protected",
-        without="environments and their protection are not seen",
+        purpose="know who is in the team whose approval counts",
+        without="approvals by members of a team do not count",
+        names_set=False,
+        of_organisations=True,
+    ),
+    Grant(
+        permission="issues",
+        title="Issues",
+        level="write",
+        tier=Tier.DEPLOY,
+        purpose="open an issue when a deployment was rolled back, and close it when it is mended",
+        without="no issue is opened for a deployment that was rolled back",
+        names_set=False,
     ),
 )
+
+OPTIONAL = (
+    Grant(
+        permission="contents",
+        title="Contents",
+        level="write",
+        tier=Tier.DEPLOY,
+        purpose="make a release, with its tag, of what production runs, where the configuration says `release: true`",
+        without="no release is made",
+    ),
+)
+"""No set asks for these: an owner who wants what they are for adds them to the App."""
 
 SUBSCRIPTIONS = (
     Subscription(
@@ -204,24 +231,6 @@ SUBSCRIPTIONS = (
         permission="deployments",
         without="deployments do not wait for Interlock's gates",
     ),
-    Subscription(
-        event="deployment",
-        tier=Tier.DEPLOY,
-        permission="deployments",
-        without="deployments that others start are not seen",
-    ),
-    Subscription(
-        event="deployment_status",
-        tier=Tier.DEPLOY,
-        permission="deployments",
-        without="how deployments of others ended is not seen",
-    ),
-    Subscription(
-        event="workflow_run",
-        tier=Tier.DEPLOY,
-        permission="actions",
-        without="workflow runs that wait at a gate are found late",
-    ),
 )
 """`installation`, `installation_repositories` and `ping` are not here: GitHub sends them unasked, and refuses an App
 that lists them."""
@@ -259,6 +268,6 @@ def missing(held: Mapping[str, str], tier: Tier) -> tuple[Grant, ...]:
 def tier_of(held: Mapping[str, str]) -> Tier:
     """The set that an App was registered for, judged by the permissions that only this set asks for."""
     for tier in reversed(Tier):
-        if any(grant.tier is tier and allows(held, grant) for grant in GRANTS):
+        if any(grant.tier is tier and grant.names_set and allows(held, grant) for grant in GRANTS):
             return tier
     return Tier.OBSERVE

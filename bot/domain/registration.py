@@ -36,7 +36,10 @@ class HookFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationFacts:
-    """The App on one account, with what was granted there; `page` is where its owner changes that."""
+    """The App on one account, with what was granted there; `page` is where its owner changes that.
+
+    `is_person`: it is somebody's own account, which has no teams.
+    """
 
     id: int
     account: str
@@ -44,6 +47,7 @@ class InstallationFacts:
     permissions: Mapping[str, str] = field(default_factory=dict)
     events: tuple[str, ...] = ()
     suspended: bool = False
+    is_person: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +74,12 @@ class Quota:
     remaining: int
     limit: int
     resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """A repository, and which of its environments on GitHub ask our rule; None when GitHub does not say."""
+
+    repo: str
+    private: bool
+    asking: tuple[str, ...] | None = ()

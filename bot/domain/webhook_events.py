@@ -24,7 +24,8 @@ def _acts(says: str) -> Meaning:
 
 _ECHO = Meaning("it only echoes what was reported")
 _SAME_CODE = Meaning("it changes neither head nor base")
-_NO_DEPLOYMENTS = Meaning("this version deploys nothing yet; it is acknowledged and recorded")
+_DEPLOYED = Meaning("Interlock follows what it deploys itself, and nothing that others do")
+_REVIEWED = Meaning("GitHub asks its own reviewers itself, beside Interlock's gates")
 _ELSEWHERE = Meaning("other apps' work does not concern ours")
 _RUN = _acts("its boxes run, unless they have run for this head and base already")
 _ACCESS = _acts("remembered; open pull requests are looked at")
@@ -85,10 +86,12 @@ EVENTS: Mapping[str, Mapping[str, Meaning]] = {
         "completed": _ECHO,
         "rerequested": _acts("all boxes run again for each open pull request with that head"),
     },
-    "deployment": {"created": _NO_DEPLOYMENTS},
-    "deployment_status": {"created": _NO_DEPLOYMENTS},
-    "deployment_protection_rule": {"requested": _NO_DEPLOYMENTS},
-    "deployment_review": dict.fromkeys(("approved", "rejected", "requested"), _NO_DEPLOYMENTS),
+    "deployment": {"created": _DEPLOYED},
+    "deployment_status": {"created": _DEPLOYED},
+    "deployment_protection_rule": {
+        "requested": _acts("the environment's gates are asked for the deployment's commit; the answer is given once")
+    },
+    "deployment_review": dict.fromkeys(("approved", "rejected", "requested"), _REVIEWED),
     "workflow_run": dict.fromkeys(("requested", "in_progress", "completed"), _ELSEWHERE),
     "workflow_job": dict.fromkeys(("queued", "waiting", "in_progress", "completed"), _ELSEWHERE),
     "installation": {

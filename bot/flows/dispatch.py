@@ -93,8 +93,9 @@ class Dispatch:
         )
 
     async def stop(self) -> None:
-        """Start nothing more; what waits is found by the next sweep."""
-        self._scheduler.shutdown(wait=False)
+        """Start nothing more; what waits is found by the next sweep. Stopping twice is harmless."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         await self._rounds.stop()
         for task in self._tasks:
             task.cancel()

@@ -10,6 +10,7 @@ import structlog
 
 from bot.domain.deliveries import (
     Action,
+    AskGates,
     CancelGroup,
     CancelLost,
     CancelRuns,
@@ -28,7 +29,7 @@ from bot.engine import Flow
 from bot.flows import accounts, buttons, comment_changes, groups, on_command, on_commit, reconcile
 from bot.flows.commands.order import Started
 from bot.flows.context import Context
-from bot.flows.deploying import pushed
+from bot.flows.deploying import protecting, pushed
 from bot.flows.nudges import ConsiderAll
 from bot.flows.persevere import persevere
 from bot.flows.requests import MERGE_GROUP, open_run
@@ -124,6 +125,8 @@ async def _act(ctx: Context, action: Action, delivery_id: str) -> Sequence[Start
             return _reconciled(action, delivery_id) if await accounts.repository_changed(ctx, action) else []
         case CancelGroup() | CancelLost() | CommentChanged():
             await _end(ctx, action)
+        case AskGates():
+            await protecting.ask(ctx, action, delivery_id)
         case Ignore(reason):
             log.info("delivery_ignored", reason=reason)
         case _:

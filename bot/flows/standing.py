@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.domain.deploy.reading import environments
 from bot.domain.desired import CLOSING
 from bot.domain.stopping import Cancelled, Superseded
 from bot.domain.subject import Subject
@@ -150,12 +151,18 @@ async def is_listed_branch(ctx: Context, pushed: Subject) -> bool:
         facts = await repository(ctx.github.installation(pushed.installation_id), pushed.repo)
         if facts.id != pushed.repo_id or pushed.base_ref == facts.default_branch:
             return facts.id == pushed.repo_id
-        listed = (await default_config(ctx, pushed, facts.default_branch)).protected
+        listed = listed_by(await default_config(ctx, pushed, facts.default_branch))
     except (NotFound, Unprocessable):
         ctx.listed.note(place, (), change=change)
         return False  # gone, or not this installation's.
     ctx.listed.note(place, {*listed, facts.default_branch}, change=change)
     return pushed.base_ref in listed
+
+
+def listed_by(config: Config) -> frozenset[str]:
+    """The branches whose pushes run, beside the default one: those that are protected, and those that are deployed."""
+    followed = (branch for environment in environments(config.settings).values() for branch in environment.branches)
+    return config.protected.union(followed)
 
 
 async def default_config(ctx: Context, subject: Subject, branch: str) -> Config:

@@ -13,6 +13,7 @@ PullNumber = Annotated[int, Field(ge=1, lt=2**31)]
 Name = Annotated[str, Field(max_length=300)]
 FullName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
 Sha = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")]
+Address = Annotated[str, Field(max_length=2_000)]
 Text = Annotated[str, Field(max_length=4 * 65_536)]
 """A comment; GitHub takes 65 536 characters."""
 
@@ -130,6 +131,14 @@ class MergeGroup(Lenient):
     head_ref: Name = ""
     base_sha: Sha = ""
     base_ref: Name = ""
+
+
+class Deployment(Lenient):
+    """What a job of a workflow deploys. GitHub gives the branch without `refs/heads/`, or a tag."""
+
+    id: Number = 0
+    sha: Sha = ""
+    ref: Name = ""
 
 
 class RequestedAction(Lenient):

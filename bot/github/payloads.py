@@ -17,7 +17,9 @@ from bot.domain.deliveries import Facts
 from bot.domain.webhook_events import ACTORS, GROUP_ENDS
 from bot.github.payload_parts import (
     Account,
+    Address,
     CheckRun,
+    Deployment,
     Installation,
     Issue,
     IssueComment,
@@ -311,6 +313,33 @@ class CheckSuitePayload(Payload):
         )
 
 
+class ProtectionRulePayload(Payload):
+    """`deployment_protection_rule`: a job of a workflow waits for our rule."""
+
+    event: ClassVar[str] = "deployment_protection_rule"
+    passed_over: ClassVar[frozenset[str]] = frozenset({"event", "ref", "sha"})
+
+    environment: Name = ""
+    deployment: Deployment = Deployment()
+    deployment_callback_url: Address = ""
+    pull_requests: tuple[PullRequest, ...] = ()
+
+    @property
+    def facts(self) -> Facts:
+        """The commit is the deployment's, whatever the branch's head is by now."""
+        about = self.deployment
+        of_this = tuple(pull for pull in self.pull_requests if pull.head.sha == about.sha)
+        return Facts(
+            **self._common(),
+            pr=of_this[0].number if len(of_this) == 1 else None,
+            head_sha=about.sha,
+            base_ref=about.ref.removeprefix(BRANCHES),
+            environment=self.environment,
+            deployment_id=about.id,
+            callback=self.deployment_callback_url,
+        )
+
+
 class InstallationPayload(Payload):
     """`installation`: who has us, and where."""
 
@@ -372,6 +401,7 @@ MODELS: Mapping[str, type[Payload]] = {
             RepositoryPayload,
             CheckRunPayload,
             CheckSuitePayload,
+            ProtectionRulePayload,
             InstallationPayload,
             InstallationRepositoriesPayload,
             InstallationTargetPayload,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from bot.domain.registration import AppFacts, DeliveryFacts, HookFacts, InstallationFacts, Quota
+from bot.domain.deploy.gate_facts import Unknown
+from bot.domain.registration import AppFacts, DeliveryFacts, Guarded, HookFacts, InstallationFacts, Quota
+from bot.github.addresses import repository_path
 from bot.github.answers import transport_problem
 from bot.github.app import AppItself, Installation
-from bot.github.errors import NotFound, UnexpectedAnswer
+from bot.github.environments import asks_us
+from bot.github.errors import Forbidden, NotFound, UnexpectedAnswer
 from bot.github.line import API_VERSION, JSON
 from runner import __version__
+
+MOST_ENVIRONMENTS = 20
+"""Of a repository that are looked at."""
 
 
 async def about(app: AppItself) -> AppFacts:
@@ -69,6 +75,7 @@ async def installations(app: AppItself) -> tuple[InstallationFacts, ...]:
             permissions=_levels(row.get("permissions")),
             events=tuple(map(str, row.get("events") or ())),
             suspended=bool(row.get("suspended_at")),
+            is_person=(row.get("account") or {}).get("type") == "User",
         )
         for row in rows
     )
@@ -78,11 +85,30 @@ def _levels(said: Mapping[str, Any] | None) -> dict[str, str]:
     return {str(name): str(level) for name, level in (said or {}).items()}
 
 
-async def private_repositories(installation: Installation) -> AsyncIterator[str]:
-    """Names of the private repositories that an installation reaches."""
+async def guarded(installation: Installation, *, most: int) -> tuple[Guarded, ...]:
+    """Which environments ask our rule, in so many of the repositories that an installation reaches."""
+    found: list[Guarded] = []
     async for row in installation.paginate("/installation/repositories", key="repositories"):
-        if row.get("private"):
-            yield str(row["full_name"])
+        if len(found) == most:
+            break
+        repo = str(row["full_name"])
+        asking = await _asking(installation, repo)
+        found.append(Guarded(repo=repo, private=bool(row.get("private")), asking=asking))
+    return tuple(found)
+
+
+async def _asking(installation: Installation, repo: str) -> tuple[str, ...] | None:
+    try:
+        page = (await installation.get(f"{repository_path(repo)}/environments")).json
+    except Forbidden:
+        return None
+    except NotFound:
+        return ()  # its plan has no environments.
+    names = [str(one["name"]) for one in page.get("environments") or ()][:MOST_ENVIRONMENTS]
+    answers = {name: await asks_us(installation, repo, name) for name in names}
+    if any(isinstance(one, Unknown) for one in answers.values()):
+        return None
+    return tuple(name for name, asks in answers.items() if asks)
 
 
 async def calls_left(installation: Installation) -> Quota | None:

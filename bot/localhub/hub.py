@@ -288,6 +288,12 @@ class LocalHub:
         pushes.observe(self.forge, row, author)
         return sha
 
+    def move_branch(self, repo: str, branch: str, sha: str, by: str) -> None:
+        """Push a commit that is there already to a branch, which is made if it is not there."""
+        row = self.repository(repo)
+        self.forge.git(row).update_ref(f"refs/heads/{branch}", sha)
+        pushes.observe(self.forge, row, by)
+
     def keep_large_file(self, repo: str, content: bytes) -> str:
         """Put a file into a repository's LFS storage; returns the pointer to commit in its place."""
         return self._lfs.keep(self.repository(repo), content)

@@ -267,21 +267,24 @@ leases = sa.Table(
 protections = sa.Table(
     "protections",
     metadata,
-    sa.Column("id", sa.String(200), primary_key=True),  # repo, workflow run, environment: GitHub asks once for each
+    sa.Column("id", sa.String(200), primary_key=True),  # repo and GitHub's deployment: it asks once for each
     sa.Column("repo_id", sa.BigInteger, nullable=False),
     sa.Column("repo", sa.String(200), nullable=False),
     sa.Column("installation_id", sa.BigInteger, nullable=False),
-    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("environment", sa.String(300), nullable=False),
     sa.Column("workflow_run", sa.BigInteger, nullable=False),
     sa.Column("sha", sa.String(64), nullable=False),
     sa.Column("ref", sa.String(300), nullable=False, default=""),
     sa.Column("requested_by", sa.String(100), nullable=False, default=""),
     sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("pr", sa.Integer),
+    sa.Column("told", sa.Text, nullable=False, default=""),  # how it stands, as GitHub was told last
+    sa.Column("comments", sa.Integer, nullable=False, default=0),  # how often it was told
     sa.Column("answer", sa.String(20), nullable=False, default=""),  # approved, rejected, or "" while it waits
     sa.Column("because", sa.Text, nullable=False, default=""),
     sa.Column("answered_at", sa.DateTime(timezone=True)),
-    sa.Index("protections_open", "answer", "due_at"),
+    sa.Index("protections_open", "answered_at", "due_at"),
 )
 
 records = sa.Table(

@@ -1,6 +1,6 @@
 # /// box
 # title = "Demo Generation: the demo plays every step that it promises, and says so"
-# timeout = "120s"
+# timeout = "240s"
 # tags = ["slow"]
 #
 # [control]
@@ -15,7 +15,8 @@ import json
 
 from boxes._interlock import TMP, box, interlock, run
 
-PROMISED = ["stand_in", "bot", "repository", "bug", "fix", "proof", "crash", "clear"]
+PROMISED = ["stand_in", "bot", "repository", "live", "bug", "fix", "proof", "crash"]
+PROMISED += ["merge", "switch", "bad_release", "clear"]
 
 demo = run(*interlock("demo", "--json"))
 (TMP / "demo.json").write_text(demo.stdout)
@@ -27,5 +28,8 @@ box.ok("the-document-is-ok", told["ok"], demo.stdout[-2000:])
 box.equal("every-promised-step-happened", [step["name"] for step in told["steps"] if step["ok"]], PROMISED)
 without = [step["name"] for step in told["steps"] if not step["evidence"]]
 box.equal("every-step-has-its-evidence", without, [])
+seen = {step["name"]: step["evidence"] for step in told["steps"]}
+box.equal("nothing-is-left-out", [name for name, evidence in seen.items() if "left_out" in evidence], [])
+box.equal("the-switch-loses-nothing", seen.get("switch", {}).get("lost"), 0)
 box.ok("it-shows-the-comment", told["comment"], "the document has no comment")
 box.metric("demo", told["seconds"], "s")

@@ -1,6 +1,6 @@
 # /// box
-# title = "Full Integration: from a git push to a verdict, a comment, a command, and out of the merge queue"
-# timeout = "120s"
+# title = "Full Integration: from a git push to a verdict, a comment, a command, the merge queue, users, and back"
+# timeout = "240s"
 #
 # [control]
 # expect = "a-broken-push-is-red"
@@ -12,10 +12,11 @@
 # ///
 from typing import Any
 
-from boxes._interlock import OVERALL, REPO, TMP, Bot, GitHub, box, run
+from boxes._interlock import OVERALL, REPO, TMP, Bot, GitHub, box, run, until
+from boxes._released import SETTINGS, ended, environment, free_port, released, repository, served, states
 
 ADDS = '#!/bin/sh\ntest "$(cat sum)" = 4 || { echo "sum:1: expected 4, got $(cat sum)"; exit 1; }\n'
-FILES = {"sum": "4\n", "boxes/tier-1/1_adds.sh": ADDS, "boxes/tier-2/2_ships.sh": "#!/bin/sh\nexit 0\n"}
+BOXES = {"sum": "4\n", "boxes/tier-1/1_adds.sh": ADDS, "boxes/tier-2/2_ships.sh": "#!/bin/sh\nexit 0\n"}
 CHECKS = (OVERALL, "Interlock / tier 1", "Interlock / tier 2")
 
 
@@ -43,9 +44,11 @@ def seen(sha: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
     return conclusions, github.call("GET", f"/issues/{number}/comments")
 
 
+port = free_port()
+files = repository({"staging": environment(port)}, more=BOXES)
 bot = Bot()
-with GitHub(FILES, webhooks=bot.webhooks) as github, bot:
-    bot.start(github)
+with released(bot), GitHub(files, webhooks=bot.webhooks) as github, bot:
+    bot.start(github, **SETTINGS)
     (TMP / "clone").mkdir()
     git("clone", "--quiet", github.ready["url"].replace("://", f"://mona:{github.token}@") + f"/{REPO}.git", ".")
 
@@ -69,6 +72,16 @@ with GitHub(FILES, webhooks=bot.webhooks) as github, bot:
     base = github.call("GET", "/git/ref/heads/main")["object"]["sha"]
     causes = [run["cause"] for run in bot.runs() if run["head_sha"] == proposed]
 
+    # What was merged goes to its users, then what comes after it; and back again when somebody says so.
+    assert until(lambda: ended(github, "staging", proposed)), github.deployments("staging")
+    first = states(github, "staging", proposed)[-1], served(port)
+    later = github.write("version", "later\n")
+    assert until(lambda: ended(github, "staging", later)), github.deployments("staging")
+    second = states(github, "staging", later)[-1], served(port)
+    github.say(number, '/rollback staging because "it is too new"')
+    returned = until(lambda: served(port).endswith(proposed))
+    back = served(port)
+
 box.equal("a-broken-push-is-red", red, dict.fromkeys(CHECKS, "failure"))
 box.equal("the-fix-is-green", green, dict.fromkeys(CHECKS, "success"))
 box.equal("one-comment-says-so", [row["user"]["login"] for row in warned], ["interlock[bot]"])
@@ -80,3 +93,6 @@ box.equal("without-another-word", [row["user"]["login"] for row in answered], ["
 box.equal("the-merge-queue-has-its-verdict", merging, dict.fromkeys(CHECKS, "success"))
 box.contains("as-a-run-of-its-own", causes, "merge_group")
 box.equal("and-merges-what-was-tested", (merged, base), (True, proposed))
+box.equal("what-was-merged-has-its-users", first, ("success", f"none {proposed}"))
+box.equal("and-so-has-what-comes-after", second, ("success", f"later {later}"))
+box.equal("and-a-command-takes-it-back", (returned, back), (True, f"none {proposed}"))

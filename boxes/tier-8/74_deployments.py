@@ -1,6 +1,6 @@
 # /// box
 # title = "Blue-green, auto-rollback: no yes, no users; no request is lost; what turns bad is taken back"
-# timeout = "120s"
+# timeout = "180s"
 #
 # [control]
 # expect = "the-old-version-is-back"

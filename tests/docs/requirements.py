@@ -17,8 +17,11 @@ PAGE = ROOT / "docs" / "explanation" / "security-requirements.md"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 
 REQUIREMENTS = {
+    "S-1": "A deployment is of the commit that was meant when it was asked for; after a push nothing is deployed, and "
+    "both commits are named.",
     "S-2": "A command may name the commit that it means; if that is not the head, nothing happens and both are named. "
     "For a stranger's head only all 40 digits will do.",
+    "S-3": "An approval is of one commit, one artifact and one configuration; when one of them changes, it is void.",
     "S-4": "When the head moves, what ran is filed under the old commit alone, and no later stage begins.",
     "S-5": "Dates and names in a commit decide nothing: whoever makes it chooses them.",
     "S-6": "Green for one base is not green for another that shares the head.",
@@ -46,23 +49,26 @@ REQUIREMENTS = {
     "S-26": "Tokens are made for one repository and the least rights, kept for less than an hour, and given back.",
     "S-27": "No token, key or secret appears in a log, an error, a comment, a check or an audit row.",
     "S-28": "Secrets come from files or the environment, and are in no database, output or crash report.",
+    "S-29": "An answer to GitHub's question goes to our own GitHub and the run that asked, whatever address it names.",
     "S-30": "Rights are those that the commenter has at that moment; when GitHub cannot say, there are none.",
+    "S-31": "Nobody approves their own change or request, unless the default branch's configuration allows it.",
     "S-32": "Who protects a branch is told to require the check of this App, not one of the same name.",
+    "S-33": "What goes to production was good in the environment before it, with the same commit and artifact.",
+    "S-37": "While locks, approvals or the database cannot be read, nothing is deployed.",
     "S-38": "What cannot be kept is refused with 503, so that GitHub knows that it was not taken in.",
 }
 """Those that this version must hold; numbers are never given twice."""
 
 LATER = {
-    "deployments": ("S-1", "S-3", "S-29", "S-31", "S-33", "S-37"),
     "agents": ("S-34", "S-35", "S-36"),
 }
 
 
-def held(tests: Path = ROOT / "tests") -> dict[str, list[str]]:
-    """Requirement → the tests that carry its number, as `file::name`, in order."""
+def held(tests: Path = ROOT / "tests", *, mark: str = "requirement") -> dict[str, list[str]]:
+    """Requirement → the tests that carry its number by this marker, as `file::name`, in order."""
     found: dict[str, list[str]] = {}
     for file in sorted(tests.rglob("test_*.py")):
-        for number, name in _marked(_parsed(file)):
+        for number, name in _marked(_parsed(file), mark):
             place = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
             found.setdefault(number, []).append(f"{place}::{name}")
     return found
@@ -75,21 +81,22 @@ def _parsed(file: Path) -> ast.Module:
         return ast.parse(file.read_text("utf-8"))
 
 
-def _marked(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _marked(tree: ast.Module, mark: str) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield from ((number, node.name) for call in node.decorator_list for number in _numbers(call))
+            yield from ((number, node.name) for call in node.decorator_list for number in _numbers(call, mark))
         elif isinstance(node, ast.Assign) and any(_is_name(target, "pytestmark") for target in node.targets):
-            yield from ((number, "*") for call in ast.walk(node.value) for number in _numbers(call))
+            yield from ((number, "*") for call in ast.walk(node.value) for number in _numbers(call, mark))
         elif isinstance(node, ast.Call) and _attribute(node.func) == "param":
             marks = [word.value for word in node.keywords if word.arg == "marks"]
             names = [word.value for word in node.keywords if word.arg == "id"]
             name = names[0].value if names and isinstance(names[0], ast.Constant) else "a case"
-            yield from ((number, str(name)) for mark in marks for call in ast.walk(mark) for number in _numbers(call))
+            calls = [call for each in marks for call in ast.walk(each)]
+            yield from ((number, str(name)) for call in calls for number in _numbers(call, mark))
 
 
-def _numbers(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Call) and _attribute(node.func) == "requirement":
+def _numbers(node: ast.AST, mark: str) -> Iterator[str]:
+    if isinstance(node, ast.Call) and _attribute(node.func) == mark:
         yield from (str(each.value) for each in node.args if isinstance(each, ast.Constant))
 
 
@@ -106,12 +113,13 @@ def table() -> str:
     tests = held()
     rows = ["| | what holds | held by |", "|--|--|--|"]
     for number, says in REQUIREMENTS.items():
-        by = "<br>".join(f"`{_short(test)}`" for test in tests.get(number, []))
+        by = "<br>".join(f"`{short(test)}`" for test in tests.get(number, []))
         rows.append(f"| {number} | {says} | {by} |")
     return "\n".join(rows)
 
 
-def _short(test: str) -> str:
+def short(test: str) -> str:
+    """A test as the table names it."""
     file, _, name = test.partition("::")
     return f"{re.sub('^tests/', '', file)}: {name}"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import signal
 import socket
 import sys
-from contextlib import closing, suppress
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from bot.deploy.residents import Resident
@@ -63,6 +66,32 @@ def ask(port: int) -> tuple[int, str]:
         return 0, ""
     finally:
         connection.close()
+
+
+@asynccontextmanager
+async def users(port: int) -> AsyncIterator[list[tuple[int, str]]]:
+    """Somebody who asks without a pause over one connection, never twice for the same; every answer, in order."""
+    answers: list[tuple[int, str]] = []
+    over = threading.Event()
+
+    def keep_asking() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        while not over.is_set():
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answers.append((answer.status, answer.read().decode()))
+            except OSError:
+                answers.append((0, ""))
+                connection.close()
+        connection.close()
+
+    asking = asyncio.create_task(asyncio.to_thread(keep_asking))
+    try:
+        yield answers
+    finally:
+        over.set()
+        await asking
 
 
 def command() -> str:

@@ -17,7 +17,8 @@ from bot.commands.demo_child import processes_of
 
 HOME = str(Path(bot.__file__).resolve().parent.parent)
 LAUNCH = f"import sys; sys.path.insert(0, {HOME!r}); from bot.cli import main; sys.exit(main())"
-STEPS = ["stand_in", "bot", "repository", "bug", "fix", "proof", "crash", "clear"]
+STEPS = ["stand_in", "bot", "repository", "live", "bug", "fix", "proof", "crash"]
+STEPS += ["merge", "switch", "bad_release", "clear"]
 
 Demo = Callable[..., subprocess.Popen[str]]
 
@@ -80,6 +81,12 @@ def test_the_demo_shows_the_whole_product(demo: Demo, tmp_path: Path) -> None:
     assert seen["crash"]["killed_pid"] != seen["crash"]["new_pid"]
     assert seen["crash"]["finished_before_the_kill"]
     assert set(seen["crash"]["verdicts_recorded"].values()) == {1}
+    assert seen["live"]["pages"] == {"staging": 200, "production": 200}
+    assert "/approve production" in seen["merge"]["comment"]
+    assert (seen["switch"]["lost"], seen["switch"]["requests"] >= 200) == (0, True)
+    assert "rolled back" in seen["bad_release"]["because"]
+    assert (seen["bad_release"]["lost_before"] > 0, seen["bad_release"]["lost_after"]) == (True, 0)
+    assert "production" in seen["bad_release"]["incident"]
     assert "15 boxes in 3 tiers are green" in document["comment"]
     assert nothing_left(tmp_path)
 
@@ -102,9 +109,9 @@ def test_a_bug_that_is_none_fails_the_demo(demo: Demo, tmp_path: Path) -> None:
     process = demo("--json", changes=harmless)
     document = told(process)
     assert process.returncode == 1
-    assert [step["name"] for step in document["steps"]] == [*STEPS[:4], "clear"]
-    assert document["steps"][3]["evidence"]["because"] == "expected the check 'Interlock' to be failure, it is success"
-    assert document["steps"][4]["ok"]
+    assert [step["name"] for step in document["steps"]] == [*STEPS[:5], "clear"]
+    assert document["steps"][4]["evidence"]["because"] == "expected the check 'Interlock' to be failure, it is success"
+    assert document["steps"][5]["ok"]
     assert nothing_left(tmp_path)
 
 

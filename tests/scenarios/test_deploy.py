@@ -15,9 +15,9 @@ from bot.domain.deploy.release import Standing
 from bot.domain.deploy.states import State
 from bot.flows.deploying.dry_running import dry_run
 from bot.flows.deploying.request import Request
-from bot.flows.deploying.returning import roll_back
+from bot.flows.deploying.returning import Asked, promote, roll_back
 from bot.flows.deploying.wanting import want
-from tests.fakes.app_in_slot import ask, behaves, command, end_everything, free_port
+from tests.fakes.app_in_slot import ask, behaves, command, end_everything, free_port, users
 from tests.fakes.world import OK, RED, REPO, World, open_world
 
 pytestmark = pytest.mark.skipif(
@@ -89,6 +89,8 @@ async def request(world: World, name: str, *, sha: str = "", expect: str = "") -
     )
 
 
+@pytest.mark.deployment(13)
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="missing component: haproxy")
 async def test_a_green_push_reaches_users_and_the_next_one_takes_its_place(world: World) -> None:
     port = free_port()
     await live(world, port)
@@ -96,9 +98,12 @@ async def test_a_green_push_reaches_users_and_the_next_one_takes_its_place(world
     assert (first.state, first.kind, first.cause, first.pr) == (State.SUCCEEDED, "deploy", "push", None)
     assert first.author == "octo"
     push(world, behaves("two"))
-    await world.settle()
+    async with users(port) as answers:
+        await world.settle()
     assert await states(world) == [State.SUCCEEDED, State.SUCCEEDED]
     assert ask(port) == (200, "two")
+    assert set(answers) == {(200, "one"), (200, "two")}
+    assert answers == sorted(answers), "once somebody has the new one, nobody gets the old one"
     known = await world.running.ctx.releases.of(first.repo_id, "production")
     assert [one.standing for one in known] == [Standing.GOOD, Standing.GOOD]
     assert all(one.live_since for one in known)
@@ -113,6 +118,7 @@ async def test_a_red_push_goes_nowhere(world: World) -> None:
     assert ask(port) == (200, "one")
 
 
+@pytest.mark.deployment(14)
 async def test_what_turns_out_bad_is_taken_back_and_quarantined_and_twice_in_an_hour_freezes(world: World) -> None:
     port = free_port()
     await live(world, port)
@@ -142,6 +148,7 @@ async def test_what_turns_out_bad_is_taken_back_and_quarantined_and_twice_in_an_
     assert ask(port) == (200, "one")
 
 
+@pytest.mark.deployment(12)
 async def test_a_release_that_dies_at_once_is_seen_by_nobody(world: World) -> None:
     port = free_port()
     await live(world, port)
@@ -153,6 +160,7 @@ async def test_a_release_that_dies_at_once_is_seen_by_nobody(world: World) -> No
     assert await states(world) == [State.SUCCEEDED, State.ABORTED]
 
 
+@pytest.mark.deployment(18, 27)
 async def test_the_way_back_is_one_call_while_the_slot_before_still_runs(world: World) -> None:
     port = free_port()
     await live(world, port)
@@ -175,6 +183,7 @@ async def test_the_way_back_is_one_call_while_the_slot_before_still_runs(world: 
     assert lock.by == ""
 
 
+@pytest.mark.deployment(23)
 async def test_a_dry_run_tells_the_plan_that_the_real_run_is_held_to(world: World) -> None:
     port = free_port()
     await live(world, port)
@@ -197,3 +206,84 @@ async def test_a_dry_run_tells_the_plan_that_the_real_run_is_held_to(world: Worl
     assert late.state is State.ABORTED
     assert "what is live was" in late.because
     assert "the slot was" in late.because
+
+
+@pytest.mark.deployment(14, 21)
+async def test_while_the_bot_is_gone_the_watch_goes_on_and_takes_a_bad_release_back(world: World) -> None:
+    port = free_port()
+    await live(world, port)
+    slow = config(port, watch="{for: 8s, probes: [{http: /, every: 100ms}]}")
+    push(world, {**slow, **behaves("bad", bad_after=40)})
+    await world.until(lambda: ask(port)[1] == "bad")
+    world.running.settings = world.running.settings.model_copy(update={"drain_seconds": 30.0})
+    assert await world.running.drain()
+    assert ask(port)[1] == "bad", "no drain waits for a watch"
+    await world.stop_bot()
+    await world.until(lambda: ask(port) == (200, "one"))
+    await world.start_bot()
+    await world.settle()
+    first, bad = await deployments(world)
+    assert (first.state, bad.state) == (State.SUCCEEDED, State.ROLLED_BACK)
+    known = {one.release.sha: one.standing for one in await world.running.ctx.releases.of(bad.repo_id, "production")}
+    assert known[bad.sha] is Standing.BAD
+
+
+async def test_what_is_held_stays_until_somebody_decides(world: World) -> None:
+    port = free_port()
+    await live(world, port)
+    ctx = world.running.ctx
+    hold = config(port, watch="{for: 600ms, probes: [{http: /, every: 50ms}], on_bad: hold}")
+    push(world, {**hold, **behaves("bad", bad_after=5)})
+    await world.settle()
+    held = (await deployments(world))[-1]
+    assert held.state is State.HELD
+    push(world, behaves("next"))
+    await world.settle()
+    waits = (await deployments(world))[-1]
+    assert waits.state is State.GATED
+    assert f"deployment {held.number} is held" in waits.because
+    assert isinstance(await roll_back(ctx, await request(world, "back"), because="it is bad"), Asked)
+    await world.settle()
+    held = await ctx.deployment(held.id)
+    assert held.state is State.ROLLED_BACK
+    known = {one.release.sha: one.standing for one in await ctx.releases.of(held.repo_id, "production")}
+    assert known[held.sha] is Standing.UNKNOWN, "a person may have gone back for any reason"
+    assert await states(world) == [State.SUCCEEDED, State.ROLLED_BACK, State.SUCCEEDED]
+    assert ask(port) == (200, "next")
+
+
+async def test_a_held_release_that_somebody_promotes_is_good(world: World) -> None:
+    port = free_port()
+    await live(world, port)
+    ctx = world.running.ctx
+    hold = config(port, watch="{for: 600ms, probes: [{http: /, every: 50ms}], on_bad: hold}")
+    push(world, {**hold, **behaves("odd", bad_after=5)})
+    await world.settle()
+    assert (await deployments(world))[-1].state is State.HELD
+    assert isinstance(await promote(ctx, await request(world, "keep it")), Asked)
+    await world.settle()
+    kept = (await deployments(world))[-1]
+    assert kept.state is State.SUCCEEDED
+    known = {one.release.sha: one.standing for one in await ctx.releases.of(kept.repo_id, "production")}
+    assert known[kept.sha] is Standing.GOOD
+
+
+@pytest.mark.deployment(19)
+async def test_a_release_says_which_schemas_it_knows_and_the_database_is_asked(world: World) -> None:
+    port = free_port()
+    guarded = config(port, rollback='{drain: 100ms, schema: "cat version"}')
+    world.repository({BOX: OK, "version": "5\n", **behaves("one"), **guarded})
+    await world.settle()
+    assert ask(port) == (200, "one")
+    push(world, {".github/interlock.schema": "1..4\n", **behaves("two")})
+    await world.settle()
+    barred = (await deployments(world))[-1]
+    assert barred.state is State.DENIED
+    assert "the schema has version 5" in barred.because
+    push(world, {".github/interlock.schema": "new\n"})
+    await world.settle()
+    assert (await deployments(world))[-1] == barred, "what it says cannot be understood, so it is not even asked for"
+    push(world, {".github/interlock.schema": "5..\n"})
+    await world.settle()
+    assert (await states(world))[-1] is State.SUCCEEDED
+    assert ask(port) == (200, "two")

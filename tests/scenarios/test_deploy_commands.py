@@ -27,6 +27,10 @@ environments:
     pull_requests: true
     target: {kind: command, observe: ./observe, start: ./start}
     lock: {scope: user, ttl: 2h}
+  frozen:
+    pull_requests: true
+    target: {kind: command, observe: ./observe, start: ./start}
+    freeze: [{from: 2020-01-01, until: 2099-01-01, because: nobody is there}]
 """
 TEAM = {"mona": "write", "ada": "write", "lena": "maintain", "max": "maintain", "eve": "read"}
 
@@ -63,11 +67,17 @@ async def refused(world: World) -> list[tuple[str, str, str]]:
 
 
 async def command(world: World, text: str) -> dict[str, Any]:
-    """What the machine's own REST answers, of the repository as a whole."""
+    """What the machine's own REST answers, of the repository as a whole, and all that comes of it."""
+    answer = await order(world, text)
+    await world.settle()
+    return answer
+
+
+async def order(world: World, text: str) -> dict[str, Any]:
+    """The same, without waiting for what comes of it."""
     transport = httpx.ASGITransport(world.running.app, client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.post("/api/v1/commands", json={"repo": REPO, "command": text})
-    await world.settle()
     return dict(answer.json())
 
 
@@ -94,6 +104,8 @@ async def test_enough_approvals_are_counted_aloud(world: World) -> None:
     assert "approved by" in await say(world, pr, "/approve staging", by="lena")
 
 
+@pytest.mark.deployment(2)
+@pytest.mark.requirement("S-31")
 async def test_an_approval_of_the_author_does_not_count_and_the_reason_is_told(world: World) -> None:
     pr = await pull_request(world)
     await say(world, pr, "/deploy staging", by="ada")
@@ -154,6 +166,7 @@ async def test_a_no_ends_what_waits_and_takes_back_a_yes_of_the_same_person(worl
 
 
 @pytest.mark.deployment(1)
+@pytest.mark.requirement("S-1", "S-3")
 async def test_a_push_ends_what_waits_and_the_comment_names_both_commits(world: World) -> None:
     pr = await pull_request(world)
     older = pr.head
@@ -257,6 +270,7 @@ async def test_whoever_sits_at_the_machine_names_a_repository_and_no_pull_reques
     assert (await command(world, "/approve production"))["reason"] == "mistake"
 
 
+@pytest.mark.deployment(5)
 async def test_an_edited_comment_deploys_nothing(world: World) -> None:
     pr = await pull_request(world)
     comment = pr.say("ship it")
@@ -265,3 +279,20 @@ async def test_an_edited_comment_deploys_nothing(world: World) -> None:
     await world.settle()
     assert await deployments(world) == []
     assert await refused(world) == [("mona", "deploy", "edited")]
+
+
+@pytest.mark.deployment(10)
+async def test_a_freeze_is_passed_with_a_reason_and_by_a_second_person(world: World) -> None:
+    pr = await pull_request(world)
+    await say(world, pr, "/deploy frozen", by="ada")
+    assert "⏳ frozen | frozen until 2099-01-01 00:00 UTC: nobody is there" in the_comment(pr)
+    assert "nobody has to approve what goes to `frozen`" in await say(world, pr, "/approve frozen", by="max")
+    await say(world, pr, '/deploy frozen break-glass because "the shop is down"', by="max")
+    assert "@\u200dmax breaks the glass: the shop is down" in the_comment(pr)
+    assert "second person" in await say(world, pr, "/approve frozen break-glass", by="max")
+    assert "approved or rejected by" in await say(world, pr, "/approve frozen break-glass", by="mona")
+    assert (await deployments(world))[-1].state is State.GATED
+    assert "It may pass a freeze." in await say(world, pr, "/approve frozen break-glass", by="lena")
+    assert "@\u200dmax and @\u200dlena broke the glass: the shop is down" in the_comment(pr)
+    last = (await deployments(world))[-1]
+    assert (last.state, "INTERLOCK_DEPLOY_TARGETS" in last.because) == (State.ABORTED, True), "the gates let it go"

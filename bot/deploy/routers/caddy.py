@@ -75,7 +75,7 @@ class Caddy:
         """What a request to the running Caddy is decided by."""
         if not self._resident.look().alive:
             return None
-        return _share((await self._ask("truth.sock", "/")).strip())
+        return share_from((await self._ask("truth.sock", "/")).strip())
 
     async def give(self, share: int) -> None:
         """Replace the file."""
@@ -112,7 +112,7 @@ class Caddy:
 
     def _decide(self, share: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        put(self._directory / "share", _written(share))
+        put(self._directory / "share", written(share))
 
     def _write(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -157,14 +157,15 @@ class Caddy:
         return reply.body.decode(errors="replace")
 
 
-def _written(share: int) -> str:
+def written(share: int) -> str:
     """The number below which a request's random one makes it green's, in hex; nothing when nobody serves."""
     if share == NOBODY:
         return ""
     return _ALL if share == 100 else f"{share * 65536 // 100:04x}"
 
 
-def _share(written: str) -> int:
+def share_from(written: str) -> int:
+    """What `written` made of a share."""
     if not written:
         return NOBODY
     return 100 if written == _ALL else round(int(written, 16) * 100 / 65536)

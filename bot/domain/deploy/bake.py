@@ -206,12 +206,14 @@ def pairs_from_json(raw: Any) -> Pairs:
 
 
 def _blame(judge: Judge, pairs: Pairs | None, *, confirmed: bool) -> Judgement:
-    """Whose fault it is. The old slot only delays that while it may share the blame: one that answers well does not."""
+    """Whose fault it is. The old slot only delays that while it may share the blame.
+
+    What both need may fail between two answers to the same question, so one pair settles nothing, and neither does an
+    old slot that answered well before and does not now.
+    """
     if pairs is None:
         return _bad(judge)
     asked = pairs.since_trouble
-    if not confirmed and (not asked or (len(asked) < ALIKE and not asked[-1][1])):
-        return AskBoth()
     new, old = (sum(not pair[slot] for pair in asked) for slot in (0, 1))
     if old >= ALIKE and 2 * old >= new:
         return NotTheRelease(
@@ -221,6 +223,8 @@ def _blame(judge: Judge, pairs: Pairs | None, *, confirmed: bool) -> Judgement:
             because=f"not the release: of {len(asked)} questions to both slots the new one failed {new}, "
             f"the one before {old}",
         )
+    if not confirmed and (len(asked) < ALIKE or not asked[-1][1]):
+        return AskBoth()
     return _bad(judge, f"; of {len(asked)} questions to both slots the one before failed {old}" if asked else "")
 
 

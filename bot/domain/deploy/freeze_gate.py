@@ -37,7 +37,7 @@ def not_frozen(facts: GateFacts, *, now: datetime, branches: bool) -> Answer:
     if facts.glass is not None:
         return through(facts.glass, facts.deployment, because)
     ways = [f"it passes by itself {moment(frozen.until)}"] if frozen else []
-    ways += ["`/thaw` lifts the freeze"] if freeze else []
+    ways += ["`/unfreeze` lifts the freeze"] if freeze else []
     return Wait(because, way_out="; ".join((*ways, "break-glass needs a reason and a second person")))
 
 

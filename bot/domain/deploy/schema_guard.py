@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bot.domain.deploy.release import Release
@@ -34,6 +35,28 @@ class NobodyKnows:
 
 
 Fit = Fits | TooOld | TooNew | NobodyKnows
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The versions that a release works with, both ends included; None for any."""
+
+    low: int | None = None
+    high: int | None = None
+
+
+_RANGE = re.compile(r"(?P<low>[0-9]{1,9})?(?P<to>\.\.)?(?P<high>[0-9]{1,9})?")
+
+
+def read_range(text: str) -> Range | None:
+    """The range of `12..15`, `12..`, `..15` or `12`; None for any other text, and for one that holds nothing."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or (found["low"] is None and found["high"] is None):
+        return None
+    low, high = (int(end) if end else None for end in (found["low"], found["high"]))
+    if not found["to"]:
+        return Range(low, low)
+    return Range(low, high) if low is None or high is None or low <= high else None
 
 
 def fit(release: Release, version: int | None) -> Fit:

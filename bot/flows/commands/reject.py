@@ -11,7 +11,8 @@ from bot.domain.deploy.states import IllegalEdge, State
 from bot.domain.text import code, one_line
 from bot.flows.commands import under_way, voting
 from bot.flows.commands.order import Done, Scene
-from bot.flows.nudges import Changed, ConsiderAll
+from bot.flows.deploying import protecting
+from bot.flows.nudges import Changed, Consider, ConsiderAll
 
 
 async def hindrance(scene: Scene, command: Reject, nth: int) -> Refused | None:
@@ -29,15 +30,18 @@ async def carry_out(scene: Scene, command: Reject, nth: int) -> Done | Refused:
         found = await voting.ballot(scene, command.environment, at=command.at)
         if isinstance(found, Refused):
             return found
-        because = f"it was for deployment {found.deployment.number} alone"
         no = voting.vote(scene, found, nth, approves=False, because=command.because)
-        no = replace(no, void_because=because)
+        if not protecting.is_job(no.deployment):
+            no = replace(no, void_because=f"it was for deployment {found.deployment.number} alone")
         await scene.ctx.approvals.add(no)
     return await _deny(scene, no)
 
 
 async def _deny(scene: Scene, no: Approval) -> Done | Refused:
     ctx = scene.ctx
+    if protecting.is_job(no.deployment):
+        ctx.nudges.give(Consider(no.deployment))
+        return Done(said=f"The job that waits with {code(no.sha[:7])} for {code(no.environment)} is rejected.")
     because = one_line(f"rejected by @{no.by}: {no.because}", 500)
     try:
         deployment = await ctx.deployments.enter(no.deployment, State.DENIED, now=scene.now, because=because)

@@ -12,6 +12,7 @@ from bot.domain.deploy.states import FINAL, WAITING
 from bot.domain.spelling import nearest
 from bot.domain.text import code
 from bot.flows.commands.order import Scene
+from bot.flows.deploying import protecting
 
 
 async def waiting(scene: Scene, named: str, *, at: str) -> Deployment | Refused:
@@ -23,6 +24,9 @@ async def waiting(scene: Scene, named: str, *, at: str) -> Deployment | Refused:
         at: the commit that the person had in mind, "" for none.
     """
     found = await _numbered(scene, named) or await _newest(scene, named, is_waiting=True)
+    if found is None:
+        # A job of a workflow may wait for the same people: it is voted on in the same words.
+        found = await protecting.awaiting(scene.ctx, scene.order.repo_id, named)
     if found is None:
         return await _nothing(scene, named, f"nothing waits for {code(named)}")
     if found.state not in WAITING:

@@ -15,6 +15,7 @@ from bot.domain.deploy.release import Known, Release
 from bot.domain.progress import BoxState, Progress
 from bot.flows import holds, record
 from bot.flows.context import Context
+from bot.flows.deploying import schema
 from bot.flows.deploying.configured import Configured, subject_of
 from bot.flows.deploying.entitling import as_who
 from bot.github.environments import reviewers
@@ -58,6 +59,7 @@ async def gather(
         glass=_glass(deployment, approvals, sources),
         lock=await ctx.locks.of(deployment.repo_id, deployment.environment, ctx.clock.now()),
         others=tuple(await ctx.deployments.open(deployment.repo_id, deployment.environment)),
+        schema_version=await schema.version(ctx, deployment, release),
     )
 
 

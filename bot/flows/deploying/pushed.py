@@ -19,7 +19,6 @@ from bot.flows.deploying.request import Request
 from bot.flows.deploying.wanting import want
 from bot.flows.nudges import Start
 from bot.flows.persevere import persevere
-from bot.flows.requests import MERGE_GROUP
 from bot.github.errors import Forbidden, NotFound, Unprocessable
 from bot.github.pulls import branch_head
 from bot.store.runs import Run
@@ -56,8 +55,12 @@ class DeployPushed:
 
 
 def started(run: Run) -> Start | None:
-    """The flow that a run's end starts; None for one that says nothing about a branch."""
-    if run.pr is not None or run.cause == MERGE_GROUP or run.state in OPEN or run.conclusion != "success":
+    """The flow that a run's end starts; None for one that says nothing about a branch.
+
+    What a merge queue proposes is not on a branch when its run ends; it is when the queue has merged it, and that push
+    finds this run.
+    """
+    if run.pr is not None or run.state in OPEN or run.conclusion != "success":
         return None
     args = Pushed(installation_id=run.installation_id, repo_id=run.repo_id, repo=run.repo, sha=run.head_sha)
     return Start(NAME, f"{NAME}:{run.id}", args)

@@ -6,6 +6,7 @@ newest good release; as long as that one still runs, it is one call to the route
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,10 +16,10 @@ from bot.deploy.wishes import Wish, wish
 from bot.domain.commands.authority import Refused
 from bot.domain.deploy.choosing import way_back
 from bot.domain.deploy.deployment import Deployment
-from bot.domain.deploy.release import Release
+from bot.domain.deploy.release import Known, Release
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import leasing, terms
+from bot.flows.deploying import leasing, schema, terms
 from bot.flows.deploying.concluding import freeze
 from bot.flows.deploying.lives import NAME, flow_id
 from bot.flows.deploying.request import Request
@@ -48,8 +49,8 @@ async def roll_back(ctx: Context, request: Request, *, because: str = "") -> Dep
         request: the environment, and who asks; its commit does not matter.
         because: what they said.
     """
-    if (known := await ctx.deployments.get(request.id)) is not None:
-        return known
+    if (made := await ctx.deployments.get(request.id)) is not None:
+        return made
     for deployment in await ctx.deployments.open(request.repo_id, request.environment):
         if deployment.state not in WAITING:
             return await _ask(ctx, deployment, request, because)
@@ -57,7 +58,8 @@ async def roll_back(ctx: Context, request: Request, *, because: str = "") -> Dep
     if live is None:
         return Refused("nothing_live", "nothing was deployed there by Interlock")
     current = await ctx.releases.get(live.release_id)
-    chosen = way_back(await ctx.releases.of(request.repo_id, request.environment), current=current, schema_version=None)
+    known = tuple(await ctx.releases.of(request.repo_id, request.environment))
+    chosen = way_back(known, current=current, schema_version=await _schema_version(ctx, live, known))
     if not isinstance(chosen, Release):
         await freeze(ctx, live, f"there is no way back from #{live.number}: {chosen.because}")
         way_out = f"; {chosen.way_out}" if chosen.way_out else ""
@@ -86,6 +88,15 @@ async def _ask(ctx: Context, deployment: Deployment, request: Request, because: 
 def _wish(ctx: Context, deployment: Deployment, what: Wish, request: Request, because: str) -> None:
     key = "".join(each if each.isalnum() else "-" for each in request.id)
     wish(ctx.deploy_files(deployment), what, request.requested_by, because=because, key=key)
+
+
+async def _schema_version(ctx: Context, live: Deployment, known: Iterable[Known]) -> int | None:
+    """The version that the database has; None where no release cares, and where nobody can say."""
+    for one in known:
+        version = await schema.version(ctx, live, one.release)
+        if isinstance(version, int):
+            return version
+    return None
 
 
 async def _live(ctx: Context, request: Request) -> Deployment | None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.states import WAITING, State
 from bot.flows.context import Context
-from bot.flows.deploying import following, recording
+from bot.flows.deploying import following, protecting, recording
 from bot.flows.deploying.considering import consider
 from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.lives import LIVES, NAME, flow_id
@@ -56,6 +56,8 @@ class Rounds:
                     self._ctx.nudges.give(Consider(deployment.id))
                 elif deployment.state is not State.HELD or following.is_wished(self._ctx, deployment):
                     await self._take_up(deployment)
+            for job in await protecting.all_open(self._ctx):
+                self._ctx.nudges.give(Consider(job))
             await keep_house(self._ctx)
             for deployment in await recording.unrecorded(self._ctx):
                 self._ctx.nudges.give(Changed(deployment.id))
@@ -94,12 +96,16 @@ class Rounds:
             match nudge:
                 case Start(flow, flow_id, args):
                     await ctx.engine.start(flow, flow_id, args)
+                case Consider(deployment_id) if protecting.is_job(deployment_id):
+                    await protecting.look(ctx, deployment_id)
                 case Consider(deployment_id):
                     await consider(ctx, deployment_id)
                 case ConsiderAll(repo_id, environment):
                     for deployment in await ctx.deployments.open(repo_id, environment or None):
                         if deployment.state in WAITING:
                             ctx.nudges.give(Consider(deployment.id))
+                    for job in await protecting.all_open(ctx, repo_id, environment or None):
+                        ctx.nudges.give(Consider(job))
                 case Wake(deployment_id):
                     await self._take_up(await ctx.deployment(deployment_id))
                 case Changed(deployment_id):

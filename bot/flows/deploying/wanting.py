@@ -15,10 +15,13 @@ from bot.domain.commands.authority import Refused
 from bot.domain.commands.pinning import WHOLE, other_than_meant
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.environment import Environment
+from bot.domain.deploy.locking import newest_wins
 from bot.domain.deploy.release import Release
-from bot.domain.deploy.states import WAITING, IllegalEdge, State
+from bot.domain.deploy.schema_guard import Range
+from bot.domain.deploy.states import IllegalEdge, State
 from bot.domain.text import code
 from bot.flows.context import Context
+from bot.flows.deploying import schema
 from bot.flows.deploying.configured import Configured, configured, subject_of
 from bot.flows.deploying.request import Place, Request
 from bot.flows.nudges import Changed, Consider
@@ -118,7 +121,10 @@ async def resolve(ctx: Context, request: Request) -> tuple[Configured, Environme
     chosen = await _choose(ctx, request, environment, known)
     if isinstance(chosen, Refused):
         return chosen
-    return known, environment, chosen, await release_of(ctx, request, environment, chosen.sha)
+    release = await release_of(ctx, request, environment, chosen.sha)
+    if await schema.range_of(ctx.workspaces.mirror(request.repo_id, request.repo), chosen.sha) is None:
+        return Refused("bad_schema", f"{code(schema.FILE)} of {code(chosen.sha[:7])} holds no range such as `12..15`")
+    return known, environment, chosen, release
 
 
 async def release_of(ctx: Context, place: Place, environment: Environment, sha: str) -> Release:
@@ -128,8 +134,15 @@ async def release_of(ctx: Context, place: Place, environment: Environment, sha: 
         GitHubProblem: the commit could not be fetched.
     """
     mirror = await ctx.workspaces.fetch(subject_of(place, "", sha))
-    artifact = f"tree:{await mirror.tree_of(sha)}"
-    return Release(repo_id=place.repo_id, sha=sha, artifact=artifact, config=environment.digest)
+    schemas = await schema.range_of(mirror, sha) or Range()
+    return Release(
+        repo_id=place.repo_id,
+        sha=sha,
+        artifact=f"tree:{await mirror.tree_of(sha)}",
+        config=environment.digest,
+        schema_min=schemas.low,
+        schema_max=schemas.high,
+    )
 
 
 async def _choose(ctx: Context, request: Request, environment: Environment, known: Configured) -> Chosen | Refused:
@@ -241,13 +254,12 @@ async def _overtaken(ctx: Context, request: Request, chosen: Chosen) -> Refused 
 
 
 async def _supersede_older(ctx: Context, newest: Deployment) -> None:
-    because = f"#{newest.number} ({newest.short}) is newer"
-    for other in await ctx.deployments.open(newest.repo_id, newest.environment):
-        if other.number < newest.number and other.state in WAITING and other.kind == "deploy":
-            await supersede(ctx, other, because)
+    waiting = await ctx.deployments.open(newest.repo_id, newest.environment)
+    for older in newest_wins(waiting)[1]:
+        await _supersede(ctx, older.deployment, older.because)
 
 
-async def supersede(ctx: Context, deployment: Deployment, because: str) -> None:
+async def _supersede(ctx: Context, deployment: Deployment, because: str) -> None:
     """End a deployment that waits; one that has begun meanwhile goes on."""
     try:
         await ctx.deployments.enter(deployment.id, State.SUPERSEDED, now=ctx.clock.now(), because=because)

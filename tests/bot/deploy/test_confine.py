@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,15 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """The bot's, with a key in it, and the files of a release."""
-    (tmp_path / "data" / "deployments" / "7" / "tree").mkdir(parents=True)
-    (tmp_path / "data" / "app.sqlite").write_text("everything that the bot knows")
-    (tmp_path / "data" / "key.pem").write_text("PRIVATE KEY")
-    return tmp_path / "data"
+def data_dir() -> Iterator[Path]:
+    """The bot's, with a key in it, and the files of a release. Not in /tmp, which is hidden anyway."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        (directory / "deployments" / "7" / "tree").mkdir(parents=True)
+        (directory / "app.sqlite").write_text("everything that the bot knows")
+        (directory / "key.pem").write_text("PRIVATE KEY")
+        yield directory
 
 
 @pytest.fixture

@@ -293,14 +293,14 @@ async def test_recreate_goes_back_by_starting_the_release_before_again(stage: St
 
 async def test_a_release_before_that_has_died_meanwhile_is_started_again(stage: Stage) -> None:
     stage.target.behaviours[NEW.id] = lambda: 200 if stage.target.slots["blue"].alive else 500
-    stage.with_environment(watch=replace(QUICK, seconds=60.0))
+    stage.with_environment(watch=replace(QUICK, seconds=60.0, on_bad="hold"))
     async with opened(stage.target):
         running = asyncio.create_task(stage.run())
-        await stage.reaches("state", state="baking")
+        await stage.reaches("watch")  # from then on both are asked.
         stage.target.slots["blue"].alive = False
-        assert await running is State.HELD  # both fail: nobody can say whose fault it is,
+        assert await running is State.HELD
         wish(stage.files, Wish.ROLLBACK, "mona")
-        assert await stage.run() is State.ROLLED_BACK  # and a person decides.
+        assert await stage.run() is State.ROLLED_BACK
     assert "start blue aaaaaaa" in stage.target.calls
     assert stage.target.weights == {"blue": 100, "green": 0}
 

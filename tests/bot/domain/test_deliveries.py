@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.domain.deliveries import (
     Action,
+    AskGates,
     CancelGroup,
     CancelLost,
     CancelRuns,
@@ -36,6 +37,20 @@ PUSH = replace(BASE, head_sha=SHA, base_ref="main")
 COMMENT = replace(BASE, pr=7, comment_id=99, comment="/boxes run all")
 CHECK = replace(BASE, pr=7, head_sha=SHA, base_ref="main", app_id=APP, check_name="Interlock")
 RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA, base_ref="main")
+CALLBACK = "https://api.github.com/repos/octo/app/actions/runs/15/deployment_protection_rule"
+RULE = replace(PUSH, environment="production", deployment_id=3, callback=CALLBACK)
+ASKED = AskGates(
+    repo_id=1,
+    repo="octo/app",
+    installation_id=2,
+    environment="production",
+    sha=SHA,
+    branch="main",
+    pr=None,
+    deployment_id=3,
+    callback=CALLBACK,
+    requested_by="mona",
+)
 
 
 @pytest.mark.parametrize(
@@ -296,12 +311,20 @@ RUN = StartRun(repo_id=1, repo="octo/app", installation_id=2, pr=7, head_sha=SHA
             RepositoryChanged(**PLACE, how="renamed"),
             id="a-repository-is-renamed",
         ),
+        pytest.param("deployment_protection_rule", "requested", RULE, ASKED, id="a-job-that-waits"),
         pytest.param(
             "deployment_protection_rule",
             "requested",
-            BASE,
-            Ignore("this version deploys nothing yet; it is acknowledged and recorded"),
-            id="nothing-is-deployed-yet",
+            replace(RULE, head_sha=""),
+            Ignore("it names no commit"),
+            id="a-job-of-no-commit",
+        ),
+        pytest.param(
+            "deployment_protection_rule",
+            "requested",
+            replace(RULE, environment=""),
+            Ignore("it names no environment"),
+            id="a-job-for-nowhere",
         ),
         pytest.param(
             "pull_request",
@@ -339,7 +362,15 @@ def test_no_event_of_another_app_s_installation_asks_for_anything(event: str) ->
         assert all(isinstance(done, Ignore) for done in react(event, action, every, own_app_id=APP))
 
 
-FULL = replace(CHECK, comment="/boxes run", comment_id=9, button="rerun_all", base_changed=True, account="octo")
+FULL = replace(
+    CHECK,
+    comment="/boxes run",
+    comment_id=9,
+    button="rerun_all",
+    base_changed=True,
+    account="octo",
+    environment="production",
+)
 
 
 @pytest.mark.parametrize("event", sorted(EVENTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from inline_snapshot import snapshot
 from bot.domain import diagnosis
 from bot.domain.diagnosis import FileFacts, Finding
 from bot.domain.grants import Tier, events, permissions
-from bot.domain.registration import AppFacts, DeliveryFacts, HookFacts, InstallationFacts, Quota
+from bot.domain.registration import AppFacts, DeliveryFacts, Guarded, HookFacts, InstallationFacts, Quota
 from bot.ops.self_ping import Ping, Reach
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -195,11 +196,46 @@ def test_few_calls_are_told(remaining: int, level: str) -> None:
 
 
 def test_protection_rules_are_told_only_to_whom_deployments_are_for() -> None:
+    assert list(diagnosis.protection([Guarded(repo="octo/secret", private=True)], APP)) == []
+
+
+def test_a_persons_own_account_has_no_teams_to_grant() -> None:
+    deploy = permissions(Tier.DEPLOY)
+    app = replace(APP, permissions=deploy)
+    mona = replace(OCTO, account="mona", permissions=without(deploy, "members"), is_person=True)
+    assert [one.level for one in diagnosis.installations([mona], app)] == ["ok"]
+    assert [one.level for one in diagnosis.installations([replace(mona, is_person=False)], app)] == ["warning"]
+
+
+def test_writing_contents_is_asked_for_by_nobody_and_allowed_to_who_wants_releases() -> None:
+    deploy = permissions(Tier.DEPLOY)
+    assert deploy["contents"] == "read"
+    assert lines(diagnosis.unused_grants(replace(APP, permissions={**deploy, "contents": "write"}))) == []
+
+
+@pytest.mark.deployment(4)
+def test_it_is_said_where_githubs_environments_ask_and_where_approve_decides_alone() -> None:
     deploy = replace(APP, permissions=permissions(Tier.DEPLOY))
-    assert list(diagnosis.protection(["octo/secret"], APP)) == []
-    assert [one.level for one in diagnosis.protection([], deploy)] == ["ok"]
-    (told,) = diagnosis.protection([f"octo/{n}" for n in range(5)], deploy)
-    assert told.found.endswith("octo/0, octo/1, octo/2 and 2 more")
+    repositories = [
+        Guarded(repo="octo/app", private=False, asking=("production",)),
+        Guarded(repo="octo/own", private=True, asking=None),
+        *(Guarded(repo=f"octo/s{n}", private=True) for n in range(4)),
+    ]
+    said = list(diagnosis.protection(repositories, deploy))
+    assert [one.level for one in said] == ["ok", "warning", "ok"]
+    assert [part for one in said for part in re.split("; |: ", one.found)] == snapshot(
+        [
+            "GitHub's environments ask Interlock",
+            "octo/app production",
+            "everywhere else `/approve` decides alone",
+            "GitHub does not say what protects the environments of octo/own",
+            "GitHub offers rules on private repositories with an Enterprise plan alone",
+            "octo/own, octo/s0, octo/s1 and 2 more",
+            "`/approve` needs none",
+        ]
+    )
+    (alone, _) = diagnosis.protection(repositories[2:3], deploy)
+    assert alone.found == "no environment of GitHub's asks Interlock: `/approve` decides alone"
 
 
 @pytest.mark.parametrize(

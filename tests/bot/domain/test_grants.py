@@ -10,7 +10,7 @@ from bot.domain import grants
 from bot.domain.grants import GRANTS, LEVELS, SUBSCRIPTIONS, Tier
 from bot.domain.webhook_events import EVENTS
 
-NEVER = {"administration", "secrets", "workflows", "organization_administration", "members"}
+NEVER = {"administration", "secrets", "workflows", "organization_administration", "environments"}
 
 
 def test_each_set_holds_the_one_before() -> None:
@@ -36,8 +36,13 @@ def test_every_event_comes_with_the_permission_that_github_wants_for_it() -> Non
 def test_the_app_subscribes_to_all_that_the_bot_acts_on_and_to_nothing_that_it_does_not_know() -> None:
     acts = {event for event, actions in EVENTS.items() if any(meaning.acts for meaning in actions.values())}
     unasked = {event for event in acts if event.startswith("installation")}
-    assert acts - unasked == set(grants.events(Tier.OPERATE))
+    assert acts - unasked == set(grants.events(Tier.DEPLOY))
     assert EVENTS.keys() >= set(grants.events(Tier.DEPLOY))
+
+
+def test_what_an_owner_added_makes_no_larger_set_of_a_small_one() -> None:
+    added = {**grants.permissions(Tier.OPERATE), "issues": "write", "members": "read"}
+    assert grants.tier_of(added) is Tier.OPERATE
 
 
 @pytest.mark.parametrize("tier", Tier)

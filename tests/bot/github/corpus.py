@@ -16,6 +16,23 @@ EXAMPLES: list[tuple[str, Json]] = [
     for each in json.loads(gzip.decompress((Path(__file__).parent / "examples" / "webhooks.json.gz").read_bytes()))
 ]
 
+
+def _rule() -> Json:
+    """GitHub gives no example of this event; this is one of another, with what the description says of this one."""
+    _, like = next(each for each in EXAMPLES if each[0] == "deployment" and each[1].get("installation"))
+    api = f"https://api.github.com/repos/{like['repository']['full_name']}"
+    own = {
+        "environment": "production",
+        "event": "push",
+        "deployment_callback_url": f"{api}/actions/runs/15/deployment_protection_rule",
+        "pull_requests": [],
+    }
+    shared = {name: like[name] for name in ("deployment", "repository", "sender", "installation")}
+    return {"action": "requested", **own, **shared}
+
+
+EXAMPLES.append(("deployment_protection_rule", _rule()))
+
 ODD: tuple[object, ...] = (
     *(None, True, -1, 0, 2**31, 2**63, 10**40, 1.5, float("nan"), float("inf")),
     *("", "x", "\x00", "\u202e", "a\nb", "../../etc/passwd", "-oProxyCommand=id", "$(id)", "x" * 100_000),
@@ -72,6 +89,7 @@ READ = (
     *("check_run.id", "check_run.name", "check_run.head_sha", "check_run.app.id", "check_run.pull_requests"),
     *("check_suite.head_sha", "check_suite.app.id", "check_suite.pull_requests", "requested_action.identifier"),
     *("repositories", "repositories_added", "repositories_removed", "changes"),
+    *("environment", "deployment.id", "deployment.sha", "deployment.ref", "deployment_callback_url", "pull_requests"),
 )
 """Everything that is read of a payload: the odd values that might go on are these."""
 

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from bot.domain.grants import Tier, permissions
+from bot.domain.registration import Guarded
 from bot.github.app import GitHubApp
 from bot.github.errors import GitHubUnavailable, UnexpectedAnswer
 from bot.github.manifest import CodeRefused, convert, manifest
-from bot.github.registration import about, calls_left, hook, installations, private_repositories, skew
+from bot.github.registration import about, calls_left, guarded, hook, installations, skew
 from bot.localhub.acts import registrations
 from bot.localhub.clock import Clock
 from bot.localhub.contract import Contract, Violation
@@ -97,7 +98,13 @@ async def test_what_was_granted_is_read_for_each_account(hub: LocalHub) -> None:
         (one,) = await installations(github.itself())
         assert (one.account, one.suspended) == ("octo", False)
         speaker = github.installation(one.id)
-        assert [name async for name in private_repositories(speaker)] == ["octo/secret"]
+        hub.deploying.environment("octo/open", "staging")
+        hub.deploying.environment("octo/open", "production", asks_us=True)
+        assert await guarded(speaker, most=9) == (
+            Guarded(repo="octo/open", private=False, asking=("production",)),
+            Guarded(repo="octo/secret", private=True),
+        )
+        assert len(await guarded(speaker, most=1)) == 1
         left = await calls_left(speaker)
     assert left is not None
     assert left.limit == 5000

@@ -102,6 +102,7 @@ async def test_either_secret_may_have_signed_while_one_replaces_the_other(door: 
     ],
 )
 @pytest.mark.requirement("S-21")
+@pytest.mark.deployment(5)
 async def test_nothing_unsigned_is_taken_in(door: Door, signature: str) -> None:
     given = {"X-GitHub-Delivery": "0123-4567-89ab", "X-GitHub-Event": "push"}
     headers = [

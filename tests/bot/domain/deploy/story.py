@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.domain.deploy.answers import Answer
 from bot.domain.deploy.deployment import Approval, Deployment, Lock
-from bot.domain.deploy.environment import ApprovalsGate, Environment, Strategy, TargetSpec
-from bot.domain.deploy.gate_facts import GateFacts, Origin
+from bot.domain.deploy.environment import ApprovalsGate, Environment, GateSpec, Strategy, TargetSpec
+from bot.domain.deploy.gate_facts import GateFacts, Origin, Unknown
+from bot.domain.deploy.gates import evaluate
 from bot.domain.deploy.release import Known, Release, Standing
 from bot.domain.deploy.states import State
 
@@ -112,3 +114,27 @@ def facts(**changes: Any) -> GateFacts:
         **changes,
     }
     return GateFacts(**given)
+
+
+def answers(given: GateFacts, *, now: datetime = NOW) -> dict[str, Answer]:
+    """What each gate says, by its name."""
+    return {gate.name: gate.answer for gate in evaluate(given, now=now)}
+
+
+def answer(name: str, *specs: GateSpec, now: datetime = NOW, **changes: Any) -> Answer:
+    """What one gate says, in an environment that asks for these."""
+    changes.setdefault("environment", environment(gates=specs))
+    return answers(facts(**changes), now=now)[name]
+
+
+NOBODY = Unknown("GitHub did not say")
+
+
+def staged(standing: Standing = Standing.GOOD, **changes: Any) -> Known:
+    """How `RELEASE` stands in staging."""
+    return known(RELEASE, standing, environment="staging", **changes)
+
+
+def origin(**changes: Any) -> Origin:
+    """A commit that is on no branch, unless said otherwise."""
+    return Origin(**{"default_branch": "main", "branches": frozenset[str](), **changes})

@@ -103,7 +103,9 @@ def test_what_fails_on_both_slots_alike_is_not_the_release(pairs: Pairs, kind: t
         pytest.param(Pairs(), AskBoth, id="nobody-asked-the-old-one"),
         pytest.param(asked(WELL, WELL), AskBoth, id="nobody-asked-since-the-trouble-began"),
         pytest.param(asked(WELL, FAILING), AskBoth, id="once-may-be-chance"),
-        pytest.param(asked(WELL, ONLY_NEW), Bad, id="the-old-one-answers-well"),
+        pytest.param(asked(WELL, ONLY_NEW), AskBoth, id="it-may-have-failed-between-the-two-answers"),
+        pytest.param(asked(WELL, ONLY_NEW, FAILING), AskBoth, id="the-old-one-fails-now-too"),
+        pytest.param(asked(WELL, ONLY_NEW, ONLY_NEW), Bad, id="the-old-one-answers-well"),
         pytest.param(asked(FAILING, FAILING), NotTheRelease, id="it-is-clear-already"),
     ],
 )

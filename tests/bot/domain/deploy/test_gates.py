@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,43 +12,36 @@ from bot.domain.deploy.environment import (
     AfterGate,
     ApprovalsGate,
     BoxesGate,
-    GateSpec,
     NotFrozenGate,
-    SoakedGate,
     Window,
 )
-from bot.domain.deploy.gate_facts import Boxes, BreakGlass, GateFacts, Origin, PullRequest, Reviewers, Unknown
+from bot.domain.deploy.gate_facts import Boxes, BreakGlass, Reviewers, Unknown
 from bot.domain.deploy.gates import evaluate, still_holds
-from bot.domain.deploy.release import Known, Standing
+from bot.domain.deploy.release import Standing
 from bot.domain.deploy.states import State
 from bot.domain.freeze import Freeze
 from tests.bot.domain.deploy.story import (
     BEEF,
     CAFE,
     HOUR,
+    NOBODY,
     NOW,
     RELEASE,
+    answer,
+    answers,
     approval,
     deployment,
     environment,
     facts,
     known,
     lock,
+    origin,
     release,
+    staged,
 )
 
-NOBODY = Unknown("GitHub did not say")
 HOLIDAYS = Window(once=(NOW - HOUR, NOW + HOUR), because="the holidays")
 FREEZE = Freeze(id="f", repo_id=1, branch="main", by="ada", because="the release", since=NOW - HOUR)
-
-
-def answers(given: GateFacts, *, now: datetime = NOW) -> dict[str, Answer]:
-    return {gate.name: gate.answer for gate in evaluate(given, now=now)}
-
-
-def answer(name: str, *specs: GateSpec, now: datetime = NOW, **changes: Any) -> Answer:
-    changes.setdefault("environment", environment(gates=specs))
-    return answers(facts(**changes), now=now)[name]
 
 
 def test_a_commit_of_the_default_branch_with_nothing_in_its_way_passes() -> None:
@@ -98,103 +90,6 @@ def test_a_commit_without_a_run_waits_and_says_what_starts_one() -> None:
     assert answer("boxes", BoxesGate("all")) == snapshot(
         Wait(because="no run of cafe123 is known", way_out="push the commit, or comment `/boxes run`")
     )
-
-
-# The order of environments.
-
-
-def staged(standing: Standing = Standing.GOOD, **changes: Any) -> Known:
-    return known(RELEASE, standing, environment="staging", **changes)
-
-
-@pytest.mark.requirement("S-33")
-@pytest.mark.parametrize(
-    ("stands", "said"),
-    [
-        pytest.param((staged(),), Pass("cafe123 is good in staging since 2026-03-02 12:00 UTC"), id="good"),
-        pytest.param(
-            (staged(Standing.UNKNOWN),),
-            Wait("cafe123 is in staging, and not known to be good", "its watch says so"),
-            id="still-watched",
-        ),
-        pytest.param(
-            (staged(at=NOW - HOUR), staged(Standing.BAD, at=NOW, because="7 of 9 failed")),
-            Deny("cafe123 is bad in staging: 7 of 9 failed", "a commit that mends it"),
-            id="its-newest-deployment-there-decides",
-        ),
-        pytest.param(
-            (known(release("b"), environment="staging"),),
-            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
-            id="another-commit-is-good",
-        ),
-        pytest.param(
-            (known(release("b", sha=CAFE), environment="staging"),),
-            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
-            id="the-commit-but-another-artifact",
-        ),
-        pytest.param(
-            (known(release("b", sha=CAFE, artifact=RELEASE.artifact), environment="staging"),),
-            Pass("cafe123 is good in staging since 2026-03-02 12:00 UTC"),
-            id="by-the-configuration-of-staging",
-        ),
-        pytest.param(NOBODY, Wait("GitHub did not say", "it is asked again within a minute"), id="unknown"),
-    ],
-)
-def test_the_release_has_to_be_good_where_it_goes_first(stands: Any, said: Answer) -> None:
-    assert answer("order", AfterGate("staging"), standings={"production": (), "staging": stands}) == said
-
-
-SOAK = SoakedGate("staging", 1800.0)
-MINUTE = timedelta(minutes=1)
-
-
-@pytest.mark.parametrize(
-    ("stands", "said"),
-    [
-        pytest.param(
-            (staged(live_since=NOW - 30 * MINUTE),), Pass("cafe123 was well in staging for 30 min"), id="long"
-        ),
-        pytest.param(
-            (staged(live_since=NOW - 29 * MINUTE),),
-            Wait(
-                "cafe123 has been well in staging for 29 min of 30 min",
-                "it passes by itself 2026-03-02 12:01 UTC",
-            ),
-            id="not-long-enough",
-        ),
-        pytest.param(
-            (
-                staged(live_since=NOW - 60 * MINUTE),
-                known(release("b"), environment="staging", live_since=NOW - 55 * MINUTE),
-            ),
-            Wait(
-                "cafe123 was live in staging for 5 min of 30 min before bbbbbbb took its place",
-                "deploy it there: `/deploy staging`",
-            ),
-            id="replaced-before-it-was-long-enough",
-        ),
-        pytest.param(
-            (
-                staged(live_since=NOW - 60 * MINUTE),
-                known(release("b"), environment="staging", live_since=NOW - 10 * MINUTE),
-            ),
-            Pass("cafe123 was well in staging for 50 min"),
-            id="replaced-after-it-was-long-enough",
-        ),
-        pytest.param(
-            (staged(live_since=None),),
-            Wait("nobody has seen cafe123 in staging", "deploy it there: `/deploy staging`"),
-            id="never-live",
-        ),
-        pytest.param(
-            (staged(Standing.BAD, live_since=NOW - 60 * MINUTE),),
-            Deny("cafe123 is bad in staging", "a commit that mends it"),
-            id="long-and-bad",
-        ),
-    ],
-)
-def test_the_release_has_to_have_been_well_for_so_long(stands: Any, said: Answer) -> None:
-    assert answer("soaked", SOAK, standings={"production": (), "staging": stands}) == said
 
 
 # Approvals, and GitHub's reviewers beside them.
@@ -273,7 +168,7 @@ def test_a_freeze_of_the_branch_holds_where_the_gate_is_asked_for() -> None:
     assert answer("frozen", NotFrozenGate(), freezes=(FREEZE,)) == snapshot(
         Wait(
             because="frozen: the release (by @ada)",
-            way_out="`/thaw` lifts the freeze; break-glass needs a reason and a second person",
+            way_out="`/unfreeze` lifts the freeze; break-glass needs a reason and a second person",
         )
     )
     assert "frozen" not in answers(facts(freezes=(FREEZE,)))
@@ -324,78 +219,6 @@ def test_a_broken_glass_opens_no_other_gate() -> None:
 
     assert isinstance(said["lock"], Wait)
     assert isinstance(said["order"], Wait)
-
-
-# Where the commit comes from.
-
-PULL = PullRequest(number=3, head=CAFE, is_fork=False)
-NOWHERE: frozenset[str] = frozenset()
-
-
-def origin(**changes: Any) -> Origin:
-    return Origin(**{"default_branch": "main", "branches": NOWHERE, **changes})
-
-
-@pytest.mark.parametrize(
-    ("pulls", "where", "said"),
-    [
-        pytest.param(False, origin(branches=frozenset({"main"})), Pass("it is on main"), id="the-default-branch"),
-        pytest.param(False, origin(branches=frozenset({"stable"})), Pass("it is on stable"), id="a-branch-of-its-own"),
-        pytest.param(
-            False,
-            origin(pull=PULL),
-            Deny("production takes commits of main and stable only", "merge it first"),
-            id="a-pull-request-where-none-may",
-        ),
-        pytest.param(True, origin(pull=PULL), Pass("it is the head of #3"), id="a-pull-request"),
-        pytest.param(
-            True,
-            origin(pull=PullRequest(number=3, head=BEEF, is_fork=False)),
-            Deny("the head of #3 is beef456 now, and this is cafe123", "a new `/deploy` is for the new head"),
-            id="its-head-has-moved",
-            marks=[pytest.mark.deployment(1), pytest.mark.requirement("S-1")],
-        ),
-        pytest.param(
-            True,
-            origin(pull=PullRequest(number=3, head=CAFE, is_fork=False, is_open=False)),
-            Deny("#3 is closed", "reopen it, or merge it"),
-            id="it-was-closed",
-        ),
-        pytest.param(
-            True,
-            origin(pull=PullRequest(number=3, head=CAFE, is_fork=True), typed=CAFE[:12]),
-            Deny("#3 comes from a fork, and nobody typed the whole commit", f"whoever has read it adds `at {CAFE}`"),
-            id="a-fork",
-            marks=pytest.mark.deployment(6),
-        ),
-        pytest.param(
-            True,
-            origin(pull=PullRequest(number=3, head=CAFE, is_fork=True), typed=CAFE.upper()),
-            Pass("it is the head of #3"),
-            id="a-fork-and-the-whole-commit",
-            marks=pytest.mark.deployment(6),
-        ),
-        pytest.param(
-            True,
-            origin(pull=PULL, typed="beef456"),
-            Deny("beef456 was typed, and this is cafe123", "type the commit that is meant"),
-            id="another-commit-was-typed",
-        ),
-        pytest.param(
-            True, origin(pull=NOBODY), Wait("GitHub did not say", "it is asked again within a minute"), id="unknown"
-        ),
-        pytest.param(
-            False,
-            origin(branches=NOBODY),
-            Wait("GitHub did not say", "it is asked again within a minute"),
-            id="unknown-branches",
-        ),
-    ],
-)
-def test_which_commits_an_environment_takes(pulls: bool, where: Origin, said: Answer) -> None:
-    there = environment(pull_requests=pulls, branches=("stable",))
-
-    assert answer("origin", environment=there, origin=where) == said
 
 
 # Quarantine, schema, lock, turn.

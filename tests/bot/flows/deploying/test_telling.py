@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,6 +26,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         world.repository({"boxes/tier-1/1_ok.sh": OK})
         world.hub.webhook_url = ""
+        await world.running.dispatch.stop()  # nobody takes up these deployments: nothing carries them out.
         yield world
 
 
@@ -74,6 +76,12 @@ async def waits(world: World, deployment: Deployment) -> None:
         await telling.start(ctx, deployment.id)
 
 
+async def told_all(world: World) -> None:
+    """Wait until every flow that was started has ended."""
+    while await world.running.ctx.engine.unfinished():
+        await asyncio.sleep(0.01)
+
+
 def shown(world: World, nth: int = 0) -> list[str]:
     """What GitHub shows of a deployment, oldest first."""
     deployment = world.hub.deploying.deployments(REPO)[nth]
@@ -83,10 +91,10 @@ def shown(world: World, nth: int = 0) -> list[str]:
 async def test_github_follows_a_deployment(world: World) -> None:
     deployment = await wanted(world)
     await waits(world, deployment)
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     assert shown(world) == ["pending"]
     await goes(world, deployment, *GOOD)
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     (row,) = world.hub.deploying.deployments(REPO)
     said = world.hub.deploying.statuses(row)
     assert (row.sha, row.payload, row.production) == (deployment.sha, {"interlock": "d1"}, True)
@@ -109,7 +117,7 @@ async def test_after_an_outage_of_the_whole_deployment_statuses_arrive_in_order_
     await goes(world, deployment, *GOOD)
     assert world.hub.deploying.deployments(REPO) == []
     world.hub.faults.down = False
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     assert shown(world) == ["pending", "in_progress", "in_progress", "in_progress", "in_progress", "success"]
     row = await world.running.ctx.deployments.get("d1")
     assert row
@@ -124,7 +132,7 @@ async def test_a_status_whose_answer_was_lost_is_not_said_twice(world: World, mo
         world.hub.faults.next("POST", "/deployments", status=502, after_commit=True)
     await waits(world, deployment)
     await goes(world, deployment, *GOOD)
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     assert len(world.hub.deploying.deployments(REPO)) == 1
     assert shown(world) == ["pending", "in_progress", "in_progress", "in_progress", "in_progress", "success"]
 
@@ -134,7 +142,7 @@ async def test_what_was_said_before_a_crash_is_not_said_again(world: World) -> N
     deployment = await wanted(world)
     await waits(world, deployment)
     await goes(world, deployment, *GOOD)
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     # As after a crash between what was said and its being remembered.
     await world.running.ctx.deployments.note("d1", told=0, github_id=0)
     again = await world.running.ctx.deployments.get("d1")
@@ -150,7 +158,7 @@ async def test_a_success_ends_the_production_deployments_before_it(world: World)
         await waits(world, deployment)
         ends = GOOD if name != "d2" else (*GOOD[:4], State.ROLLING_BACK, State.ROLLED_BACK)
         await goes(world, deployment, *ends)
-        await world.running.ctx.engine.idle()
+        await told_all(world)
         if name == "d2":
             assert [shown(world, nth)[-1] for nth in range(2)] == ["success", "failure"], "what went back ends nothing"
     assert [shown(world, nth)[-1] for nth in range(3)] == ["inactive", "failure", "success"]
@@ -163,7 +171,7 @@ async def test_the_head_of_a_pull_request_is_ended_by_the_next_although_it_is_tr
         deployment = await wanted(world, name, environment="staging", ref="", pr=1)
         await waits(world, deployment)
         await goes(world, deployment, *GOOD)
-        await world.running.ctx.engine.idle()
+        await told_all(world)
     assert [row.transient for row in world.hub.deploying.deployments(REPO)] == [True, True]
     assert [shown(world, nth)[-1] for nth in range(2)] == ["inactive", "success"]
 
@@ -175,6 +183,6 @@ async def test_an_app_that_may_not_deploys_all_the_same(world: World) -> None:
     deployment = await wanted(world)
     await waits(world, deployment)
     await goes(world, deployment, *GOOD)
-    await world.running.ctx.engine.idle()
+    await told_all(world)
     assert await world.running.ctx.engine.status("tell:d1:1") == "SUCCESS"
     assert world.hub.deploying.deployments(REPO) == []
