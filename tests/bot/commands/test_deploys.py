@@ -155,6 +155,17 @@ async def test_a_journal_that_went_on_after_the_record_holds_and_one_that_was_cu
     assert interlock(data_dir, "verify") == 1
 
 
+async def test_a_journal_that_holds_and_is_another_one_is_found(data_dir: Path) -> None:
+    files = DeployFiles(data_dir / "deployments" / "1")
+    length = len(files.journal.read_text().splitlines())
+    files.journal.unlink()
+    journal = Journal(files, SystemClock())
+    for n in range(length):
+        journal.append("note", what=f"all was well {n} times")
+    journal.close()
+    assert interlock(data_dir, "verify") == 1
+
+
 async def test_a_journal_that_was_cleared_away_takes_nothing_from_the_record(data_dir: Path) -> None:
     (data_dir / "deployments" / "1" / "journal.jsonl").unlink()
     assert interlock(data_dir, "verify") == 0
