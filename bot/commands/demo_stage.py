@@ -44,8 +44,8 @@ ENVIRONMENTS = {"staging": 8010, "production": 8020}
 """The sample's environments, and the ports that its configuration names; here they get free ones."""
 _STOP = """\
 #!/bin/sh
-# Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first; releases
-# and their router outlive them, as they should elsewhere.
+# Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first;
+# releases and their router outlive them, as they should elsewhere.
 directory='{directory}'
 alive() {{
     if [ -d /proc/self ]; then
