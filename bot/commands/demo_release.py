@@ -96,7 +96,7 @@ async def bad(stage: Stage) -> Seen:
     )
     sha = await stage.github.merge(number)
     await _succeeded(stage, STAGING, sha)
-    await _waiting(stage, number, sha)
+    await _at_gates(stage, sha)
     async with Load("127.0.0.1", stage.ports[PRODUCTION]) as load:
         await stage.approver.say(number, f"/approve {PRODUCTION}")
         shipped = await _ended(stage, PRODUCTION, sha)
@@ -170,13 +170,21 @@ async def _ended(stage: Stage, environment: str, sha: str) -> Shipped:
     return await stage.until(look)
 
 
+async def _at_gates(stage: Stage, sha: str) -> None:
+    """Wait until production waits for a yes, as far as GitHub knows."""
+
+    async def look() -> bool | None:
+        shipped = await stage.shipped(PRODUCTION, sha)
+        return (shipped is not None and shipped.state == "pending") or None
+
+    await stage.until(look)
+
+
 async def _waiting(stage: Stage, number: int, sha: str) -> Comment:
     """What the pull request says once its deployment to production waits for a yes."""
+    await _at_gates(stage, sha)
 
     async def look() -> Comment | None:
-        shipped = await stage.shipped(PRODUCTION, sha)
-        if shipped is None or shipped.state != "pending":
-            return None
         found = await stage.github.app_comments(number)
         return next((one for one in found if PRODUCTION in one.body and "0 of 1" in one.body), None)
 

@@ -44,8 +44,8 @@ ENVIRONMENTS = {"staging": 8010, "production": 8020}
 """The sample's environments, and the ports that its configuration names; here they get free ones."""
 _STOP = """\
 #!/bin/sh
-# Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first; releases
-# and their router outlive them, as they should elsewhere.
+# Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first;
+# releases and their router outlive them, as they should elsewhere.
 directory='{directory}'
 alive() {{
     if [ -d /proc/self ]; then
@@ -146,6 +146,9 @@ class Stage:
             "INTERLOCK_GITHUB_PRIVATE_KEY_FILE": self._ready["private_key_file"],
             "INTERLOCK_WEBHOOK_SECRET": self._ready["webhook_secret"],
             "INTERLOCK_DRAIN_SECONDS": "3",
+            # A day's work in a minute: GitHub would take 80 writes, and the bot would wait for the next minute.
+            "INTERLOCK_GITHUB_WRITES_A_MINUTE": "2000",
+            "INTERLOCK_GITHUB_WRITES_AN_HOUR": "20000",
             # Nothing is kept from releases here: the repository is the demo's own, and so are key and data.
             "INTERLOCK_DEPLOY_TARGETS": "process",
             "INTERLOCK_DEPLOY_UNCONFINED": "yes",
