@@ -33,8 +33,6 @@ FLOW_VERSION = "1"
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _FORGOTTEN_AT_ONCE = 500
 
-_LOOK_AGAIN = 0.02
-
 EMBEDDED = "embedded"
 """The one executor of a data directory. It is a constant so that a restart recovers what the last process left."""
 
@@ -167,8 +165,10 @@ class Engine:
         """Wait until no flow runs in this process, apart from those whose id begins so ("" for no exception)."""
         if not apart_from:
             await self._idle.wait()
-        while not all(flow_id.startswith(apart_from) for flow_id in self._running):  # noqa: ASYNC110 - flows set one event together.
-            await asyncio.sleep(_LOOK_AGAIN)
+        while others := [
+            task for flow_id, task in self._running.items() if task and not flow_id.startswith(apart_from)
+        ]:
+            await asyncio.wait(others)
 
     async def close(self) -> None:
         """Stop taking up work. Flows under way are cut off, stay recorded, and are taken up at the next launch."""
