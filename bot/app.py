@@ -50,6 +50,7 @@ from bot.ops.clock import Clock, SystemClock
 from bot.ops.data_lock import AlreadyRunning, DataDirUnusable, hold
 from bot.ops.links import KeyUnusable, RunLinks, load_keys
 from bot.ops.listener import CannotListen, claim
+from bot.ops.operator_key import OperatorKey
 from bot.ops.own_secrets import OWN
 from bot.ops.sandbox import find_sandbox
 from bot.ops.settings import BadSettings, Settings, load_settings
@@ -260,6 +261,7 @@ async def open_bot(settings: Settings, *, public_url: str = "", clock: Clock | N
             workspaces=workspaces,
             supplies=Supplies(github, workspaces),
             links=RunLinks(key, settings.public_url or public_url, older=older, days=settings.link_days),
+            operator=OperatorKey(settings.data_dir),
             data_dir=settings.data_dir,
             instance=hashlib.sha256(key).hexdigest()[:12],
             seats=asyncio.Semaphore(settings.max_runs),

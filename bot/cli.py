@@ -112,6 +112,7 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     give.add_argument("text", metavar="COMMAND", help="one command, such as '/boxes rerun failed'; '/help' lists them")
     give.add_argument("--url", default="http://127.0.0.1:8080", help="where the bot listens (default: %(default)s)")
     give.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    give.add_argument("--data-dir", default="", metavar="DIR", help="the bot's (default: INTERLOCK_DATA_DIR)")
     give.set_defaults(run=_command)
 
 
@@ -187,7 +188,13 @@ def _config(arguments: argparse.Namespace) -> int:
 def _command(arguments: argparse.Namespace) -> int:
     from bot.commands.command import command  # noqa: PLC0415 - as above.
 
-    return command(subject=arguments.subject, text=arguments.text, url=arguments.url, as_json=arguments.json)
+    return command(
+        subject=arguments.subject,
+        text=arguments.text,
+        url=arguments.url,
+        as_json=arguments.json,
+        data_dir=arguments.data_dir,
+    )
 
 
 def _deploys(arguments: argparse.Namespace) -> int:

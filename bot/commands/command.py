@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from pathlib import Path
 
 import httpx
 
+from bot.ops.links import KeyUnusable
+from bot.ops.operator_key import FILE, OperatorKey
+from bot.ops.settings import BadSettings, where
 from runner import __version__
 
 SUBJECT = re.compile(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:#([1-9][0-9]{0,8}))?")
@@ -17,17 +22,22 @@ SECONDS = 60.0
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 
-def command(*, subject: str, text: str, url: str, as_json: bool) -> int:
+def command(*, subject: str, text: str, url: str, as_json: bool, data_dir: str = "") -> int:
     """Send it and print the answer; returns the exit code of `interlock command`."""
     found = SUBJECT.fullmatch(subject)
     if found is None:
         print(f"interlock: {subject!r} names no pull request; write it like octo/app#12, or octo/app", file=sys.stderr)  # noqa: T201 - the command's own output.
         return USAGE
+    try:
+        key = _key(data_dir)
+    except _NoKey as lacking:
+        print(f"interlock: {lacking}", file=sys.stderr)  # noqa: T201 - as above.
+        return USAGE
     body = {"repo": found[1], "pr": int(found[2]) if found[2] else None, "command": text}
     try:
         # No proxy is asked: the bot answers to this machine alone, and a proxy is another.
         with httpx.Client(
-            trust_env=False, timeout=SECONDS, headers={"user-agent": f"interlock/{__version__}"}
+            trust_env=False, timeout=SECONDS, headers={"user-agent": f"interlock/{__version__}", "authorization": key}
         ) as client:
             answer = client.post(f"{url.rstrip('/')}/api/v1/commands", json=body)
     except (httpx.HTTPError, httpx.InvalidURL) as lost:
@@ -39,6 +49,28 @@ def command(*, subject: str, text: str, url: str, as_json: bool) -> int:
         return UNREACHABLE
     _tell(said, as_json=as_json)
     return DONE if said["done"] else REFUSED
+
+
+class _NoKey(Exception):
+    """The bot would not believe that we sit at its machine; the sentence says what helps."""
+
+
+def _key(data_dir: str) -> str:
+    environ = {**os.environ, **({"INTERLOCK_DATA_DIR": data_dir} if data_dir else {})}
+    try:
+        directory, _ = where(environ, cwd=Path.cwd())
+        if not (directory / FILE).is_file():
+            message = (
+                f"{directory / FILE} is not there or not yours to read: run this as the bot's user, and name its data "
+                "directory with --data-dir or INTERLOCK_DATA_DIR"
+            )
+            raise _NoKey(message)
+        return OperatorKey(directory).header
+    except (BadSettings, KeyUnusable) as bad:
+        raise _NoKey(str(bad)) from bad
+    except OSError as refused:
+        message = f"{refused.filename} cannot be read ({refused.strerror}): run this as the bot's user"
+        raise _NoKey(message) from refused
 
 
 def _object(answer: httpx.Response) -> dict[str, object] | None:

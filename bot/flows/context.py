@@ -23,6 +23,7 @@ from bot.github.supplies import Supplies
 from bot.github.workspace import Workspaces
 from bot.ops.clock import Clock
 from bot.ops.links import RunLinks
+from bot.ops.operator_key import OperatorKey
 from bot.ops.sandbox import Sandbox
 from bot.store.accounts import Accounts, AccountState
 from bot.store.approvals import Approvals
@@ -51,6 +52,7 @@ class Context:
         proving: one for each run whose boxes may be proved at the same time.
         glances: one for each stranger's change that may be looked at, without executing it, at the same time.
         reading: held while a comment is read for commands.
+        operator: by which whoever sits at the machine proves it.
         sandbox: what isolation boxes get on this machine.
         secrets_dir: where the owner keeps secrets for boxes; None for no secrets.
         allowance: what releases may do on this machine.
@@ -81,6 +83,7 @@ class Context:
     engine: Engine
     clock: Clock
     links: RunLinks
+    operator: OperatorKey
     workspaces: Workspaces
     supplies: Supplies
     data_dir: Path

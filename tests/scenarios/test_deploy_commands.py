@@ -77,7 +77,11 @@ async def order(world: World, text: str) -> dict[str, Any]:
     """The same, without waiting for what comes of it."""
     transport = httpx.ASGITransport(world.running.app, client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        answer = await client.post("/api/v1/commands", json={"repo": REPO, "command": text})
+        answer = await client.post(
+            "/api/v1/commands",
+            json={"repo": REPO, "command": text},
+            headers={"authorization": world.running.ctx.operator.header},
+        )
     return dict(answer.json())
 
 

@@ -127,7 +127,9 @@ _OTHERS = (
     '`{"repo": "octo/app", "pr": 12, "command": "/boxes rerun"}` carries one out. What is about an environment or a '
     'branch needs no pull request: `interlock command octo/app "/rollback production"`, and no `pr`. The answer is '
     '`{"schema": "interlock.command/1", "done": …, "reason": …, "said": …, "runs": […]}`. Requests from elsewhere are '
-    "refused, and so is a body that is not declared as JSON. The audit names the actor `operator`."
+    "refused, and so is a body that is not declared as JSON. A command needs the key in `operator.key` of the data "
+    "directory, sent as `Authorization: Bearer …`: released code may run on the same machine, and only the bot's user "
+    "can read that file. The audit names the actor `operator`."
 )
 
 

@@ -18,12 +18,17 @@ from bot.flows.commands.obey import Obeyed
 from bot.flows.context import Context
 from bot.flows.operating import operate
 from bot.github.errors import GitHubProblem
+from bot.ops.operator_key import FILE
 from bot.web.local import require_json, require_local
 
 SCHEMA = "interlock.command/1"
 MAX_BODY = 128 * 1024
 """Bytes of a request; the longest command that GitHub would store fits."""
 
+_NO_KEY = (
+    f"send what {FILE} in the data directory holds, as `Authorization: Bearer …`; "
+    "`interlock command` does so for whoever may read that file"
+)
 _ELSEWHERE = "only whoever sits at the machine may give commands here; on GitHub, write a comment"
 
 
@@ -57,6 +62,8 @@ class Commands:
         """Carry one command out; 200 when it was, 422 when not, 404 for an unknown repository, 502 without GitHub."""
         require_local(request, _ELSEWHERE)
         require_json(request)
+        if not self._ctx.operator.fits(request.headers.get("authorization", "")):
+            raise HTTPException(401, _NO_KEY)
         asked = _read(await _body(request))
         surface = Surface.CLI if request.headers.get("user-agent", "").startswith("interlock/") else Surface.REST
         try:

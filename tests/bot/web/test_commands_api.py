@@ -13,6 +13,7 @@ import uvicorn
 
 from bot.domain.commands.registry import REGISTRY
 from bot.ops.listener import claim
+from bot.ops.operator_key import OperatorKey
 from tests.fakes.world import World, box, open_world
 
 HOME = Path(__file__).parents[3]
@@ -34,7 +35,8 @@ async def ask(
     world: World, method: str, path: str, *, client: str = "127.0.0.1", host: str = "127.0.0.1", **how: Any
 ) -> httpx.Response:
     transport = httpx.ASGITransport(world.running.app, client=(client, 1))
-    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as at:
+    key = {"authorization": world.running.ctx.operator.header}
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers=key) as at:
         return await at.request(method, path, **how)
 
 
@@ -87,6 +89,9 @@ async def test_what_cannot_be_done_is_said_with_its_reason(
         pytest.param({"json": ASKED, "host": "bot.example"}, 403, id="under-another-name"),
         pytest.param({"json": ASKED, "headers": {"x-forwarded-for": "1.2.3.4"}}, 403, id="through-a-proxy"),
         pytest.param({"json": ASKED, "headers": {"sec-fetch-site": "cross-site"}}, 403, id="from-another-sites-page"),
+        pytest.param({"json": ASKED, "headers": {"authorization": ""}}, 401, id="without-the-key"),
+        pytest.param({"json": ASKED, "headers": {"authorization": "Bearer " + "0" * 64}}, 401, id="with-another-key"),
+        pytest.param({"json": ASKED, "headers": {"authorization": b"Bearer \xe9"}}, 401, id="with-a-strange-key"),
         pytest.param({"data": {"repo": "octo/app"}}, 415, id="a-form"),
         pytest.param(
             {"content": json.dumps(ASKED), "headers": {"content-type": "text/plain"}}, 415, id="a-simple-post"
@@ -131,7 +136,7 @@ async def test_the_command_line_says_what_rest_says(world: World) -> None:
     serving = asyncio.create_task(server.serve(sockets))
     try:
         told = [
-            await interlock("command", *words, "--url", url)
+            await interlock("command", *words, "--url", url, "--data-dir", str(world.running.settings.data_dir))
             for words in (
                 ["octo/app#1", "/boxes rerun all"],
                 ["octo/app#1", "/boxes status", "--json"],
@@ -154,8 +159,19 @@ async def test_the_command_line_says_what_rest_says(world: World) -> None:
     assert told[5][0] == 2
 
 
-async def test_the_command_line_says_when_no_bot_is_there() -> None:
-    code, _, said = await interlock("command", "octo/app#1", "/help", "--url", "http://127.0.0.1:1")
+async def test_the_command_line_says_whose_data_directory_it_needs(tmp_path: Path) -> None:
+    code, _, said = await interlock("command", "octo/app#1", "/help", "--data-dir", str(tmp_path))
+    assert code == 2
+    assert said.startswith(f"interlock: {tmp_path}/operator.key is not there or not yours to read: run this as the bot")
+    (tmp_path / "operator.key").write_text("short")
+    code, _, said = await interlock("command", "octo/app#1", "/help", "--data-dir", str(tmp_path))
+    assert (code, "is not a key of 32 bytes" in said) == (2, True)
+
+
+async def test_the_command_line_says_when_no_bot_is_there(tmp_path: Path) -> None:
+    OperatorKey(tmp_path)
+    where = ["--url", "http://127.0.0.1:1", "--data-dir", str(tmp_path)]
+    code, _, said = await interlock("command", "octo/app#1", "/help", *where)
     assert code == 3
     assert said.startswith("interlock: no bot answers at http://127.0.0.1:1")
 
