@@ -81,6 +81,7 @@ REASONS = {
     "config_broken": "the default branch's configuration cannot be read",
     "not_from_pull_requests": "the environment takes no heads of pull requests",
     "not_on_branch": "the commit is not on a branch that the environment takes",
+    "bad_schema": "what the commit says of the database's schema cannot be read",
     "overtaken": "a newer commit of the branch was taken up already",
     "not_plannable": "the environment's target cannot do what is asked, or does not answer",
     "nothing_live": "Interlock has deployed nothing there",
