@@ -29,7 +29,7 @@ def test_a_copied_script_is_executable_whatever_the_installer_did(tmp_path: Path
 
 def test_every_box_of_the_sample_has_a_control_that_says_what_must_turn_red() -> None:
     boxes = [path.read_text() for path in sorted(SAMPLE.glob("boxes/tier-*/*"))]
-    assert len(boxes) == 12
+    assert len(boxes) == 13
     assert all("# [control]" in text and "\n# expect = " in text for text in boxes)
 
 

@@ -136,6 +136,7 @@ def test_the_same_said_otherwise_has_the_same_digest(one: str, other: str) -> No
         pytest.param("on: {before_switch: ./migrate}", id="a-command"),
     ],
 )
+@pytest.mark.deployment(1)
 def test_whatever_else_is_said_has_another_digest(inside: str) -> None:
     assert only("target: {kind: ecs}").digest != only(f"target: {{kind: ecs}}, {inside}").digest
 
