@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.codec import Codec
+from bot.deploy.callers import callers_of
 from bot.deploy.confine import allowance_of
 from bot.domain import buttons, checks, deliveries
 from bot.domain.deploy import notice
@@ -74,6 +75,7 @@ from bot.web.api.audit import AuditLog
 from bot.web.api.commands import Commands
 from bot.web.deploy_pages import DeployPages
 from bot.web.health import Health
+from bot.web.local import Doorman
 from bot.web.pages import Pages
 from bot.web.patience import PatientProtocol
 from bot.web.probes import Probes
@@ -314,14 +316,14 @@ async def run(settings: Settings, *, host: str, port: int) -> None:
     port = sockets[0].getsockname()[1]
     async with open_bot(settings, public_url=f"http://{host}:{port}") as bot:
         config = uvicorn.Config(
-            bot.app,
+            Doorman(bot.app, callers_of(bot.ctx.allowance)),
             http=PatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=3,
-            proxy_headers=False,  # who sits at the machine is judged by `bot.web.pages`, from what a proxy adds
+            proxy_headers=False,  # who sits at the machine is judged by `bot.web.local`, from what a proxy adds
             server_header=False,
         )
         server = Server(config)

@@ -76,14 +76,15 @@ class Allowance:
         }
 
 
-def allowance_of(settings: Settings, *, hidden: Iterable[Path] = (), path: str = "") -> Allowance:
-    """What the settings allow. The data directory and the secrets are hidden, whatever else is."""
-    own = (settings.data_dir, *((settings.secrets_dir,) if settings.secrets_dir else ()), *hidden)
+def allowance_of(settings: Settings, *, path: str = "") -> Allowance:
+    """What the settings allow. Its data, secrets, key and tables are hidden, wherever they lie."""
+    own = [settings.data_dir, *((settings.secrets_dir,) if settings.secrets_dir else ()), *settings.own_files]
+    whole = [one.resolve() for one in own]
     return Allowance(
         kinds=frozenset(settings.target_kinds),
         user=settings.deploy_user,
         unconfined=settings.deploy_unconfined == "yes",
-        hidden=tuple(dict.fromkeys(str(one.resolve()) for one in own)),
+        hidden=tuple(dict.fromkeys(str(one) for one in whole if not any(other in one.parents for other in whole))),
         path=path or os.environ.get("PATH", os.defpath),
     )
 

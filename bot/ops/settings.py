@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bot.ops.credentials import credentials_dir
 
@@ -67,6 +76,8 @@ class Settings(BaseModel):
         Literal["yes", "no"], Field(description="whether releases may see all that the bot sees")
     ] = "no"
     drain_seconds: Annotated[float, Field(description="how long a stop waits for running runs", ge=0, le=40)] = 25.0
+
+    _read: tuple[Path, ...] = PrivateAttr(default=())
 
     @field_validator("webhook_secret")
     @classmethod
@@ -133,6 +144,12 @@ class Settings(BaseModel):
         return tuple(part.strip() for part in self.webhook_secret.get_secret_value().split(",") if part.strip())
 
     @property
+    def own_files(self) -> tuple[Path, ...]:
+        """Files that are the bot's alone, wherever they lie: those that it was told by, and its tables."""
+        database = self.database_url.removeprefix(_SQLITE).partition("?")[0]
+        return (*self._read, *(Path(f"{database}{end}") for end in ("", "-wal", "-shm") if database))
+
+    @property
     def target_kinds(self) -> tuple[str, ...]:
         """Kinds of targets that may run code of releases on this machine."""
         return tuple(part.strip() for part in self.deploy_targets.split(",") if part.strip())
@@ -173,6 +190,8 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
     written, misspelt = _from_file(credentials_dir(data_dir) / FILE)
     mistakes += misspelt
     values = _laid_over(written, own, _from_systemd(environ), given)
+    named = (values.get(f"{name}_file") for name in sorted(_FROM_FILE))
+    read = [*([cwd / FILE] if own else []), *(Path(str(file)) for file in named if file is not None)]
     mistakes += _read_files(values)
     values.setdefault("data_dir", str(data_dir))
     try:
@@ -181,6 +200,7 @@ def load_settings(environ: Mapping[str, str], *, cwd: Path) -> tuple[Settings, t
         mistakes += [_sentence(item) for item in error.errors(include_url=False, include_input=False)]
     if mistakes:
         raise BadSettings("\n".join(mistakes), _way_out(mistakes, data_dir))
+    settings._read = tuple(read)  # noqa: SLF001 - it is ours.
     return settings, tuple(warnings)
 
 

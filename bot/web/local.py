@@ -6,23 +6,49 @@ import re
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bot.deploy.callers import Callers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_CALLERS = "interlock.callers"
 _BY_PROXIES = frozenset({"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"})
+
+
+class Doorman:
+    """An application whose callers over loopback are told apart: a release of this machine does not sit at it.
+
+    Args:
+        app: what answers.
+        callers: who tells them apart; None where there are none to be told apart.
+    """
+
+    def __init__(self, app: ASGIApp, callers: Callers | None) -> None:
+        self._app = app
+        self._callers = callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with who can be asked about it."""
+        await self._app({**scope, _CALLERS: self._callers}, receive, send)
 
 
 def is_local(request: Request) -> bool:
     """Who sits at the machine. Behind a proxy everybody looks local, so what a proxy adds counts as remote.
 
     So does HTTP/1.0, which proxies speak by default and browsers do not, and any Host but this machine's: a page of
-    another site could have its name resolve to 127.0.0.1.
+    another site could have its name resolve to 127.0.0.1. And so does a release that runs on this machine.
     """
     client = request.client.host if request.client else ""
     forwarded = any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in request.headers)
     old = request.scope.get("http_version") == "1.0"
     host = _LOCAL_HOST.fullmatch(request.headers.get("host", ""))
-    return client in LOOPBACK and host is not None and not forwarded and not old
+    return client in LOOPBACK and host is not None and not forwarded and not old and not _is_release(request.scope)
+
+
+def _is_release(scope: Scope) -> bool:
+    callers: Callers | None = scope.get(_CALLERS)
+    return callers is not None and callers.is_release(tuple(scope["client"]), tuple(scope["server"]))
 
 
 def require_local(request: Request, sentence: str) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.deploy.confine import LARGEST, Allowance, Confinement, Refusal, Way, allowance_from, choose
+from bot.deploy.confine import LARGEST, Allowance, Confinement, Refusal, Way, allowance_from, allowance_of, choose
 from bot.deploy.running import KILLED, Ran, run
 from bot.deploy.target import Unbuildable
+from bot.ops.settings import load_settings
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -186,3 +187,21 @@ def test_a_user_goes_before_no_confinement() -> None:
 def test_what_is_allowed_survives_being_handed_to_a_process() -> None:
     allowance = Allowance(kinds=frozenset({"process"}), user="web", hidden=("/a b", "/c,d"), path="/bin")
     assert allowance_from(allowance.environ()) == allowance
+
+
+def test_the_key_and_the_tables_are_hidden_wherever_they_lie(tmp_path: Path) -> None:
+    data_dir, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (data_dir / "credentials").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "github_private_key").write_text("-----BEGIN PRIVATE KEY-----")
+    (data_dir / "credentials" / "webhook-secret").write_text("hush")
+    told = {
+        "INTERLOCK_DATA_DIR": str(data_dir),
+        "INTERLOCK_GITHUB_APP_ID": "7",
+        "INTERLOCK_WEBHOOK_SECRET_FILE": str(data_dir / "credentials" / "webhook-secret"),
+        "INTERLOCK_DATABASE_URL": f"sqlite+aiosqlite:///{elsewhere}/tables.sqlite",
+        "CREDENTIALS_DIRECTORY": str(elsewhere),
+    }
+    settings, _ = load_settings(told, cwd=tmp_path)
+    tables = [f"{elsewhere}/tables.sqlite{end}" for end in ("", "-wal", "-shm")]
+    assert set(allowance_of(settings).hidden) == {str(data_dir), f"{elsewhere}/github_private_key", *tables}
