@@ -44,19 +44,6 @@ def evaluate(facts: GateFacts, *, now: datetime) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def still_holds(before: tuple[Gate, ...], now: tuple[Gate, ...]) -> tuple[Gate, ...]:
-    """The gates that passed when a deployment began and do not any more, as they answer now.
-
-    A gate that is not answered any more counts as one that does not pass, and so does a new one that does not pass.
-    """
-    names = [gate.name for gate in (*before, *now)]
-    asked = {gate.name for gate in now}
-    forgotten = Wait("this gate was not asked again", way_out="it is asked again within a minute")
-    changed = [gate for gate in now if not isinstance(gate.answer, Pass)]
-    gone = [Gate(gate.name, forgotten) for gate in before if gate.name not in asked]
-    return tuple(sorted((*changed, *gone), key=lambda gate: names.index(gate.name)))
-
-
 def green(facts: Boxes | Unknown | None, sha: str, selection: str) -> Answer:
     """Whether the boxes of a selection are green on exactly this commit."""
     short = sha[:7]

@@ -59,7 +59,9 @@ async def roll_back(ctx: Context, request: Request, *, because: str = "") -> Dep
         return Refused("nothing_live", "nothing was deployed there by Interlock")
     current = await ctx.releases.get(live.release_id)
     known = tuple(await ctx.releases.of(request.repo_id, request.environment))
-    chosen = way_back(known, current=current, schema_version=await _schema_version(ctx, live, known))
+    elsewhere = await ctx.releases.elsewhere(request.repo_id, request.environment)
+    version = await _schema_version(ctx, live, known)
+    chosen = way_back(known, current=current, schema_version=version, elsewhere=elsewhere)
     if not isinstance(chosen, Release):
         await freeze(ctx, live, f"there is no way back from #{live.number}: {chosen.because}")
         way_out = f"; {chosen.way_out}" if chosen.way_out else ""
@@ -100,9 +102,10 @@ async def _schema_version(ctx: Context, live: Deployment, known: Iterable[Known]
 
 
 async def _live(ctx: Context, request: Request) -> Deployment | None:
-    """The deployment that has brought what users have now."""
+    """The deployment that has brought what users have now; one that could not be taken back is with them still."""
     for deployment in await ctx.deployments.of_environment(request.repo_id, request.environment):
-        if deployment.state is State.SUCCEEDED:
+        stays = deployment.state is State.ROLLBACK_FAILED and deployment.kind == "deploy"
+        if stays or deployment.state is State.SUCCEEDED:
             return deployment
     return None
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from bot.deploy.journal import verify
+from bot.deploy.journal import Journal, JournalUnwritable, verify
 from bot.deploy.target import Dead, NotYet, Unbuildable
 from bot.deploy.wishes import Wish, wish
 from bot.domain.deploy.answers import Deny, Pass
@@ -326,6 +326,59 @@ async def test_a_way_back_that_fails_is_tried_three_times_and_keeps_both_slots(s
         assert await running is State.ROLLBACK_FAILED
     assert stage.because.endswith("and the way back failed 3 times: route is out of reach")
     assert sorted(stage.target.slots) == ["blue", "green"]
+
+
+@pytest.mark.deployment(20)
+async def test_a_way_back_that_failed_before_a_crash_counts_after_it_too(stage: Stage) -> None:
+    stage.target.behaviours[NEW.id] = after(5, lambda: 500)
+    stage.with_environment(watch=replace(QUICK, seconds=10.0))
+    async with opened(stage.target):
+        first = asyncio.create_task(stage.run())
+        await stage.reaches("state", state="baking")
+        stage.target.unreachable["route"] = -1
+        await stage.reaches("note", what="way back failed")
+        first.cancel()
+        await asyncio.wait({first})
+        assert await stage.run() is State.ROLLBACK_FAILED
+    assert sum(entry.data.get("what") == "way back failed" for entry in stage.entries) == 3
+
+
+@pytest.mark.deployment(20)
+async def test_a_full_disk_makes_no_way_back_be_tried_for_ever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.target.behaviours[NEW.id] = after(5, lambda: 500)
+    stage.with_environment(watch=replace(QUICK, seconds=10.0))
+
+    def full(*_: object, **__: object) -> None:
+        message = "no space left on device"
+        raise JournalUnwritable(message)
+
+    async with opened(stage.target), asyncio.timeout(30):
+        running = asyncio.create_task(stage.run())
+        await stage.reaches("state", state="baking")
+        stage.target.unreachable["route"] = -1
+        monkeypatch.setattr(Journal, "append", full)
+        assert await running is State.ROLLBACK_FAILED
+
+
+@pytest.mark.deployment(20)
+async def test_a_way_back_that_no_user_was_sent_on_has_failed(stage: Stage) -> None:
+    stage.kind = "rollback"
+    stage.target.unreachable["route"] = -1
+    async with opened(stage.target):
+        assert await stage.run() is State.ROLLBACK_FAILED
+    assert stage.target.weights == {"blue": 100, "green": 0}
+
+
+async def test_another_release_in_the_slot_before_is_not_taken_for_the_release_before(stage: Stage) -> None:
+    stage.target.behaviours[NEW.id] = after(5, lambda: 500)
+    stage.with_environment(watch=replace(QUICK, seconds=10.0))
+    async with opened(stage.target):
+        running = asyncio.create_task(stage.run())
+        await stage.reaches("state", state="baking")
+        stage.target.slots["blue"].release = "another"
+        assert await running is State.ROLLED_BACK
+    assert "start blue aaaaaaa" in stage.target.calls
+    assert stage.target.slots["blue"].release == OLD.id
 
 
 async def test_a_router_that_fails_twice_is_told_a_third_time(stage: Stage) -> None:

@@ -149,6 +149,7 @@ def test_of_what_one_person_said_the_last_word_counts() -> None:
 
     assert isinstance(answer(no, yes), Deny)
     assert isinstance(answer(yes_again, no, yes), Pass)
+    assert isinstance(answer(approval("ada", id="9"), no), Deny), "by when it was said, not by what it is called"
 
 
 def test_one_rejection_denies_whoever_else_approves() -> None:

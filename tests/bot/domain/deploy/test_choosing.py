@@ -48,6 +48,13 @@ def test_what_was_bad_by_its_artifact_is_bad_under_every_commit_and_everywhere()
 
 
 @pytest.mark.deployment(18)
+def test_the_way_back_leads_away_from_the_artifact_that_is_live_whatever_its_commit() -> None:
+    same = release("d", artifact=C.artifact)
+
+    assert way_back([live(A, 1), live(same, 2), live(C, 3)], current=C, schema_version=None) == A
+
+
+@pytest.mark.deployment(18)
 @pytest.mark.parametrize(
     "stands",
     [

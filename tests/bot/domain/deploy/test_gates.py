@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait, verdict
+from bot.domain.deploy.answers import Answer, Deny, Pass, Wait, verdict
 from bot.domain.deploy.environment import (
     AfterGate,
     ApprovalsGate,
@@ -16,7 +16,7 @@ from bot.domain.deploy.environment import (
     Window,
 )
 from bot.domain.deploy.gate_facts import Boxes, BreakGlass, Reviewers, Unknown
-from bot.domain.deploy.gates import evaluate, still_holds
+from bot.domain.deploy.gates import evaluate
 from bot.domain.deploy.release import Standing
 from bot.domain.deploy.states import State
 from bot.domain.freeze import Freeze
@@ -300,6 +300,16 @@ EVERYTHING_CLOSED: dict[str, Any] = {
 
 
 @pytest.mark.deployment(10)
+def test_a_window_holds_also_where_the_gates_do_not_ask_for_it() -> None:
+    place = environment(gates=(BoxesGate("all"),), freeze=(HOLIDAYS,))
+    said = answers(facts(environment=place, freezes=(FREEZE,)))["frozen"]
+
+    assert isinstance(said, Wait)
+    assert "the holidays" in said.because
+    assert "the release" not in said.because, "a `/freeze` of the branch is asked about by `not_frozen` alone"
+
+
+@pytest.mark.deployment(10)
 @pytest.mark.deployment(27)
 def test_the_way_back_is_held_by_nothing_that_people_close() -> None:
     gates = evaluate(facts(**EVERYTHING_CLOSED, deployment=deployment(kind="rollback")), now=NOW)
@@ -343,31 +353,3 @@ def test_whatever_is_unknown_nothing_passes(unknown: set[str]) -> None:
     assert isinstance(verdict(evaluate(facts(**well), now=NOW)), Pass)
     missing = {name: UNKNOWABLE[name] for name in unknown}
     assert isinstance(verdict(evaluate(facts(**{**well, **missing}), now=NOW)), Wait)
-
-
-@pytest.mark.requirement("S-3")
-def test_what_has_changed_since_is_named_before_the_switch() -> None:
-    spec = ApprovalsGate(sources=("team:release",))
-    well = facts(environment=environment(gates=(spec,)), approvals=(approval("ada"),))
-    before = evaluate(well, now=NOW)
-    later = evaluate(facts(environment=environment(gates=(spec,)), lock=lock()), now=NOW)
-
-    assert still_holds(before, before) == ()
-    assert [gate.name for gate in still_holds(before, later)] == ["approvals", "lock"]
-
-
-def test_a_gate_that_is_not_asked_again_does_not_count_as_passed() -> None:
-    before = (Gate("boxes", Pass("green")), Gate("lock", Pass("nobody")))
-
-    [changed] = still_holds(before, before[1:])
-
-    assert changed.name == "boxes"
-    assert isinstance(changed.answer, Wait)
-
-
-def test_of_two_gates_of_one_name_the_one_that_does_not_pass_is_seen() -> None:
-    before = (Gate("boxes", Pass("green")), Gate("boxes", Pass("green too")))
-
-    changed = still_holds(before, (Gate("boxes", Pass("green")), Gate("boxes", Wait("red"))))
-
-    assert changed == (Gate("boxes", Wait("red")),)

@@ -37,6 +37,16 @@ from tests.bot.domain.deploy.story import (
             id="its-newest-deployment-there-decides",
         ),
         pytest.param(
+            (known(release("b", artifact=RELEASE.artifact), environment="staging"),),
+            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
+            id="the-same-artifact-of-another-commit",
+        ),
+        pytest.param(
+            (known(release("b", sha=CAFE), environment="staging"),),
+            Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
+            id="another-artifact-of-the-same-commit",
+        ),
+        pytest.param(
             (known(release("b"), environment="staging"),),
             Wait("cafe123 was not deployed to staging", "deploy it there: `/deploy staging`"),
             id="another-commit-is-good",
