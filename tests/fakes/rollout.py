@@ -221,12 +221,10 @@ class Rollout:
         finally:
             for number in range(1, self.numbers + 1):
                 kill_controller(DeployFiles(self.directory / "deployments" / str(number)))
-            target = self.target()
             for slot in ("blue", "green"):
                 with contextlib.suppress(OSError, KeyError, ValueError):
                     os.kill(self.slot_pid(slot), signal.SIGCONT)
-                await target.stop(slot)
-            await target._router.down()
+            await self.target().take_down()
 
 
 def controller_of(files: DeployFiles) -> int | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,12 +13,15 @@ import pytest
 
 from bot.domain.commands.authority import Refused
 from bot.domain.deploy.deployment import Deployment
+from bot.domain.deploy.locking import lease_key
 from bot.domain.deploy.plan import Plan
 from bot.domain.deploy.release import Standing
 from bot.domain.deploy.states import State
 from bot.flows.deploying.dry_running import dry_run
+from bot.flows.deploying.keeping import keep_house
 from bot.flows.deploying.request import Request
 from bot.flows.deploying.returning import Asked, promote, roll_back
+from bot.flows.deploying.rounds import Rounds
 from bot.flows.deploying.wanting import want
 from tests.fakes.app_in_slot import ask, behaves, command, end_everything, free_port, users
 from tests.fakes.world import OK, RED, REPO, World, open_world
@@ -181,6 +187,28 @@ async def test_the_way_back_is_one_call_while_the_slot_before_still_runs(world: 
     lock = await ctx.locks.of(back.repo_id, "production", ctx.clock.now())
     assert lock is not None
     assert lock.by == ""
+
+
+async def test_a_router_and_a_release_that_die_between_deployments_are_brought_back(world: World) -> None:
+    port = free_port()
+    await live(world, port)
+    ctx = world.running.ctx
+    (deployment,) = await deployments(world)
+    for note in ctx.place(deployment.repo_id, "production").glob("**/process.json"):
+        os.kill(json.loads(note.read_text("utf-8"))["pid"], signal.SIGKILL)
+    await world.until(lambda: ask(port) == (0, ""))
+    busy = await ctx.leases.acquire(
+        lease_key(deployment.repo_id, "production"), "another", now=ctx.clock.now(), seconds=60
+    )
+    await keep_house(ctx)
+    assert ask(port) == (0, ""), "whoever has the lease judges what has died"
+    assert busy is not None
+    await ctx.leases.release(busy.key, busy.holder, now=ctx.clock.now())
+    await Rounds(ctx).go_round()
+    await world.until(lambda: ask(port) == (200, "one"))
+    push(world, behaves("two"))
+    await world.settle()
+    assert ask(port) == (200, "two"), "the next deployment has a newer token than whoever looked after the target"
 
 
 @pytest.mark.deployment(23)

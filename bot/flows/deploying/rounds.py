@@ -59,10 +59,10 @@ class Rounds:
                     await self._take_up(deployment)
             for job in await protecting.all_open(self._ctx):
                 self._ctx.nudges.give(Consider(job))
-            await keep_house(self._ctx)
             await telling.start_missing(self._ctx, self._told)
             for deployment in await recording.unrecorded(self._ctx):
                 self._ctx.nudges.give(Changed(deployment.id))
+            await keep_house(self._ctx)  # last: a target may take its time to answer.
         except SQLAlchemyError as error:
             log.error("round_postponed", because=type(error).__name__)  # noqa: TRY400 - the next one repeats it.
 

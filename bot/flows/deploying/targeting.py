@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.deploy.target import Target, Unbuildable
+from bot.deploy.target import KeptTarget, Unbuildable
 from bot.deploy.targets.opening import open_target
 from bot.domain.deploy.deployment import Deployment
 from bot.flows.context import Context
@@ -12,7 +12,7 @@ from bot.flows.deploying.terms import Terms
 from bot.ops.secrets import SecretsUnusable, read_secrets
 
 
-def open_for(ctx: Context, deployment: Deployment, terms: Terms) -> Target:
+def open_for(ctx: Context, deployment: Deployment, terms: Terms) -> KeptTarget:
     """The target of a deployment's environment. Nothing is started or changed.
 
     Raises:
