@@ -55,7 +55,7 @@ async def prometheus(probe: PrometheusProbe) -> Asked:
         values = _values(json.loads(reply.body))
     except wire.NoAnswer as failed:
         return Asked(None, f"Prometheus: {failed}")
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
         return Asked(None, "Prometheus answered something else than values")
     if not values:
         return Asked(None, "Prometheus has no value")

@@ -86,6 +86,9 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
     found = b""
     while len(found) < _MOST and (size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)):
+        if size > _MOST:
+            message = "the answer is too long"
+            raise NoAnswer(message)
         found += await reader.readexactly(size)
         await reader.readexactly(2)
     return found

@@ -222,6 +222,21 @@ async def test_nobody_approves_their_own_and_the_reason_is_told(world: World) ->
     )
 
 
+async def test_who_pushed_to_another_s_pull_request_does_not_approve_it(world: World) -> None:
+    await begin(world)
+    pr = await pull_request(world)
+    pr.push({"x": "slipped in"}, by="hub")
+    await world.settle()
+    waits = await wanted(world, await request(world, "d1", "staging", pr=pr.number, by="ada"))
+    waits = await approve(world, waits, "hub")
+    assert answers(waits)["approvals"][1] == (
+        f"0 of 2 approvals for {waits.short}; @hub wrote it, so that approval does not count"
+    )
+    pr.say("/approve staging", by="hub")
+    await world.settle()
+    assert "@hub wrote it" in world.hub.comments(REPO, pr.number)[-1].body.replace("\u200d", "")
+
+
 @pytest.mark.requirement("S-30")
 async def test_who_lost_the_right_to_approve_does_not_count_any_more(world: World) -> None:
     await begin(world)

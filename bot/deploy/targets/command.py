@@ -271,7 +271,7 @@ class CommandTarget:
 def _json(ran: Ran, verb: str) -> dict[str, Any]:
     try:
         said = json.loads(ran.out)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
         message = f"`{verb}` must print one JSON object, and printed {ran.out.strip()[:200]!r}"

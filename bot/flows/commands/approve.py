@@ -42,7 +42,7 @@ async def _ballot(scene: Scene, command: Approve, nth: int) -> voting.Ballot | R
     if not found.gates:
         return found  # only the glass is asked about.
     given = voting.vote(scene, found, nth, approves=True)
-    counted = [votes([given], deployment, gate, now=scene.now) for gate in found.gates]
+    counted = [votes([given], deployment, gate, now=scene.now, authors=found.authors) for gate in found.gates]
     if any(one.approved for one in counted):
         return found
     why = "; ".join(dict.fromkeys(plain(said) for one in counted for said in one.others))

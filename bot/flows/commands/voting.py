@@ -16,6 +16,7 @@ from bot.flows.commands import under_way
 from bot.flows.commands.order import Scene
 from bot.flows.deploying.configured import configured
 from bot.flows.deploying.entitling import as_who
+from bot.flows.deploying.wanting import pushers_of
 from bot.flows.permitting import as_sent
 from bot.github.environments import reviewers
 
@@ -29,12 +30,14 @@ class Ballot:
         environment: as the default branch has it now.
         gates: that ask for approvals, GitHub's reviewers among them.
         as_who: what this person is of all that the gates ask for.
+        authors: those who wrote the change beside the deployment's author.
     """
 
     deployment: Deployment
     environment: Environment
     gates: tuple[ApprovalsGate, ...]
     as_who: tuple[str, ...]
+    authors: tuple[str, ...] = ()
 
 
 async def ballot(scene: Scene, named: str, *, at: str) -> Ballot | Refused:
@@ -64,7 +67,8 @@ async def _on(scene: Scene, deployment: Deployment) -> Ballot | Refused:
     who = await _entitled(scene, environment, gates)
     if isinstance(who, Refused):
         return who
-    return Ballot(deployment=deployment, environment=environment, gates=gates, as_who=who)
+    authors = await pushers_of(scene.ctx, deployment)
+    return Ballot(deployment=deployment, environment=environment, gates=gates, as_who=who, authors=authors)
 
 
 async def _gates(scene: Scene, environment: Environment) -> tuple[ApprovalsGate, ...] | Refused:
@@ -117,7 +121,7 @@ async def tally(scene: Scene, on: Ballot) -> tuple[Answer, ...]:
     """What the gates make of all that was said by now."""
     deployment = on.deployment
     given = await scene.ctx.approvals.of(deployment.repo_id, deployment.environment, deployment.sha)
-    return tuple(count(given, deployment, gate, now=scene.now) for gate in on.gates)
+    return tuple(count(given, deployment, gate, now=scene.now, authors=on.authors) for gate in on.gates)
 
 
 async def _is_as_sent(scene: Scene) -> bool:

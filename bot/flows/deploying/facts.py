@@ -18,6 +18,7 @@ from bot.flows.context import Context
 from bot.flows.deploying import schema
 from bot.flows.deploying.configured import Configured, subject_of
 from bot.flows.deploying.entitling import as_who
+from bot.flows.deploying.wanting import pushers_of
 from bot.github.environments import reviewers
 from bot.github.errors import CommitNotFound, NotFound
 from bot.github.pulls import branch_head, get_pull
@@ -52,7 +53,7 @@ async def gather(
         boxes=await _boxes(ctx, deployment, environment),
         standings=await _standings(ctx, deployment, environment),
         approvals=approvals,
-        authors=() if deployment.author else NOBODY_KNOWS,
+        authors=await pushers_of(ctx, deployment) if deployment.author else NOBODY_KNOWS,
         reviewers=required,
         freezes=tuple(await ctx.freezes.standing(deployment.repo_id)),
         branch=deployment.ref or known.default_branch,

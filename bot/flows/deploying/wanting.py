@@ -240,6 +240,19 @@ async def _pusher(ctx: Context, repo_id: int, sha: str) -> str:
     return ""
 
 
+async def pushers_of(ctx: Context, deployment: Deployment) -> tuple[str, ...]:
+    """Logins of those who pushed to its pull request, as GitHub told when they did: they wrote it beside its author."""
+    found: dict[str, None] = {}
+    for run in [] if deployment.pr is None else await ctx.runs.of_pull(deployment.repo_id, deployment.pr):
+        delivery = await ctx.inbox.get(run.delivery)
+        if delivery is None or delivery.event != "pull_request":
+            continue
+        payload = parse(delivery.event, delivery.body)
+        if not isinstance(payload, Unreadable) and payload.action == "synchronize":
+            found[payload.facts.sender] = None
+    return tuple(found)
+
+
 async def _overtaken(ctx: Context, request: Request, chosen: Chosen) -> Refused | None:
     """Whether a push of a newer commit was taken up already: a run that ends late must not bring an older one back."""
     mirror = ctx.workspaces.mirror(request.repo_id, request.repo)

@@ -67,6 +67,13 @@ async def test_an_answer_is_good_or_not(answer: bytes, ok: bool, because: str | 
     assert asked.ok or asked.because
 
 
+async def test_an_answer_that_says_it_is_endless_is_not_waited_for() -> None:
+    chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n" + b"x" * (5 << 20)
+    async with answering(chunk) as (address, _):
+        asked = await asyncio.create_task(http(replace(PROBE, timeout=20.0), address))
+    assert asked.because == "the answer is too long"
+
+
 async def test_no_answer_in_time_is_a_failure() -> None:
     async with answering(said(200), wait=30.0) as (address, _):
         assert (await http(replace(PROBE, timeout=0.05), address)).ok is False
@@ -137,6 +144,8 @@ def vector(*values: Any) -> str:
         pytest.param(said(200, vector("NaN")), None, "Prometheus has no value", id="not-a-number"),
         pytest.param(said(200, "[]"), None, "Prometheus answered something else than values", id="no-object"),
         pytest.param(said(200, "<html>"), None, "Prometheus answered something else than values", id="no-json"),
+        pytest.param(said(200, "[" * 100_000), None, "Prometheus answered something else than values", id="too-deep"),
+        pytest.param(said(200, vector(10**400)), None, "Prometheus answered something else than values", id="too-large"),
         pytest.param(said(400), None, "Prometheus answered 400", id="refused"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from bot.deploy.confine import Allowance, allowance_of
 from bot.deploy.routers.choosing import NoRouter, Program, find
-from bot.deploy.target import Unbuildable
+from bot.deploy.target import TargetUnreachable, Unbuildable
 from bot.deploy.targets.opening import capabilities_of, open_target, refusal
 from bot.deploy.targets.options import ProcessOptions, process_options, variables
 from bot.domain.deploy.environment import TargetSpec
@@ -158,3 +158,11 @@ def test_the_settings_say_what_is_allowed(tmp_path: Path) -> None:
 def test_a_kind_that_runs_nothing_here_is_no_setting(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="ecs runs nothing on this machine; kinds that do: process, command"):
         settings(tmp_path, INTERLOCK_DEPLOY_TARGETS="ecs")
+
+
+@pytest.mark.parametrize("said", ["[" * 100_000, "no object", '{"slots": 7}'], ids=["too deep", "no JSON", "no slots"])
+async def test_a_command_that_says_nonsense_is_a_target_out_of_reach(tmp_path: Path, said: str) -> None:
+    (tmp_path / "said").write_text(said)
+    spec = TargetSpec(kind="command", options={**SCRIPTS.options, "observe": f"cat {tmp_path}/said"})
+    with pytest.raises(TargetUnreachable, match="observe"):
+        await open_target(spec, tmp_path / "place", token=1, allowance=OPEN).observe()
