@@ -149,6 +149,24 @@ async def test_errors_that_only_users_meet_are_found_by_the_routers_counts(stage
         assert await stage.run() is State.ROLLED_BACK
 
 
+@pytest.mark.parametrize(
+    ("configured", "tolerated"),
+    [
+        pytest.param(None, pytest.approx(0.125, abs=0.03), id="learned"),
+        pytest.param(0.05, 0.05, id="configured"),
+    ],
+)
+async def test_what_the_release_before_failed_is_tolerated_unless_the_owner_says_otherwise(
+    stage: Stage, configured: float | None, tolerated: float
+) -> None:
+    stage.target.counted["blue"] = [1000, 100]
+    stage.with_environment(watch=replace(QUICK, tolerated=configured))
+    async with opened(stage.target):
+        assert await stage.run() is State.SUCCEEDED or stage.states[-1] == "held"
+    (judges, *_) = [entry.data["judges"] for entry in stage.entries if entry.kind == "watch"]
+    assert judges["probes"]["p0"] == tolerated
+
+
 @pytest.mark.deployment(17)
 async def test_a_failure_that_the_release_before_has_too_is_not_the_releases(stage: Stage) -> None:
     stage.target.behaviours[NEW.id] = after(5, lambda: 500)
