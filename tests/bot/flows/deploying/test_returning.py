@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,11 +31,11 @@ async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
         yield world.running.ctx
 
 
-async def shown(ctx: Context, number: int, letter: str, state: State, standing: Standing, **row: str) -> Release:
+async def shown(ctx: Context, number: int, letter: str, state: State, standing: Standing, **row: Any) -> Release:
     """A deployment that has ended so, and what it showed of its release."""
     release = Release(repo_id=7, sha=letter * 40, artifact=f"tree:{letter * 40}", config="c" * 64)
     await ctx.releases.add(release, now=stories.BEGAN)
-    facts = {"sha": release.sha, "artifact": release.artifact, "release_id": release.id, **row}
+    facts: dict[str, Any] = {"sha": release.sha, "artifact": release.artifact, "release_id": release.id, **row}
     deployment = await put(ctx, id=f"d{number}", state=state, **facts)
     put_terms(ctx, deployment, Terms(section={}))
     at = stories.BEGAN + timedelta(hours=number)
