@@ -269,6 +269,24 @@ async def test_an_answer_that_was_lost_on_its_way_is_given_once(world: World) ->
 
 
 @pytest.mark.deployment(3)
+async def test_what_github_has_taken_is_what_is_remembered_whatever_the_gates_say_by_then(world: World) -> None:
+    sha = repository(world, configured())
+    await world.settle()
+    world.hub.faults.next("POST", "/deployment_protection_rule$", status=502, after_commit=True, times=3)
+    pending = job(world, sha)
+    await world.settle()
+    gone = configured().replace("production", "elsewhere")
+    world.hub.commit(REPO, "main", {".github/interlock.yml": gone}, "Rename it", "mona")
+    await world.settle()
+    await look_again(world)
+    assert answers(world, pending) == ["approved"]
+    assert await world.running.ctx.protections.open() == []
+    (entry,) = await audited(world)
+    assert (entry.decision, entry.reason) == ("allowed", "gates_pass")
+    assert entry.detail.startswith("Every gate passes for")
+
+
+@pytest.mark.deployment(3)
 async def test_a_job_that_waited_while_the_bot_was_down_is_answered_at_the_start(world: World) -> None:
     sha = repository(world, configured(APPROVED))
     pending = job(world, sha)

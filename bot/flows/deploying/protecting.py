@@ -167,11 +167,19 @@ async def _decide(ctx: Context, row: Protection, said: Decided) -> None:
         github, row.repo, row.workflow_run, row.environment, state=said.state, comment=said.comment
     )
     if came == "said_before" and unsure not in {"", said.state}:
-        await ctx.protections.send(row.id, unsure, because=row.because)
+        said = _as_taken(row)
+        await ctx.protections.send(row.id, said.state, because=said.comment)
     if await ctx.protections.close(row.id, now=ctx.clock.now()):
         await _void_rejections(ctx, row)
         log.info("rule_answered", protection=row.id, state=said.state, came=came, because=said.comment[:200])
         await _audit(ctx, row, said)
+
+
+def _as_taken(row: Protection) -> Decided:
+    """The answer that GitHub has, which was sent before and is not what the gates say by now."""
+    if row.answer == "approved":
+        return Decided("approved", row.because, "gates_pass")
+    return Decided("rejected", row.because, "gate_denied")
 
 
 async def _void_rejections(ctx: Context, row: Protection) -> None:

@@ -128,6 +128,13 @@ class Stage:
             because=because_of(journal.entries),
         )
 
+    def remember(self, *notes: dict[str, Any]) -> None:
+        """Write what a controller has noted that ended right after it."""
+        journal = Journal(self.files, self.clock)
+        for note in notes:
+            journal.append("note", **note)
+        journal.close()
+
     async def run(self) -> State:
         """A controller's life, with a bot beside it that answers its question."""
         site = self.site()

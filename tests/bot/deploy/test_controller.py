@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from bot.deploy.journal import Journal, JournalUnwritable, verify
+from bot.deploy.journal import Entry, Journal, JournalUnwritable, Kind, verify
 from bot.deploy.target import Dead, NotYet, Unbuildable
 from bot.deploy.wishes import Wish, wish
 from bot.domain.deploy.answers import Deny, Pass
 from bot.domain.deploy.environment import Going, HttpProbe, Strategy
 from bot.domain.deploy.states import State
 from tests.bot.deploy.stage import HAPPY, NEW, OLD, QUICK, Smoking, Stage, a_release
-from tests.fakes.small_target import HANGS, Running, opened, well
+from tests.fakes.small_target import HANGS, Running, SmallTarget, opened, well
 
 
 @pytest.fixture
@@ -147,6 +147,24 @@ async def test_errors_that_only_users_meet_are_found_by_the_routers_counts(stage
     stage.with_environment(watch=replace(QUICK, seconds=20.0, probes=probes, traffic=True))
     async with opened(stage.target, users=200):
         assert await stage.run() is State.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    ("configured", "tolerated"),
+    [
+        pytest.param(None, pytest.approx(0.125, abs=0.03), id="learned"),
+        pytest.param(0.05, 0.05, id="configured"),
+    ],
+)
+async def test_what_the_release_before_failed_is_tolerated_unless_the_owner_says_otherwise(
+    stage: Stage, configured: float | None, tolerated: float
+) -> None:
+    stage.target.counted["blue"] = [1000, 100]
+    stage.with_environment(watch=replace(QUICK, tolerated=configured))
+    async with opened(stage.target):
+        await stage.run()
+    (judges, *_) = [entry.data["judges"] for entry in stage.entries if entry.kind == "watch"]
+    assert judges["probes"]["p0"] == tolerated
 
 
 @pytest.mark.deployment(17)
@@ -615,3 +633,101 @@ async def test_traffic_that_somebody_took_away_while_nobody_watched_is_a_way_bac
         stage.target.weights = {"blue": 100, "green": 0}
         assert await stage.run() is State.ROLLED_BACK
     assert stage.because.startswith("somebody has taken the traffic from it")
+
+
+async def test_a_watch_that_always_ends_before_it_saw_anything_is_a_way_back(stage: Stage) -> None:
+    stage.target.behaviours[NEW.id] = lambda: HANGS
+    async with opened(stage.target):
+        first = asyncio.create_task(stage.run())
+        await stage.reaches("state", state="baking")
+        first.cancel()
+        await asyncio.wait({first})
+        stage.remember(*[{"what": "started"}] * 5)
+        assert await stage.run() is State.ROLLED_BACK
+    assert stage.because.startswith("the watch was cut off 5 times before it saw anything")
+
+
+async def test_what_was_called_off_before_a_crash_does_not_go_live_after_it(stage: Stage) -> None:
+    stage.gates = None
+    async with opened(stage.target):
+        first = asyncio.create_task(stage.run())
+        await stage.reaches("intent", call="ask_gates")
+        first.cancel()
+        await asyncio.wait({first})
+        stage.remember({"what": "not to be", "because": "mona asked for it to be aborted"})
+        stage.gates = Pass("every gate passes")
+        assert await stage.run() is State.ABORTED
+    assert stage.because == "mona asked for it to be aborted"
+    assert stage.target.weights == {"blue": 100, "green": 0}
+
+
+async def test_red_smoke_after_the_switch_is_held_where_the_owner_says_so(stage: Stage) -> None:
+    stage.smokes["after"] = Smoking(ok=False, because="box 3 is red")
+    stage.with_environment(smoke="tag:smoke", watch=replace(QUICK, seconds=20.0, on_bad="hold"))
+    async with opened(stage.target):
+        assert await stage.run() is State.HELD
+    assert stage.target.weights == {"blue": 0, "green": 100}
+
+
+async def test_no_release_is_good_before_what_runs_after_the_switch_has_ended(stage: Stage) -> None:
+    stage.with_environment(hooks={"after_switch": ("sleep 1.5; false",)})
+    async with opened(stage.target):
+        assert await stage.run() is State.ROLLED_BACK
+
+
+class Taken(SmallTarget):
+    """A target that somebody else takes over while a slot is drained."""
+
+    async def drain(self, slot: str, within: float) -> None:
+        self.seen = 2
+        await SmallTarget.drain(self, slot, within)
+
+
+@pytest.mark.deployment(9)
+async def test_a_controller_that_is_fenced_while_it_clears_up_has_brought_the_release_live(stage: Stage) -> None:
+    stage.target = Taken()
+    async with opened(stage.target):
+        assert await stage.run() is State.SUCCEEDED
+    assert stage.because.startswith("bbbbbbb was live when somebody else has taken production over")
+    assert "stop blue" not in stage.target.calls
+
+
+class Deaf(SmallTarget):
+    """A target whose router says yes and does nothing."""
+
+    async def route(self, weights: Mapping[str, int]) -> None:
+        """Nothing."""
+
+
+async def test_a_router_that_says_yes_and_does_nothing_is_found_out(stage: Stage) -> None:
+    stage.target = Deaf()
+    async with opened(stage.target):
+        assert await stage.run() is State.ROLLED_BACK
+    assert "and does otherwise" in stage.because
+    assert "baking" not in stage.states
+
+
+async def test_what_cannot_be_written_down_is_not_done_before_users_have_the_release(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def full(self: Journal, kind: Kind, **data: Any) -> Entry:
+        if data.get("call") == "route":
+            message = "no space left on device"
+            raise JournalUnwritable(message)
+        return append(self, kind, **data)
+
+    monkeypatch.setattr(Journal, "append", full)
+    async with opened(stage.target):
+        with pytest.raises(JournalUnwritable):
+            await stage.run()
+    assert stage.target.weights == {"blue": 100, "green": 0}
+
+
+async def test_a_way_back_does_not_keep_what_was_fled_from(stage: Stage) -> None:
+    stage.kind = "rollback"
+    stage.with_environment(rollback=Going(keep_old=1800.0, drain=0.1))
+    async with opened(stage.target):
+        assert await stage.run() is State.SUCCEEDED
+    assert "stop blue" in stage.target.calls

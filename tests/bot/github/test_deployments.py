@@ -26,6 +26,8 @@ async def made(connected: Connected, **changes: object) -> int:
 
 
 async def test_a_deployment_is_made_whatever_its_checks_say(connected: Connected) -> None:
+    red = {"name": "lint", "head_sha": connected.head, "conclusion": "failure"}
+    await connected.gh.post(f"/repos/{REPO}/check-runs", red)
     await made(connected, description="deploy 1", production=True)
     (row,) = connected.hub.deploying.deployments(REPO)
     assert (row.payload, row.production, row.transient) == ({"interlock": "d1"}, True, False)
@@ -43,6 +45,13 @@ async def test_a_deployment_whose_answer_was_lost_is_not_made_twice(connected: C
     connected.hub.faults.next("POST", "/deployments$", status=502, after_commit=True)
     number = await made(connected)
     assert [row.id for row in connected.hub.deploying.deployments(REPO)] == [number]
+
+
+async def test_a_later_deployment_is_none_of_the_earlier_ones(connected: Connected) -> None:
+    first, second, third = [await made(connected, our_id=name) for name in ("d1", "d2", "d3")]
+    found = await deployments.earlier(connected.gh, REPO, "production", than=second)
+    assert [one.id for one in found] == [first]
+    assert second < third
 
 
 async def test_what_somebody_else_wrote_under_our_id_is_not_ours(connected: Connected) -> None:

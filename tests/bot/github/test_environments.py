@@ -10,6 +10,7 @@ from bot.github.errors import Forbidden
 from bot.github.teams import is_member
 from bot.localhub.records import PendingDeployment
 from tests.bot.github.conftest import REPO, Connected
+from tests.bot.github.wire import Wire, answer
 
 GITHUB = "https://api.github.com"
 RULE = "/repos/octo/app/actions/runs/15/deployment_protection_rule"
@@ -70,6 +71,20 @@ async def test_who_is_in_a_team_is_asked_each_time(connected: Connected) -> None
     assert not await is_member(connected.gh, "octo", "../x", "ada")
     connected.hub.deploying.team("octo/release")
     assert not await is_member(connected.gh, "octo", "release", "ada")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_in"),
+    [
+        pytest.param({"role": "maintainer", "state": "active"}, True, id="active"),
+        pytest.param({"role": "member", "state": "pending"}, False, id="invited-and-not-there-yet"),
+        pytest.param({"role": "member"}, False, id="no-state"),
+        pytest.param(["active"], False, id="a-list"),
+    ],
+)
+async def test_only_an_active_membership_of_a_team_counts(said: object, is_in: bool) -> None:
+    async with Wire([answer(said)]).app() as app:
+        assert await is_member(app.installation(5), "octo", "release", "ada") is is_in
 
 
 async def test_without_the_permission_nobody_knows_who_is_in_a_team(connected: Connected) -> None:

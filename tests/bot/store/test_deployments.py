@@ -67,6 +67,7 @@ async def test_a_deployment_goes_only_where_an_edge_leads(database: AsyncEngine)
     assert await store.open() == []
 
 
+@pytest.mark.deployment(9)
 async def test_a_lease_has_one_holder_and_each_new_one_a_higher_token(database: AsyncEngine) -> None:
     leases = Leases(database)
     claims = await asyncio.gather(*(leases.acquire("1:production", f"d{n}", now=NOW, seconds=15) for n in range(4)))

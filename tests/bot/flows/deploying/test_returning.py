@@ -31,7 +31,7 @@ async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
         yield world.running.ctx
 
 
-async def shown(ctx: Context, number: int, letter: str, state: State, standing: Standing, **row: str) -> Release:
+async def shown(ctx: Context, number: int, letter: str, state: State, standing: Standing, **row: Any) -> Release:
     """A deployment that has ended so, and what it showed of its release."""
     release = Release(repo_id=7, sha=letter * 40, artifact=f"tree:{letter * 40}", config="c" * 64)
     await ctx.releases.add(release, now=stories.BEGAN)
