@@ -18,7 +18,7 @@ from bot.domain.deploy.environment import Environment
 from bot.domain.deploy.locking import newest_wins
 from bot.domain.deploy.release import Release
 from bot.domain.deploy.schema_guard import Range
-from bot.domain.deploy.states import IllegalEdge, State
+from bot.domain.deploy.states import WAITING, IllegalEdge, State
 from bot.domain.text import code
 from bot.flows.context import Context
 from bot.flows.deploying import schema
@@ -54,13 +54,16 @@ async def want(ctx: Context, request: Request) -> Deployment | Refused:
     Raises:
         GitHubProblem: GitHub did not answer; a repeat is safe.
     """
-    if (known := await ctx.deployments.get(request.id)) is not None:
-        return known
-    found = await _find(ctx, request)
-    if isinstance(found, Refused):
-        log.info("deployment_refused", environment=request.environment, repo=request.repo, reason=found.code)
-        return found
-    deployment = await ctx.deployments.add(found)
+    deployment = await ctx.deployments.get(request.id)
+    if deployment is None:
+        found = await _find(ctx, request)
+        if isinstance(found, Refused):
+            log.info("deployment_refused", environment=request.environment, repo=request.repo, reason=found.code)
+            return found
+        deployment = await ctx.deployments.add(found)
+    elif deployment.state not in WAITING:
+        return deployment
+    # Also of one that was made already: whoever made it may have ended before they came to this.
     await _write_down(ctx, deployment)
     await _supersede_older(ctx, deployment)
     log.info("deployment_wanted", number=deployment.number, environment=deployment.environment, sha=deployment.sha)
