@@ -50,10 +50,17 @@ class Releases:
 
     async def of(self, repo_id: int, environment: str) -> list[Known]:
         """Every release of an environment that stands somehow, newest first."""
+        return await self._some(standings.c.repo_id == repo_id, standings.c.environment == environment)
+
+    async def elsewhere(self, repo_id: int, environment: str) -> list[Known]:
+        """Every release of the repository's other environments that stands somehow, newest first."""
+        return await self._some(standings.c.repo_id == repo_id, standings.c.environment != environment)
+
+    async def _some(self, *key: sa.ColumnElement[bool]) -> list[Known]:
         query = (
             sa.select(standings, releases)
             .join(releases, releases.c.id == standings.c.release_id)
-            .where(standings.c.repo_id == repo_id, standings.c.environment == environment)
+            .where(*key)
             .order_by(standings.c.at.desc())
         )
         return [

@@ -59,7 +59,12 @@ async def roll_back(ctx: Context, request: Request, *, because: str = "") -> Dep
         return Refused("nothing_live", "nothing was deployed there by Interlock")
     current = await ctx.releases.get(live.release_id)
     known = tuple(await ctx.releases.of(request.repo_id, request.environment))
-    chosen = way_back(known, current=current, schema_version=await _schema_version(ctx, live, known))
+    chosen = way_back(
+        known,
+        current=current,
+        schema_version=await _schema_version(ctx, live, known),
+        elsewhere=await ctx.releases.elsewhere(request.repo_id, request.environment),
+    )
     if not isinstance(chosen, Release):
         await freeze(ctx, live, f"there is no way back from #{live.number}: {chosen.because}")
         way_out = f"; {chosen.way_out}" if chosen.way_out else ""
@@ -92,11 +97,9 @@ def _wish(ctx: Context, deployment: Deployment, what: Wish, request: Request, be
 
 async def _schema_version(ctx: Context, live: Deployment, known: Iterable[Known]) -> int | None:
     """The version that the database has; None where no release cares, and where nobody can say."""
-    for one in known:
-        version = await schema.version(ctx, live, one.release)
-        if isinstance(version, int):
-            return version
-    return None
+    caring = next((one.release for one in known if one.release.names_schemas), None)
+    version = await schema.version(ctx, live, caring) if caring else None
+    return version if isinstance(version, int) else None
 
 
 async def _live(ctx: Context, request: Request) -> Deployment | None:
