@@ -10,19 +10,17 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bot.deploy.files import DeployFiles
-from bot.domain.deploy.answers import Answer, Deny, Pass, Wait
-
-_WORDS: dict[str, type[Pass | Wait | Deny]] = {"pass": Pass, "wait": Wait, "deny": Deny}
+from bot.domain.deploy.answers import Answer, Word, word_of
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the gates say: `word` is `pass`, `wait` or `deny`."""
+    """What the gates say."""
 
-    word: Literal["pass", "wait", "deny"]
+    word: Word
     because: str
 
 
@@ -41,8 +39,7 @@ def question(files: DeployFiles) -> int | None:
 
 def answer(files: DeployFiles, number: int, gates: Answer) -> None:
     """Answer a question."""
-    word = next(word for word, kind in _WORDS.items() if isinstance(gates, kind))
-    _put(_answer(files), {"number": number, "word": word, "because": gates.because})
+    _put(_answer(files), {"number": number, "word": word_of(gates), "because": gates.because})
 
 
 def answered(files: DeployFiles, number: int) -> Answered | None:

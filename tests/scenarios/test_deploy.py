@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -315,3 +316,17 @@ async def test_a_release_says_which_schemas_it_knows_and_the_database_is_asked(w
     await world.settle()
     assert (await states(world))[-1] is State.SUCCEEDED
     assert ask(port) == (200, "two")
+
+    push(world, behaves("three"))
+    await world.settle()
+    ctx = world.running.ctx
+    one, *_, two, _three = await deployments(world)
+    assert ask(port) == (200, "three")
+    back = await roll_back(ctx, await request(world, "back"))
+    assert isinstance(back, Deployment), back
+    assert back.sha == two.sha, "a release that names versions is gone back to when the database has one of them"
+    await world.settle()
+    assert ask(port) == (200, "two")
+    known = {each.release.sha: each for each in await ctx.releases.of(one.repo_id, "production")}
+    await ctx.releases.stand(replace(known[one.sha], environment="staging", standing=Standing.BAD))
+    assert isinstance(await roll_back(ctx, await request(world, "further")), Refused), "it was bad elsewhere"

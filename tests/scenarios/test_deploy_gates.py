@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -308,6 +308,21 @@ async def test_of_those_that_wait_the_newest_wins_and_says_so(world: World) -> N
     )
     late = await request(world, "late", sha=first.sha, cause="push")
     assert (await refused(world, late)).code == "overtaken"
+
+
+@pytest.mark.deployment(7)
+async def test_what_a_crash_kept_from_taking_the_place_of_another_takes_it_when_it_is_asked_for_again(
+    world: World,
+) -> None:
+    await begin(world)
+    first = await newest(world)
+    ctx = world.running.ctx
+    asked = await request(world, "lost")
+    left = replace(first, id=asked.id, cause="command", state=State.REQUESTED, gates="", because="")
+    assert (await ctx.deployments.add(left)).id == asked.id
+    second = await wanted(world, asked)
+    first = await ctx.deployment(first.id)
+    assert (first.state, second.state) == (State.SUPERSEDED, State.GATED)
 
 
 @pytest.mark.deployment(10)

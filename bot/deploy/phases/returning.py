@@ -67,7 +67,7 @@ async def _return_traffic(site: Site) -> None:
 async def _barred(site: Site) -> str:
     """Why the release before cannot work with the database as it is now; "" when it can, as far as is known."""
     previous, command = site.plan.previous, site.environment.rollback.schema
-    if previous is None or not command or (previous.schema_min is None and previous.schema_max is None):
+    if previous is None or not command or not previous.names_schemas:
         return ""
     try:
         return roll_forward_only(previous, await schema_version(site, command))

@@ -20,10 +20,9 @@ from typing import Any
 
 from bot.deploy import wire
 from bot.deploy.durable import put
-from bot.deploy.polling import until
 from bot.deploy.ports import is_free
 from bot.deploy.residents import Resident, Wanted
-from bot.deploy.routers.router import NOBODY, Front
+from bot.deploy.routers.router import NOBODY, Front, answering
 from bot.deploy.target import Counts, Slot, TargetUnreachable
 
 _WITHIN = 5.0
@@ -134,17 +133,7 @@ class Caddy:
         Raises:
             TargetUnreachable: it ended, or took too long.
         """
-
-        async def decided() -> bool:
-            return not self._resident.look().alive or await self._says_something()
-
-        in_time = await until(decided, _WITHIN)
-        if not self._resident.look().alive:
-            message = f"caddy ended: {self._resident.printed.tail(5)}"
-            raise TargetUnreachable(message)
-        if not in_time:
-            message = f"caddy did not answer within {_WITHIN:.0f} s"
-            raise TargetUnreachable(message)
+        await answering("caddy", self._resident, self._says_something, _WITHIN)
 
     async def _says_something(self) -> bool:
         try:

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from bot.deploy import wire
 from bot.deploy.durable import put
-from bot.deploy.polling import until
 from bot.deploy.residents import Resident, Wanted
-from bot.deploy.routers.router import NOBODY, Front
+from bot.deploy.routers.router import NOBODY, Front, answering
 from bot.deploy.target import Counts, Slot, TargetUnreachable
 
 _WITHIN = 5.0
@@ -153,17 +152,11 @@ class HAProxy:
             TargetUnreachable: it ended, or took too long. The message has what it printed.
         """
 
-        async def decided() -> bool:
+        async def says_so() -> bool:
             life = self._resident.look()
-            return not life.alive or (life.nonce == nonce and await self._says_pid() == life.pid)
+            return life.nonce == nonce and await self._says_pid() == life.pid
 
-        in_time = await until(decided, _WITHIN)
-        if not self._resident.look().alive:
-            message = f"haproxy ended: {self._resident.printed.tail(5)}"
-            raise TargetUnreachable(message)
-        if not in_time:
-            message = f"haproxy did not answer within {_WITHIN:.0f} s"
-            raise TargetUnreachable(message)
+        await answering("haproxy", self._resident, says_so, _WITHIN)
 
     async def _says_pid(self) -> int:
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bot.deploy.target import Counts, Slot
+from bot.deploy.polling import until
+from bot.deploy.residents import Resident
+from bot.deploy.target import Counts, Slot, TargetUnreachable
 
 NOBODY = -1
 """The share when no slot serves: users are told so."""
@@ -67,6 +69,25 @@ class Router(Protocol):
     async def down(self) -> None:
         """End it, and with it the service of all users."""
         ...
+
+
+async def answering(name: str, resident: Resident, answers: Callable[[], Awaitable[bool]], within: float) -> None:
+    """Wait until a router that was started answers.
+
+    Raises:
+        TargetUnreachable: it ended, or took too long. The message has what it printed.
+    """
+
+    async def decided() -> bool:
+        return not resident.look().alive or await answers()
+
+    in_time = await until(decided, within)
+    if not resident.look().alive:
+        message = f"{name} ended: {resident.printed.tail(5)}"
+        raise TargetUnreachable(message)
+    if not in_time:
+        message = f"{name} did not answer within {within:.0f} s"
+        raise TargetUnreachable(message)
 
 
 def share_of(weights: Mapping[Slot, int]) -> int:

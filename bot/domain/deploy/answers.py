@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,14 @@ def verdict(gates: tuple[Gate, ...]) -> Answer:
     return Pass("every gate passes")
 
 
-_WORDS: dict[str, type[Pass | Wait | Deny]] = {"pass": Pass, "wait": Wait, "deny": Deny}
+Word = Literal["pass", "wait", "deny"]
+
+_WORDS: dict[Word, type[Pass | Wait | Deny]] = {"pass": Pass, "wait": Wait, "deny": Deny}
+
+
+def word_of(answer: Answer) -> Word:
+    """What an answer is called where it is written down."""
+    return next(word for word, kind in _WORDS.items() if isinstance(answer, kind))
 
 
 def gates_to_text(gates: tuple[Gate, ...]) -> str:
@@ -57,7 +65,7 @@ def gates_to_text(gates: tuple[Gate, ...]) -> str:
     rows = [
         {
             "gate": gate.name,
-            "answer": next(word for word, kind in _WORDS.items() if isinstance(gate.answer, kind)),
+            "answer": word_of(gate.answer),
             "because": gate.answer.because,
             "way_out": "" if isinstance(gate.answer, Pass) else gate.answer.way_out,
         }

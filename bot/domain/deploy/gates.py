@@ -6,9 +6,10 @@ that keep releases apart from harm (quarantine, schema, one at a time), and is h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait
+from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait, verdict
 from bot.domain.deploy.approving import count, entitled
 from bot.domain.deploy.deployment import Approval, Deployment
 from bot.domain.deploy.environment import (
@@ -42,6 +43,27 @@ def evaluate(facts: GateFacts, *, now: datetime) -> tuple[Gate, ...]:
     gates.extend(_schema(facts))
     gates.append(Gate("turn", _turn(facts, now=now)))
     return tuple(gates)
+
+
+def still_holds(before: tuple[Gate, ...], now: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    """The gates that passed when a deployment began and do not any more, as they answer now.
+
+    A gate that is not answered any more counts as one that does not pass, and so does a new one that does not pass.
+    """
+    asked = {gate.name for gate in now}
+    forgotten = Wait("this gate was not asked again", way_out="it is asked again within a minute")
+    changed = [gate for gate in now if not isinstance(gate.answer, Pass)]
+    return (*changed, *(Gate(gate.name, forgotten) for gate in before if gate.name not in asked))
+
+
+def again(before: tuple[Gate, ...], now: tuple[Gate, ...]) -> Answer:
+    """What the gates say together right before the switch: Pass, or each by its name that passed and does not now."""
+    changed = still_holds(before, now)
+    answer = verdict(changed)
+    if isinstance(answer, Pass):
+        return verdict(now)
+    alike = [gate for gate in changed if type(gate.answer) is type(answer)]
+    return replace(answer, because="; ".join(f"{gate.name}: {gate.answer.because}" for gate in alike))
 
 
 def green(facts: Boxes | Unknown | None, sha: str, selection: str) -> Answer:
@@ -143,7 +165,7 @@ def _turn(facts: GateFacts, *, now: datetime) -> Answer:
 def _schema(facts: GateFacts) -> list[Gate]:
     """Only where the release names versions."""
     version = facts.schema_version
-    if facts.release.schema_min is None and facts.release.schema_max is None:
+    if not facts.release.names_schemas:
         return []
     if isinstance(version, Unknown):
         return [Gate("schema", Wait(version.because, way_out=version.way_out))]

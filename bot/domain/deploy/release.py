@@ -47,6 +47,11 @@ class Release:
         """The commit as people quote it."""
         return self.sha[:7]
 
+    @property
+    def names_schemas(self) -> bool:
+        """Whether it works with some versions of the schema only."""
+        return self.schema_min is not None or self.schema_max is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:

@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.deploy.journal import Entry
 from bot.deploy.supervise import Terms, carry_out, controller_environ
 from bot.deploy.target import Unbuildable
-from bot.domain.deploy.answers import Answer, Wait, verdict
+from bot.domain.deploy.answers import Answer, Wait, gates_from_text
 from bot.domain.deploy.deployment import Deployment
+from bot.domain.deploy.gates import again
 from bot.flows.context import Context
 from bot.flows.deploying import following, leasing
 from bot.flows.deploying.considering import gates_of
@@ -87,8 +88,9 @@ class _Gates:
     async def ask(self) -> Answer:
         """What the gates say now. What cannot be read does not pass; the controller asks again."""
         try:
-            gates = await gates_of(self._ctx, await self._ctx.deployment(self._id))
+            deployment = await self._ctx.deployment(self._id)
+            gates = await gates_of(self._ctx, deployment)
         except (GitHubProblem, SQLAlchemyError) as trouble:
             log.warning("gates_unknown", deployment=self._id, because=str(trouble))
             return Wait("whether the gates still pass cannot be read", "it is asked again")
-        return verdict(gates)
+        return again(gates_from_text(deployment.gates), gates)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 from bot.domain.commands.authority import Refused
-from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.plan import Plan
-from bot.domain.deploy.states import State
 from bot.flows.context import Context
 from bot.flows.deploying import plans
 from bot.flows.deploying.planning import Unplanned, Unreachable, draft
 from bot.flows.deploying.request import Request
 from bot.flows.deploying.terms import Terms
-from bot.flows.deploying.wanting import resolve
+from bot.flows.deploying.wanting import asked_for, resolve
 
 
 async def dry_run(ctx: Context, request: Request) -> Plan | Refused:
@@ -26,31 +23,8 @@ async def dry_run(ctx: Context, request: Request) -> Plan | Refused:
     resolved = await resolve(ctx, request)
     if isinstance(resolved, Refused):
         return resolved
-    known, environment, chosen, release = resolved
-    now = ctx.clock.now()
-    imagined = Deployment(
-        id=request.id,
-        number=0,
-        repo_id=request.repo_id,
-        repo=request.repo,
-        installation_id=request.installation_id,
-        environment=environment.name,
-        kind="deploy",
-        state=State.REQUESTED,
-        sha=chosen.sha,
-        ref=chosen.ref,
-        artifact=release.artifact,
-        config=environment.digest,
-        config_sha=known.config_sha,
-        release_id=release.id,
-        pr=chosen.pr,
-        author=chosen.author,
-        requested_by=request.requested_by,
-        cause=request.cause,
-        created_at=now,
-        changed_at=now,
-        expires_at=now + timedelta(seconds=environment.expires),
-    )
+    known, environment, _, release = resolved
+    imagined = asked_for(request, resolved, now=ctx.clock.now())
     terms = Terms(section=known.sections[environment.name])
     drafted = await draft(ctx, imagined, release, terms)
     if isinstance(drafted, Unplanned | Unreachable):

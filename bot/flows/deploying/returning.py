@@ -94,11 +94,9 @@ def _wish(ctx: Context, deployment: Deployment, what: Wish, request: Request, be
 
 async def _schema_version(ctx: Context, live: Deployment, known: Iterable[Known]) -> int | None:
     """The version that the database has; None where no release cares, and where nobody can say."""
-    for one in known:
-        version = await schema.version(ctx, live, one.release)
-        if isinstance(version, int):
-            return version
-    return None
+    caring = next((one.release for one in known if one.release.names_schemas), None)
+    version = await schema.version(ctx, live, caring) if caring else None
+    return version if isinstance(version, int) else None
 
 
 async def _live(ctx: Context, request: Request) -> Deployment | None:

@@ -40,7 +40,7 @@ async def version(ctx: Context, place: Deployment, release: Release) -> int | Un
 
     None where the release does not care, or nothing is live that could be asked.
     """
-    if release.schema_min is None and release.schema_max is None:
+    if not release.names_schemas:
         return None
     live = await _live(ctx, place)
     by = terms.read(ctx, live) if live else None

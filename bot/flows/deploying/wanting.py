@@ -7,7 +7,7 @@ which; if one of them changes before the gates pass, it is another deployment.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -18,7 +18,7 @@ from bot.domain.deploy.environment import Environment
 from bot.domain.deploy.locking import newest_wins
 from bot.domain.deploy.release import Release
 from bot.domain.deploy.schema_guard import Range
-from bot.domain.deploy.states import IllegalEdge, State
+from bot.domain.deploy.states import WAITING, IllegalEdge, State
 from bot.domain.text import code
 from bot.flows.context import Context
 from bot.flows.deploying import schema
@@ -46,6 +46,10 @@ class Chosen:
     author: str = ""
 
 
+Resolved = tuple[Configured, Environment, Chosen, Release]
+"""What a request means: by which configuration, where, which commit, and what would be deployed of it."""
+
+
 async def want(ctx: Context, request: Request) -> Deployment | Refused:
     """Make the deployment that somebody asks for, or the one that this request made already. Safe to repeat.
 
@@ -54,13 +58,16 @@ async def want(ctx: Context, request: Request) -> Deployment | Refused:
     Raises:
         GitHubProblem: GitHub did not answer; a repeat is safe.
     """
-    if (known := await ctx.deployments.get(request.id)) is not None:
-        return known
-    found = await _find(ctx, request)
-    if isinstance(found, Refused):
-        log.info("deployment_refused", environment=request.environment, repo=request.repo, reason=found.code)
-        return found
-    deployment = await ctx.deployments.add(found)
+    deployment = await ctx.deployments.get(request.id)
+    if deployment is None:
+        found = await _find(ctx, request)
+        if isinstance(found, Refused):
+            log.info("deployment_refused", environment=request.environment, repo=request.repo, reason=found.code)
+            return found
+        deployment = await ctx.deployments.add(found)
+    elif deployment.state not in WAITING:
+        return deployment
+    # Also of one that was made already: whoever made it may have ended before they came to this.
     await _write_down(ctx, deployment)
     await _supersede_older(ctx, deployment)
     log.info("deployment_wanted", number=deployment.number, environment=deployment.environment, sha=deployment.sha)
@@ -73,11 +80,17 @@ async def _find(ctx: Context, request: Request) -> Deployment | Refused:
     resolved = await resolve(ctx, request)
     if isinstance(resolved, Refused):
         return resolved
-    known, environment, chosen, release = resolved
+    _, _, chosen, release = resolved
     if request.cause == "push" and (refused := await _overtaken(ctx, request, chosen)):
         return refused
     now = ctx.clock.now()
     await ctx.releases.add(release, now=now)
+    return asked_for(request, resolved, now=now)
+
+
+def asked_for(request: Request, resolved: Resolved, *, now: datetime) -> Deployment:
+    """The deployment that a request would be at this moment; it has no number yet."""
+    known, environment, chosen, release = resolved
     return Deployment(
         id=request.id,
         number=0,
@@ -106,7 +119,7 @@ async def _find(ctx: Context, request: Request) -> Deployment | Refused:
     )
 
 
-async def resolve(ctx: Context, request: Request) -> tuple[Configured, Environment, Chosen, Release] | Refused:
+async def resolve(ctx: Context, request: Request) -> Resolved | Refused:
     """What a request means at this moment: nothing is written down.
 
     Raises:

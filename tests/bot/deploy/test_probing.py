@@ -145,7 +145,9 @@ def vector(*values: Any) -> str:
         pytest.param(said(200, "[]"), None, "Prometheus answered something else than values", id="no-object"),
         pytest.param(said(200, "<html>"), None, "Prometheus answered something else than values", id="no-json"),
         pytest.param(said(200, "[" * 100_000), None, "Prometheus answered something else than values", id="too-deep"),
-        pytest.param(said(200, vector(10**400)), None, "Prometheus answered something else than values", id="too-large"),
+        pytest.param(
+            said(200, vector(10**400)), None, "Prometheus answered something else than values", id="too-large"
+        ),
         pytest.param(said(400), None, "Prometheus answered 400", id="refused"),
     ],
 )

@@ -16,7 +16,7 @@ from bot.domain.deploy.environment import (
     Window,
 )
 from bot.domain.deploy.gate_facts import Boxes, BreakGlass, Reviewers, Unknown
-from bot.domain.deploy.gates import evaluate
+from bot.domain.deploy.gates import again, evaluate, still_holds
 from bot.domain.deploy.release import Standing
 from bot.domain.deploy.states import State
 from bot.domain.freeze import Freeze
@@ -353,3 +353,45 @@ def test_whatever_is_unknown_nothing_passes(unknown: set[str]) -> None:
     assert isinstance(verdict(evaluate(facts(**well), now=NOW)), Pass)
     missing = {name: UNKNOWABLE[name] for name in unknown}
     assert isinstance(verdict(evaluate(facts(**{**well, **missing}), now=NOW)), Wait)
+
+
+@pytest.mark.requirement("S-3")
+def test_what_has_changed_since_is_named_before_the_switch() -> None:
+    spec = ApprovalsGate(sources=("team:release",))
+    well = facts(environment=environment(gates=(spec,)), approvals=(approval("ada"),))
+    before = evaluate(well, now=NOW)
+    later = evaluate(facts(environment=environment(gates=(spec,)), lock=lock()), now=NOW)
+
+    assert still_holds(before, before) == ()
+    assert [gate.name for gate in still_holds(before, later)] == ["approvals", "lock"]
+
+
+def test_a_gate_that_is_not_asked_again_does_not_count_as_passed() -> None:
+    before = (Gate("boxes", Pass("green")), Gate("lock", Pass("nobody")))
+
+    [changed] = still_holds(before, before[1:])
+
+    assert changed.name == "boxes"
+    assert isinstance(changed.answer, Wait)
+
+
+def test_of_two_gates_of_one_name_the_one_that_does_not_pass_is_seen() -> None:
+    before = (Gate("boxes", Pass("green")), Gate("boxes", Pass("green too")))
+
+    changed = still_holds(before, (Gate("boxes", Pass("green")), Gate("boxes", Wait("red"))))
+
+    assert changed == (Gate("boxes", Wait("red")),)
+
+
+@pytest.mark.requirement("S-3")
+def test_who_asks_once_more_is_told_every_gate_that_does_not_pass_any_more() -> None:
+    before = (Gate("boxes", Pass("green")), Gate("approvals", Pass("approved by ada")), Gate("lock", Pass("nobody")))
+    away = (Gate("boxes", Wait("a box is red", "a green re-run")), before[1], Gate("lock", Wait("locked by @mona")))
+
+    assert again(before, before) == Pass("every gate passes")
+    assert again(before, away) == Wait("boxes: a box is red; lock: locked by @mona", "a green re-run")
+    assert again(before, (*away, Gate("quarantine", Deny("it is bad")))) == Deny("quarantine: it is bad")
+    broken = Gate("configuration", Wait("it cannot be read", "mend it"))
+    assert again(before[:1], (broken,)) == Wait(
+        "configuration: it cannot be read; boxes: this gate was not asked again", "mend it"
+    )
