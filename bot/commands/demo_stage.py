@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -47,25 +47,37 @@ _STOP = """\
 # Ends what `interlock demo --keep` left running, and removes its files. The bot and GitHub's stand-in come first;
 # releases and their router outlive them, as they should elsewhere.
 directory='{directory}'
+own='{own}'
+belongs() {{
+    # To the demo: by its home; by where it works, if it has none, as routers do not. A shell that looks around has one.
+    home=$(tr '\\0' '\\n' <"/proc/$1/environ" | sed -n 's/^HOME=//p')
+    case "${{home:-$(readlink "/proc/$1/cwd")}}/" in "$directory"/*) [ "$1" != $$ ] ;; *) false ;; esac
+}} 2>/dev/null
 alive() {{
-    if [ -d /proc/self ]; then
-        cat "/proc/$1/environ" "/proc/$1/cmdline" 2>/dev/null | grep -qs "$directory"
-    else
-        kill -s 0 "$1" 2>/dev/null
-    fi
+    if [ -d /proc/self ]; then belongs "$1"; else kill -s 0 "$1" 2>/dev/null; fi
+}}
+everybody() {{
+    if [ ! -d /proc/self ]; then echo '{others}'; fi
+    for place in /proc/[0-9]*; do
+        if belongs "${{place#/proc/}}"; then echo "${{place#/proc/}}"; fi
+    done
 }}
 tell() {{
     kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2" 2>/dev/null
 }}
-for pid in {pids}; do
-    if alive "$pid"; then tell TERM "$pid"; fi
-done
-for pid in {pids}; do
-    for second in 1 2 3 4 5 6 7 8; do
-        if alive "$pid"; then sleep 1; fi
+end() {{
+    for pid in "$@"; do
+        if alive "$pid"; then tell TERM "$pid"; fi
     done
-    if alive "$pid"; then tell KILL "$pid"; fi
-done
+    for pid in "$@"; do
+        for second in 1 2 3 4 5 6 7 8; do
+            if alive "$pid"; then sleep 1; fi
+        done
+        if alive "$pid"; then tell KILL "$pid"; fi
+    done
+}}
+end $own
+end $(everybody)
 rm -rf "$directory"
 """
 
@@ -291,8 +303,8 @@ class Stage:
         """Write the script that ends what stays."""
         own = [child.pid for child in (self.bot, self._hub) if child]
         others = [pid for pid in processes_of(self.directory) if pid not in own]
-        pids = " ".join(map(str, [*own, *others]))
-        (self.directory / "stop").write_text(_STOP.format(pids=pids, directory=self.directory), encoding="utf-8")
+        script = _STOP.format(directory=self.directory, own=_numbers(own), others=_numbers(others))
+        (self.directory / "stop").write_text(script, encoding="utf-8")
 
     async def clear(self) -> None:
         """End everything and remove every file. What did not end when it was asked to is remembered, and killed."""
@@ -350,6 +362,10 @@ def _new_directory() -> Path:
     for name in ("home", "tmp"):
         (directory / name).mkdir()
     return directory
+
+
+def _numbers(pids: Iterable[int]) -> str:
+    return " ".join(map(str, pids))
 
 
 def _free_port() -> int:

@@ -139,11 +139,11 @@ def test_an_interrupted_demo_leaves_nothing(demo: Demo, tmp_path: Path, numbers:
 
 
 def test_what_is_kept_answers_until_it_is_ended(demo: Demo, tmp_path: Path) -> None:
-    process = demo("--json", "--keep", changes="import bot.commands.demo as d; d.STORY = d.STORY[:2]")
+    process = demo("--json", "--keep", changes="import bot.commands.demo as d; d.STORY = d.STORY[:4]")
     document = told(process)
     assert process.returncode == 0
     seen, where = evidence(document), document["where"]
-    assert list(seen) == ["stand_in", "bot"]
+    assert list(seen) == STEPS[:4]  # a bot, its releases, and their router, which is told nothing of the directory.
     assert httpx.get(where["all runs"], trust_env=False).status_code == 200
     assert httpx.get(seen["stand_in"]["url"], trust_env=False).status_code == 200
 
