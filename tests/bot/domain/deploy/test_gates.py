@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from bot.domain.deploy.answers import Answer, Deny, Pass, Wait, verdict
+from bot.domain.deploy.answers import Answer, Deny, Gate, Pass, Wait, verdict
 from bot.domain.deploy.environment import (
     AfterGate,
     ApprovalsGate,
