@@ -38,6 +38,12 @@ _TRIAL = 10.0  # seconds.
 _ENTER = 'eval "$(cat)"; exec "$@" </dev/null'
 
 
+_ROOT = {True: "--bind", False: "--ro-bind"}
+# Sockets of the machine's services, which do what they are told by whoever has the bot's rights; names are still found.
+_RUN = ["--tmpfs", "/run", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
+_RUN += ["--ro-bind-try", "/run/resolvconf", "/run/resolvconf"]
+
+
 class Way(StrEnum):
     """How code of a release is kept apart, best first."""
 
@@ -56,6 +62,7 @@ class Allowance:
         user: as whom it runs where the bot is root; "" for nobody, so that it does not run.
         unconfined: whether it may run as the bot's own user, seeing all that the bot sees.
         hidden: files and directories that it never sees.
+        writes: directories that it may write where it runs as the bot's own user, besides its own.
         path: where programs are looked for.
     """
 
@@ -63,6 +70,7 @@ class Allowance:
     user: str = ""
     unconfined: bool = False
     hidden: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
     path: str = os.defpath
 
     def environ(self) -> dict[str, str]:
@@ -72,6 +80,7 @@ class Allowance:
             f"{PREFIX}USER": self.user,
             f"{PREFIX}UNCONFINED": "yes" if self.unconfined else "no",
             f"{PREFIX}HIDDEN": json.dumps(self.hidden),
+            f"{PREFIX}WRITES": os.pathsep.join(self.writes),
             "PATH": self.path,
         }
 
@@ -85,6 +94,7 @@ def allowance_of(settings: Settings, *, path: str = "") -> Allowance:
         user=settings.deploy_user,
         unconfined=settings.deploy_unconfined == "yes",
         hidden=tuple(dict.fromkeys(str(one) for one in whole if not any(other in one.parents for other in whole))),
+        writes=settings.deploy_writable,
         path=path or os.environ.get("PATH", os.defpath),
     )
 
@@ -96,6 +106,7 @@ def allowance_from(environ: Mapping[str, str]) -> Allowance:
         user=environ.get(f"{PREFIX}USER", ""),
         unconfined=environ.get(f"{PREFIX}UNCONFINED") == "yes",
         hidden=tuple(json.loads(environ.get(f"{PREFIX}HIDDEN", "[]"))),
+        writes=tuple(filter(None, environ.get(f"{PREFIX}WRITES", "").split(os.pathsep))),
         path=environ.get("PATH", os.defpath),
     )
 
@@ -119,6 +130,7 @@ class Confinement:
         bwrap: bubblewrap, "" where it is not used.
         setpriv: setpriv, "" where it is not used.
         hidden: what it never sees.
+        writable: directories that it may write besides its own; None for all that its user may.
         path: where it finds programs.
     """
 
@@ -127,6 +139,7 @@ class Confinement:
     bwrap: str = ""
     setpriv: str = ""
     hidden: tuple[str, ...] = ()
+    writable: tuple[str, ...] | None = None
     path: str = os.defpath
 
     def argv(
@@ -203,8 +216,11 @@ class Confinement:
         words += [] if network else ["--unshare-net"]
         words += ["--cap-drop", "ALL"]
         words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if self.person else []
-        words += ["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        words += [_ROOT[self.writable is None], "/", "/", "--dev", "/dev", "--proc", "/proc"]
         words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - its own.
+        words += [] if self.writable is None else _RUN
+        for path in sorted(filter(os.path.exists, self.writable or ())):  # before what is hidden, which may lie in it.
+            words += ["--bind", path, path]
         for path in sorted(filter(os.path.exists, self.hidden)):
             words += ["--ro-bind", "/dev/null", path] if os.path.isfile(path) else ["--tmpfs", path]  # noqa: PTH113
         shown = [*(("--ro-bind", str(path)) for path in reads), *(("--bind", str(path)) for path in writes)]
@@ -250,7 +266,9 @@ def choose(allowance: Allowance, *, root: bool | None = None) -> Confinement | R
             "(useradd --system --no-create-home interlock-deploy)"
         )
     if works(bwrap := which("bwrap", allowance.path), root=False):
-        return Confinement(way=Way.OWN_VIEW, bwrap=bwrap, hidden=allowance.hidden, path=allowance.path)
+        return Confinement(
+            way=Way.OWN_VIEW, bwrap=bwrap, hidden=allowance.hidden, writable=allowance.writes, path=allowance.path
+        )
     return Refusal(
         "releases would see the bot's key and database: install bubblewrap (`runner doctor` says what it needs), "
         "or set INTERLOCK_DEPLOY_UNCONFINED=yes if all of their code may see them"
@@ -282,7 +300,7 @@ def works(bwrap: str, *, root: bool) -> bool:
         return False
     # As `_view` has it, so that a refusal shows here.
     caps = ("--cap-drop", "ALL", *(("--cap-add", "CAP_SETUID") if root else ()))
-    shown = ("--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp")  # noqa: S108
+    shown = (_ROOT[root], "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp")  # noqa: S108
     outcome = attempt((bwrap, "--unshare-pid", "--unshare-ipc", *caps, *shown, "--", "/bin/true"), seconds=_TRIAL)
     return outcome.code == 0
 

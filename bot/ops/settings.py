@@ -72,6 +72,7 @@ class Settings(BaseModel):
     falsify_seconds: Annotated[float, Field(description="how long proving the boxes of one run may take", gt=0)] = 600.0
     deploy_targets: Annotated[str, Field(description="kinds of targets that run releases on this machine")] = ""
     deploy_user: Annotated[str, Field(description="user of this machine that releases run as")] = ""
+    deploy_writes: Annotated[str, Field(description="directories that releases may write besides their own")] = ""
     deploy_unconfined: Annotated[
         Literal["yes", "no"], Field(description="whether releases may see all that the bot sees")
     ] = "no"
@@ -148,6 +149,11 @@ class Settings(BaseModel):
         """Files that are the bot's alone, wherever they lie: those that it was told by, and its tables."""
         database = self.database_url.removeprefix(_SQLITE).partition("?")[0]
         return (*self._read, *(Path(f"{database}{end}") for end in ("", "-wal", "-shm") if database))
+
+    @property
+    def deploy_writable(self) -> tuple[str, ...]:
+        """Directories that releases may write besides their own, where they run as the bot's user."""
+        return tuple(filter(None, self.deploy_writes.split(os.pathsep)))
 
     @property
     def target_kinds(self) -> tuple[str, ...]:

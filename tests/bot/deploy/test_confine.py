@@ -184,8 +184,33 @@ def test_a_user_goes_before_no_confinement() -> None:
     assert isinstance(chosen, Refusal)
 
 
+async def test_as_the_bots_own_user_it_writes_only_where_it_may(data_dir: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        ours, theirs, secret = (Path(made) / name for name in ("ours", "theirs", "theirs/secret"))
+        for directory in (ours, theirs, secret):
+            directory.mkdir()
+        (secret / "key").write_text("PRIVATE KEY")
+        hidden = (str(data_dir), str(secret))
+        confinement = choose(Allowance(hidden=hidden, writes=(str(theirs),), path=PATH), root=False)
+        if not isinstance(confinement, Confinement) or confinement.way is not Way.OWN_VIEW:
+            pytest.skip("missing component: a bubblewrap that works")
+        where = {"tree": tree(data_dir), "ours": ours, "theirs": theirs}
+        for name, path in where.items():
+            await ran(confinement, data_dir, f"echo {name} > {path}/written")
+        assert {name: (path / "written").exists() for name, path in where.items()} == {
+            "tree": True,
+            "ours": False,
+            "theirs": True,
+        }
+        assert (await ran(confinement, data_dir, f"ls /run/systemd/private /run/docker.sock {secret}")).out.strip() == (
+            f"{secret}:"
+        )
+
+
 def test_what_is_allowed_survives_being_handed_to_a_process() -> None:
-    allowance = Allowance(kinds=frozenset({"process"}), user="web", hidden=("/a b", "/c,d"), path="/bin")
+    allowance = Allowance(
+        kinds=frozenset({"process"}), user="web", hidden=("/a b", "/c,d"), writes=("/e f", "/g"), path="/bin"
+    )
     assert allowance_from(allowance.environ()) == allowance
 
 
