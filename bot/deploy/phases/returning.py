@@ -16,7 +16,7 @@ from bot.domain.deploy.states import State
 
 
 async def go_back(site: Site) -> Next:
-    """Give users the release before. Asks nobody; a schema that it does not know is the one thing that bars the way."""
+    """Give users the release before. Asks nobody; its being bad, or a schema that it does not know, bars the way."""
     plan, why = site.plan, site.because
     if plan.previous_slot is None:
         return Next(State.HELD, f"{why}; there is no release before it to go back to")
@@ -65,7 +65,9 @@ async def _return_traffic(site: Site) -> None:
 
 
 async def _barred(site: Site) -> str:
-    """Why the release before cannot work with the database as it is now; "" when it can, as far as is known."""
+    """Why nobody is sent back to the release before: it is bad, or cannot work with the database; "" if it can."""
+    if site.plan.no_return:
+        return site.plan.no_return
     previous, command = site.plan.previous, site.environment.rollback.schema
     if previous is None or not command or not previous.names_schemas:
         return ""

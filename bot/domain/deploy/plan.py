@@ -36,6 +36,7 @@ class Plan:
         settings: the environment's section of the configuration, as `bot.domain.deploy.reading` reads it.
         calls: in order, when all goes well.
         token: the lease's fencing token; not part of the hash.
+        no_return: why nobody is sent back to what is live now; "" where that is the way back.
     """
 
     deployment: str
@@ -50,6 +51,7 @@ class Plan:
     settings: Mapping[str, Any]
     calls: tuple[Call, ...] = ()
     token: int = 0
+    no_return: str = ""
 
     @property
     def hash(self) -> str:

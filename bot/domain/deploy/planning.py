@@ -59,6 +59,7 @@ def plan_of(
     can: Can,
     settings: Mapping[str, Any],
     token: int = 0,
+    no_return: str = "",
 ) -> Plan | Refused:
     """What will be done, in order.
 
@@ -71,6 +72,7 @@ def plan_of(
         can: what the target can do.
         settings: the environment's section of the configuration, for the controller.
         token: of the lease.
+        no_return: why nobody is sent back to what is live; "" where that is the way back.
     """
     kind = environment.strategy.kind
     if kind not in can.strategies:
@@ -109,6 +111,7 @@ def plan_of(
         settings=settings,
         calls=course.calls(),
         token=token,
+        no_return=no_return,
     )
 
 

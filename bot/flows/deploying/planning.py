@@ -14,7 +14,7 @@ from bot.domain.deploy.choosing import Refused
 from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.plan import Plan, plan_from_json, plan_to_json
 from bot.domain.deploy.planning import Can, World, difference, plan_of
-from bot.domain.deploy.release import Release
+from bot.domain.deploy.release import Release, Standing
 from bot.domain.trust import TrustLevel
 from bot.flows.context import Context
 from bot.flows.deploying import plans
@@ -91,11 +91,12 @@ async def draft(ctx: Context, deployment: Deployment, release: Release, terms: T
         return observed
     seen, can = observed
     live = seen.slots[seen.live].release if seen.live and seen.live in seen.slots else ""
+    previous = await ctx.releases.get(live) if live else None
     planned = plan_of(
         deployment,
         environment,
         release,
-        previous=await ctx.releases.get(live) if live else None,
+        previous=previous,
         world=World(
             slots={slot: state.release if state.running else "" for slot, state in seen.slots.items()},
             weights=dict(seen.weights),
@@ -103,10 +104,23 @@ async def draft(ctx: Context, deployment: Deployment, release: Release, terms: T
         can=Can(strategies=can.strategies, idle_address=can.idle_address, keeps_old=can.keeps_old),
         settings=terms.section,
         token=deployment.token,
+        no_return=await no_return_to(ctx, deployment, previous),
     )
     if isinstance(planned, Refused):
         return Unplanned(f"{planned.because} ({planned.way_out})" if planned.way_out else planned.because)
     return planned
+
+
+async def no_return_to(ctx: Context, deployment: Deployment, previous: Release | None) -> str:
+    """Why nobody is sent back to what is live now: it has shown itself bad, here or elsewhere; "" if it has not."""
+    if previous is None:
+        return ""
+    here = await ctx.releases.of(deployment.repo_id, deployment.environment)
+    elsewhere = await ctx.releases.elsewhere(deployment.repo_id, deployment.environment)
+    bad = any(
+        known.standing is Standing.BAD and known.release.artifact == previous.artifact for known in (*here, *elsewhere)
+    )
+    return f"{previous.short}, which was live before it, is bad as well" if bad else ""
 
 
 async def observe(

@@ -66,6 +66,7 @@ class Stage:
     old: Release | None = OLD
     new: Release = NEW
     kind: Kind = "deploy"
+    no_return: str = ""
     slot: str = "green"
     gates: Answer | None = field(default_factory=lambda: Pass("every gate passes"))
     smokes: dict[str, Smoking] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class Stage:
             repo="octo/app",
             environment="production",
             kind=self.kind,
+            no_return=self.no_return,
             release=self.new,
             previous=self.old,
             slot=self.slot,

@@ -252,6 +252,17 @@ async def test_the_way_back_is_barred_by_a_schema_that_the_release_before_does_n
     assert stage.target.weights == {"blue": 0, "green": 100}
 
 
+@pytest.mark.deployment(18)
+async def test_nobody_is_sent_back_to_a_release_that_is_bad_too(stage: Stage) -> None:
+    stage.no_return = f"{OLD.short}, which was live before it, is bad as well"
+    stage.target.behaviours[NEW.id] = lambda: 500
+    stage.with_environment(watch=replace(QUICK, seconds=10.0))
+    async with opened(stage.target):
+        assert await stage.run() is State.HELD
+    assert stage.because.endswith(stage.no_return)
+    assert stage.target.weights == {"blue": 0, "green": 100}
+
+
 @pytest.mark.deployment(19)
 async def test_a_schema_that_the_release_before_knows_bars_nothing(stage: Stage) -> None:
     stage.old = a_release("a", schema_max=7)

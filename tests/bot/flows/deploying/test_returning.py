@@ -14,6 +14,7 @@ from bot.domain.deploy.deployment import Deployment
 from bot.domain.deploy.release import Known, Release, Standing
 from bot.domain.deploy.states import State
 from bot.flows.context import Context
+from bot.flows.deploying.planning import no_return_to
 from bot.flows.deploying.request import Request
 from bot.flows.deploying.returning import roll_back
 from bot.flows.deploying.terms import Terms
@@ -94,3 +95,12 @@ async def test_without_a_good_release_the_way_back_is_refused_and_the_environmen
     frozen = await ctx.locks.of(7, "production", ctx.clock.now())
     assert frozen is not None
     assert frozen.because == "there is no way back from #2: no other release is known to be good here"
+
+
+@pytest.mark.deployment(18)
+async def test_a_plan_says_that_nobody_goes_back_to_what_is_bad(ctx: Context) -> None:
+    bad = await shown(ctx, 1, "a", State.ROLLBACK_FAILED, Standing.BAD)
+    good = await shown(ctx, 2, "b", State.SUCCEEDED, Standing.GOOD)
+    mend = await put(ctx, id="d3", state=State.LOCKED, sha="d" * 40)
+    assert await no_return_to(ctx, mend, bad) == "aaaaaaa, which was live before it, is bad as well"
+    assert [await no_return_to(ctx, mend, one) for one in (good, None)] == ["", ""]
