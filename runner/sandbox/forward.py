@@ -227,7 +227,7 @@ class Forwarder:
             return
         answer.setblocking(False)
         try:
-            answer.connect(path)
+            _reach(answer, path)
         except BlockingIOError:
             answer.close()
             self._waiting.append((client, path))
@@ -275,6 +275,18 @@ class Forwarder:
             if watched:
                 self._poll.unregister(end)
         pair.close(broken=broken)
+
+
+def _reach(answer: socket.socket, path: str) -> None:
+    """Connect to a unix socket. An address has room for 107 bytes, a path may be longer."""
+    if len(os.fsencode(path)) < 100:
+        answer.connect(path)
+        return
+    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        answer.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
+    finally:
+        os.close(directory)
 
 
 def _set_reset(client: socket.socket) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from runner.sandbox import forward
 from runner.sandbox.forward import Forwarder, listen
+from runner.services import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,7 @@ class Splice:
 
     def __init__(self, directory: Path) -> None:
         self.path = str(directory / "answer")
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(self.path)
+        self.server = sockets.listen(self.path)
         self.server.listen(300)
         self.server.settimeout(SECONDS)
         self.port = free_port()
@@ -78,6 +78,19 @@ def free_port() -> int:
 
 def read_all(end: socket.socket) -> bytes:
     return b"".join(iter(lambda: end.recv(1 << 16), b""))
+
+
+def test_the_answer_may_be_at_a_path_that_no_address_has_room_for(tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 60) / ("b" * 60)
+    deep.mkdir(parents=True)
+    splice = Splice(deep)
+    try:
+        client, answer = splice.pair()
+        with client, answer:
+            client.sendall(b"question")
+            assert answer.recv(8) == b"question"
+    finally:
+        splice.close()
 
 
 def test_both_directions_and_half_closing_them(splice: Splice) -> None:
