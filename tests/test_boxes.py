@@ -19,6 +19,7 @@ LIBRARY = ROOT / "runner" / "lib" / "box.py"
 
 BOXES = {
     2: (1, "Code Freeze"),
+    5: (1, "Release Candidate"),
     9: (2, "Demo Generation"),
     21: (4, "API Failure"),
     25: (4, "Timeout"),
@@ -26,6 +27,7 @@ BOXES = {
     27: (4, "Concurrent Requests"),
     28: (4, "Resource Limits"),
     31: (4, "State Transitions"),
+    32: (4, "Rollback Recovery"),
     34: (4, "Message Delivery"),
     35: (4, "DAG Execution"),
     36: (4, "Quality Gates"),
@@ -36,6 +38,7 @@ BOXES = {
     41: (4, "Full Integration"),
     47: (5, "Webhook dedupe & redelivery"),
     71: (7, "Command authorisation"),
+    74: (8, "Blue-green, canary, auto-rollback"),
 }
 """Number → tier and name. Both are quoted elsewhere, so they do not change."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import Protocol, Self
+from weakref import WeakValueDictionary
 
 import httpx
 import structlog
@@ -86,6 +87,7 @@ class GitHubApp:
         self._random = random or Random()  # noqa: S311 - it spreads repeats, it guards nothing.
         self._line = Line(self.api_url, self.now, timeout=timeout, deadline=DEADLINE, transport=transport)
         self.quiet = Quiet(self.now, keep_quiet)
+        self.replying: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
         self._by_their_clock = False
         self._tokens = TokenCache(self._mint, self._line.clock.now)
         self._itself = AppItself(self, self._line)

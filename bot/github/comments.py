@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,7 +60,10 @@ async def reply(gh: Installation, repo: str, pr: int, body: str, *, marker: str)
         marker: hidden text, unique for what is answered: `<!-- interlock:reply:123 -->`.
     """
     signed = body if marker in body else f"{body}\n\n{marker}"
-    return await _write_once(gh, repo, pr, signed, marker=marker, app_slug=await gh.app.slug(), edit=False)
+    # Two who answer the same thing at once would both find that nobody has answered yet.
+    turn = gh.app.replying.setdefault((repo, pr), asyncio.Lock())
+    async with turn:
+        return await _write_once(gh, repo, pr, signed, marker=marker, app_slug=await gh.app.slug(), edit=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

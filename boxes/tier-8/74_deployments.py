@@ -1,5 +1,5 @@
 # /// box
-# title = "Blue-green, auto-rollback: no yes, no users; no request is lost; what turns bad is taken back"
+# title = "Blue-green, canary, auto-rollback: no yes, no users; no request is lost; what turns bad is taken back"
 # timeout = "180s"
 #
 # [control]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from bot.cli import main
+from bot.ops.operator_key import OperatorKey
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -35,8 +37,11 @@ def page() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_server_that_is_no_bot_is_called_one_in_a_line(page: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["command", "octo/app#1", "/boxes status", "--url", page]) == 3
+def test_a_server_that_is_no_bot_is_called_one_in_a_line(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    OperatorKey(tmp_path)
+    assert main(["command", "octo/app#1", "/boxes status", "--url", page, "--data-dir", str(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("no answer of a bot's; give --url the address that `interlock serve` listens on")
     assert "405" in line

