@@ -41,7 +41,8 @@ def command(*, subject: str, text: str, url: str, as_json: bool, data_dir: str =
         ) as client:
             answer = client.post(f"{url.rstrip('/')}/api/v1/commands", json=body)
     except (httpx.HTTPError, httpx.InvalidURL) as lost:
-        print(f"interlock: no bot answers at {url} ({lost}); is `interlock serve` running?", file=sys.stderr)  # noqa: T201 - as above.
+        hint = "is `interlock serve` running? (--url says where)"
+        print(f"interlock: no bot answers at {url} ({lost}); {hint}", file=sys.stderr)  # noqa: T201 - as above.
         return UNREACHABLE
     said = _object(answer)
     if said is None:

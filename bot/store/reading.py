@@ -94,7 +94,8 @@ class Reader:
     @contextmanager
     def _open(self) -> Iterator[sa.Connection]:
         if not self._path.is_file():
-            message = f"{self._path} is not there: is this the bot's data directory?"
+            hint = "is this the bot's data directory? (--data-dir DIR, or INTERLOCK_DATA_DIR, names it)"
+            message = f"{self._path} is not there: {hint}"
             raise NotReadable(message)
         engine = sa.create_engine(f"sqlite:///file:{quote(str(self._path))}?mode=ro&uri=true", poolclass=sa.NullPool)
         try:

@@ -286,7 +286,7 @@ async def test_production_takes_what_is_merged_and_nothing_else(world: World) ->
     unmerged = await refused(world, await request(world, "d2", sha=pr.head))
     assert unmerged.code == "not_on_branch"
     assert (await refused(world, await request(world, "d3", "prodution"))).because == (
-        "there is no such environment: did you mean `production`?"
+        "there is no such environment (did you mean `production`?)"
     )
     merged = world.hub.merge_pull_request(REPO, pr.number, "hub")
     await world.settle()

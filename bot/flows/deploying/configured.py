@@ -52,8 +52,10 @@ class Configured:
         if not self.environments:
             return Refused("unknown_environment", f"{code(FILE)} on the default branch has no environments")
         near = difflib.get_close_matches(name, self.environments, n=1)
-        meant = f"did you mean {code(near[0])}?" if near else f"there are {', '.join(map(code, self.environments))}"
-        return Refused("unknown_environment", f"there is no such environment: {meant}")
+        meant = (
+            f" (did you mean {code(near[0])}?)" if near else f": there are {', '.join(map(code, self.environments))}"
+        )
+        return Refused("unknown_environment", f"there is no such environment{meant}")
 
 
 def subject_of(place: Place, branch: str, sha: str) -> Subject:

@@ -190,7 +190,10 @@ async def test_slips_are_named(
 
 def test_a_directory_that_is_no_bots_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert interlock(tmp_path, "list") == 3
-    assert "is not there: is this the bot's data directory?" in capsys.readouterr().err
+    assert (
+        "is not there: is this the bot's data directory? (--data-dir DIR, or INTERLOCK_DATA_DIR, names it)"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
