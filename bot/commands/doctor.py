@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-from bot.commands.doctor_machine import data_findings, machine_findings
+from bot.commands.doctor_machine import data_findings, machine_findings, release_findings
 from bot.domain import diagnosis
 from bot.domain.diagnosis import Finding
 from bot.domain.grants import Tier, tier_of
@@ -71,7 +71,7 @@ async def look(
         found(one)
     if settings is None:
         return
-    for one in data_findings(settings, environ):
+    for one in (*release_findings(settings), *data_findings(settings, environ)):
         found(one)
     found(diagnosis.public_address(settings.public_url))
     found(await _reachable(settings))

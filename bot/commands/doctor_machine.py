@@ -11,6 +11,8 @@ import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
+from bot.deploy.confine import Allowance, Refusal, Way, allowance_of, choose
+from bot.deploy.routers.choosing import NoRouter, find
 from bot.domain import diagnosis
 from bot.domain.diagnosis import FileFacts, Finding
 from bot.github.git_version import GitUnusable, require_git
@@ -48,6 +50,32 @@ def sandbox_finding(facts: Mapping[str, object]) -> Finding:
     if facts["asked"] == "off":
         return Finding("sandbox", "warning", "switched off: boxes can read the bot's key", "unset INTERLOCK_SANDBOX")
     return Finding("sandbox", "warning", f"{level} only, so strangers' code does not run ({why})", fix)
+
+
+def release_findings(settings: Settings) -> Iterator[Finding]:
+    """How releases would run on this machine; nothing where the operator lets none run here."""
+    allowance = allowance_of(settings)
+    if not allowance.kinds:
+        return
+    chosen = choose(allowance)
+    if isinstance(chosen, Refusal):
+        yield Finding("releases", "error", "none can run here", chosen.because)
+        return
+    if chosen.way is Way.NONE:
+        fix = "set INTERLOCK_DEPLOY_USER where the bot is root, install bubblewrap where it is not"
+        yield Finding("releases", "warning", "they run as the bot's own user and see all that it sees", fix)
+    else:
+        whose = chosen.person.name if chosen.person else "the bot's own user"
+        yield Finding("releases", "ok", f"they run as {whose}, kept apart from what is the bot's")
+    if "process" in allowance.kinds:
+        yield _router(allowance)
+
+
+def _router(allowance: Allowance) -> Finding:
+    router = find("auto", allowance.path)
+    if isinstance(router, NoRouter):
+        return Finding("router", "error", "there is none, so no target of kind process works", router.because)
+    return Finding("router", "ok", f"{router.kind}: {router.path}")
 
 
 def data_findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -26,12 +26,19 @@ class Printed:
 
     def trim(self) -> None:
         """Put what is there beside it and begin anew, if it is too long. What is printed meanwhile may be lost."""
+        self._put_beside(longer_than=MOST)
+
+    def renew(self) -> None:
+        """Put what is there beside it: what is printed from now on is of another release."""
+        self._put_beside(longer_than=0)
+
+    def _put_beside(self, *, longer_than: int) -> None:
         try:
             with self._path.open("r+b") as stream:
                 size = os.fstat(stream.fileno()).st_size
-                if size <= MOST:
+                if size <= longer_than:
                     return
-                stream.seek(size - MOST)
+                stream.seek(max(0, size - MOST))
                 before = self._path.with_name(f"{self._path.name}.1")
                 before.write_bytes(stream.read())
                 stream.truncate(0)

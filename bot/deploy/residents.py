@@ -114,6 +114,8 @@ class Resident:
                 return False
             # First what is meant: who finds it, and no process, knows that one may be about to begin.
             self._mean({**intent, "nonce": nonce})
+            if life.nonce != nonce:
+                self.printed.renew()
             self._note.unlink(missing_ok=True)
             await self._launch(wanted, nonce, lock)
             return True

@@ -218,6 +218,16 @@ async def test_what_a_release_printed_can_be_read(site: Site) -> None:
     assert A.id in await target.logs("blue", 5)
 
 
+async def test_what_the_release_before_it_printed_is_not_taken_for_a_releases_own(site: Site) -> None:
+    target = await live(site, "blue", A, "n1")
+    await live(site, "green", B, "n2")
+    await target.stop("blue")
+    await live(site, "blue", B, "n3")
+    said = await target.logs("blue", 50)
+    assert B.id in said
+    assert A.id not in said
+
+
 async def test_counts_only_grow(site: Site) -> None:
     target = await live(site, "blue", A, "n1")
     assert target.capabilities.counters

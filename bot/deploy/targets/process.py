@@ -176,7 +176,7 @@ class ProcessTarget:
         return await self._router.counts()
 
     async def logs(self, slot: Slot, lines: int) -> str:
-        """The end of what the slot's processes printed, this one and those before."""
+        """The end of what the processes of the slot's last start printed; what was before lies beside it."""
         return self._resident(slot).printed.tail(lines)
 
     async def tend(self) -> None:

@@ -6,19 +6,21 @@ import os
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from bot.commands.doctor_machine import data_findings, database_finding, sandbox_finding
+from bot.commands.doctor_machine import data_findings, database_finding, release_findings, sandbox_finding
 from bot.localhub import keys
 from bot.ops.settings import Settings
 from bot.store.database import SCHEMA_VERSION, open_database
 from bot.store.inspection import inspect
 
 
-def settings(data_dir: Path) -> Settings:
+def settings(data_dir: Path, **more: Any) -> Settings:
     return Settings(
+        **more,
         data_dir=data_dir,
         github_app_id=7,
         github_private_key=SecretStr(keys.process_key()),
@@ -118,3 +120,42 @@ def _seen_by_another_user(data_dir: Path) -> int:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_nothing_is_said_of_releases_where_none_may_run(tmp_path: Path) -> None:
+    assert list(release_findings(settings(tmp_path))) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "level", "found", "fix"),
+    [
+        pytest.param(
+            {"deploy_targets": "command", "deploy_user": "no-such-user"},
+            "error",
+            "none can run here",
+            "INTERLOCK_DEPLOY_USER names no-such-user, whom this machine does not know",
+            id="an-unknown-user",
+        ),
+        pytest.param(
+            {"deploy_targets": "command", "deploy_unconfined": "yes"},
+            "warning",
+            "they run as the bot's own user and see all that it sees",
+            "set INTERLOCK_DEPLOY_USER where the bot is root, install bubblewrap where it is not",
+            id="unconfined",
+        ),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs releases as somebody else")
+def test_what_keeps_releases_from_running_is_told_before_the_first(
+    said: dict[str, str], level: str, found: str, fix: str, tmp_path: Path
+) -> None:
+    first, *_ = release_findings(settings(tmp_path, **said))
+    assert (first.level, first.found, first.fix) == (level, found, fix)
+
+
+def test_a_process_target_needs_a_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = settings(tmp_path, deploy_targets="process", deploy_unconfined="yes")
+    monkeypatch.setattr("bot.deploy.routers.choosing.which", lambda _name, _where: "")
+    *_, router = release_findings(said)
+    assert (router.level, router.found) == ("error", "there is none, so no target of kind process works")
+    assert "apt-get install haproxy" in router.fix
