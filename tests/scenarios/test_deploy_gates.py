@@ -237,6 +237,18 @@ async def test_who_pushed_to_another_s_pull_request_does_not_approve_it(world: W
     assert "@hub wrote it" in world.hub.comments(REPO, pr.number)[-1].body.replace("\u200d", "")
 
 
+@pytest.mark.deployment(2)
+async def test_who_is_behind_an_earlier_push_that_it_brings_does_not_approve_it(world: World) -> None:
+    await begin(world)
+    for who in ("hub", "ada"):
+        world.hub.commit(REPO, "main", {"x": f"by {who}"}, "Change", who)
+        await world.settle()
+    waits = await newest(world)
+    assert waits.author == "ada"
+    waits = await approve(world, waits, "hub")
+    assert "@hub wrote it, so that approval does not count" in answers(waits)["approvals"][1]
+
+
 @pytest.mark.requirement("S-30")
 async def test_who_lost_the_right_to_approve_does_not_count_any_more(world: World) -> None:
     await begin(world)

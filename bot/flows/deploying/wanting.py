@@ -254,9 +254,25 @@ async def _pusher(ctx: Context, repo_id: int, sha: str) -> str:
 
 
 async def pushers_of(ctx: Context, deployment: Deployment) -> tuple[str, ...]:
-    """Logins of those who pushed to its pull request, as GitHub told when they did: they wrote it beside its author."""
+    """Logins of those who wrote what it brings beside its author, as GitHub told when they pushed.
+
+    They pushed to its pull request; or they are behind an earlier deployment of its branch that never became good here,
+    so that this one brings their commits too.
+    """
+    found = dict.fromkeys(await _pushed_to(ctx, deployment.repo_id, deployment.pr))
+    for earlier in await ctx.deployments.of_environment(deployment.repo_id, deployment.environment):
+        if earlier.number >= deployment.number or earlier.kind != "deploy":
+            continue
+        if not deployment.ref or earlier.state is State.SUCCEEDED:
+            break
+        if earlier.ref == deployment.ref:
+            found |= dict.fromkeys((earlier.author, *await _pushed_to(ctx, earlier.repo_id, earlier.pr)))
+    return tuple(login for login in found if login)
+
+
+async def _pushed_to(ctx: Context, repo_id: int, pr: int | None) -> tuple[str, ...]:
     found: dict[str, None] = {}
-    for run in [] if deployment.pr is None else await ctx.runs.of_pull(deployment.repo_id, deployment.pr):
+    for run in [] if pr is None else await ctx.runs.of_pull(repo_id, pr):
         delivery = await ctx.inbox.get(run.delivery)
         if delivery is None or delivery.event != "pull_request":
             continue
