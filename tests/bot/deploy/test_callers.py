@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -67,6 +68,7 @@ async def asked_by_a_person(port: int, host: str = "127.0.0.1") -> str:
 def confined(way: Way) -> tuple[Confinement, Callers]:
     """One way in which releases are kept apart, and who tells them from people then."""
     if os.geteuid():
+        # Not counted as a missing component: whoever is not root has nothing to install.
         pytest.skip("only root can become another user")
     if way is Way.OWN_VIEW:
         chosen = choose(Allowance(path=PATH), root=False)
@@ -90,10 +92,13 @@ async def test_a_release_gives_no_command_and_reads_no_page_over_loopback(way: W
 
 async def test_a_person_who_asks_by_ipv6_sits_at_the_machine() -> None:
     try:
-        async with serving(Callers(os.geteuid(), apart=False), host="::1") as port:
-            assert await asked_by_a_person(port, host="::1") == "local"
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
     except OSError:
-        pytest.skip("missing component: IPv6")
+        # Not counted as a missing component: a kernel without IPv6 is not mended by installing something.
+        pytest.skip("this machine has no IPv6")
+    async with serving(Callers(os.geteuid(), apart=False), host="::1") as port:
+        assert await asked_by_a_person(port, host="::1") == "local"
 
 
 async def test_who_has_hung_up_is_nobody() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.domain.comment import marker as sticky_marker
@@ -83,6 +85,14 @@ async def test_the_comment_is_found_beyond_the_first_page(connected: Connected) 
         connected.hub.comment(REPO, number, f"chatter {n}", "mona")
     first = await upsert(connected, number, "running")
     assert await upsert(connected, number, "green") == first
+
+
+async def test_two_who_answer_the_same_thing_at_once_answer_it_once(connected: Connected) -> None:
+    number = await pull_request(connected)
+    marker = "<!-- interlock:explained=7 -->"
+    made = await asyncio.gather(*(reply(connected.gh, REPO, number, "box 2 failed", marker=marker) for _ in range(3)))
+    assert len(set(made)) == 1
+    assert bodies(connected, number) == [f"box 2 failed\n\n{marker}"]
 
 
 async def test_a_reply_is_written_once(connected: Connected) -> None:
